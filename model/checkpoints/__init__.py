@@ -1,0 +1,1 @@
+"""Checkpoint folders: their format and their model card."""

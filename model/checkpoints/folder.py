@@ -1,0 +1,206 @@
+"""The checkpoint folder: the one format that training writes and everything else reads.
+
+    model.safetensors    weights, no pickle; fp16 when published
+    config.json          the network's class and constructor arguments (smp's own format)
+    segmentation.json    classes, preprocessing, data and split digests, training, origin
+    history.csv          one row per epoch
+    metrics.json         confusion matrices and what follows from them, per split
+    per_image.csv        scores of each picture of the test split
+    README.md            the model card
+
+This module imports no torch: an app can list its checkpoints at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model.data.classes import ClassTable
+from model.data.preprocessing import Preprocessing
+from model.errors import CheckpointError, UnknownModelError
+
+SCHEMA_VERSION = 1
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+DESCRIPTION_FILE = "segmentation.json"
+HISTORY_FILE = "history.csv"
+METRICS_FILE = "metrics.json"
+PER_IMAGE_FILE = "per_image.csv"
+CARD_FILE = "README.md"
+
+WEIGHTS_VARIABLE = "UNET_STUDIO_WEIGHTS"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint folder, described but without its weights in memory.
+
+    Attributes:
+        name: how pages, API and reports call it.
+        path: the folder.
+        config: `config.json`, the network's class (`_model_class`) and its arguments.
+        classes, preprocessing: from `segmentation.json`.
+        description: the whole of `segmentation.json`.
+        metrics: `metrics.json`, or {} where there is none (yet).
+    """
+
+    name: str
+    path: Path
+    config: dict[str, Any]
+    classes: ClassTable
+    preprocessing: Preprocessing
+    description: dict[str, Any]
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights_path(self) -> Path:
+        return self.path / WEIGHTS_FILE
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set it was trained on."""
+        return self.description.get("data", {}).get("name", "unknown")
+
+    @property
+    def network_name(self) -> str:
+        """The name in the registry of networks, e.g. "unet-resnet34"."""
+        return self.description.get("network", {}).get("name", self.config["_model_class"])
+
+    def history(self) -> list[dict[str, float]]:
+        """The rows of `history.csv`, empty where there is none; half-written rows are dropped."""
+        try:
+            text = (self.path / HISTORY_FILE).read_text()
+        except OSError:
+            return []
+        rows = []
+        for row in csv.DictReader(text.splitlines()):
+            try:
+                rows.append({key: float(value) for key, value in row.items()})
+            except (TypeError, ValueError):
+                continue
+        return rows
+
+    def per_image(self) -> list[dict[str, str]]:
+        """The rows of `per_image.csv`, empty where there is none."""
+        try:
+            return list(csv.DictReader((self.path / PER_IMAGE_FILE).read_text().splitlines()))
+        except OSError:
+            return []
+
+
+def read(folder: str | Path) -> Checkpoint:
+    """Reads a checkpoint folder's description.
+
+    Raises: `CheckpointError` naming the missing or corrupt file.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise UnknownModelError(f"There is no checkpoint folder {path}.")
+    config = _read_json(path / CONFIG_FILE)
+    description = _read_json(path / DESCRIPTION_FILE)
+    if not (path / WEIGHTS_FILE).is_file():
+        raise CheckpointError(f"The checkpoint {path} has no {WEIGHTS_FILE}: its weights are gone.")
+    version = description.get("schema_version")
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise CheckpointError(
+            f"{path / DESCRIPTION_FILE} has schema version {version}; this program reads up to "
+            f"{SCHEMA_VERSION}. Update U-Net Studio."
+        )
+    try:
+        classes = ClassTable.from_json(description["classes"])
+        preprocessing = Preprocessing.from_json(description["preprocessing"])
+        config["_model_class"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"The checkpoint {path} is incomplete: {error!r} in {DESCRIPTION_FILE} or "
+            f"{CONFIG_FILE}."
+        ) from error
+    metrics = _read_json(path / METRICS_FILE) if (path / METRICS_FILE).exists() else {}
+    return Checkpoint(
+        path.resolve().name, path, config, classes, preprocessing, description, metrics
+    )
+
+
+def weights_folder() -> Path:
+    """The bundled checkpoints: `UNET_STUDIO_WEIGHTS`, else `weights/` of this repository."""
+    bundled = Path(__file__).resolve().parents[2] / "weights"
+    return Path(os.environ.get(WEIGHTS_VARIABLE) or bundled)
+
+
+def find(model: str) -> Checkpoint:
+    """Finds a checkpoint by the one way models are named everywhere.
+
+    Args:
+        model: a name in `weights/`, or a folder's path (anything with a slash).
+
+    Raises: `UnknownModelError` listing what there is, `CheckpointError` if it is damaged.
+    """
+    weights = weights_folder()
+    if "/" in model or os.sep in model or Path(model).is_absolute():
+        return read(Path(model).expanduser())
+    if not _NAME.fullmatch(model) or not (weights / model).is_dir():
+        raise UnknownModelError(
+            f"There is no model '{model}'. Bundled: {', '.join(_bundled_names(weights)) or 'none'}."
+        )
+    return read(weights / model)
+
+
+def list_bundled() -> tuple[list[Checkpoint], dict[str, str]]:
+    """All checkpoints in `weights/`, by name, and for each damaged one its error message."""
+    weights = weights_folder()
+    good: list[Checkpoint] = []
+    damaged: dict[str, str] = {}
+    for name in _bundled_names(weights):
+        try:
+            good.append(read(weights / name))
+        except CheckpointError as error:
+            damaged[name] = str(error)
+    return good, damaged
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file so that at any moment either the old or the whole new content is there."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`, for bytes."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: Any) -> None:
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _bundled_names(weights: Path) -> list[str]:
+    if not weights.is_dir():
+        return []
+    return sorted(p.name for p in weights.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise CheckpointError(f"The checkpoint {path.parent} has no {path.name}.") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} is not a JSON object.")
+    return values

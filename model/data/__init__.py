@@ -1,0 +1,1 @@
+"""Pictures and masks: decoding, encodings, data sets, splits, preprocessing."""

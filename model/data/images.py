@@ -1,0 +1,156 @@
+"""The one place that opens a picture.
+
+Training, command line, pages and API all come through `decode`, so a picture looks
+the same to each of them. The rules:
+
+- EXIF rotation is applied; of an animation or a multi-page file the first frame counts.
+- Transparency is composited on white.
+- Palette, grey, CMYK and other colour modes become RGB as Pillow converts them;
+  embedded ICC profiles are not applied.
+- 16-bit grey maps 0..65535 to 0..255. 32-bit integer and float pictures have no agreed
+  range: their own minimum and maximum map to 0 and 255, NaN and infinities to 0.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from model.errors import ImageError, ImageTooLargeError
+
+MAX_BYTES = 128 * 2**20
+MAX_PIXELS = 100_000_000
+
+# Formats that people have pictures in. Pillow knows dozens more, each a parser that
+# hostile input could reach (PSD, EPS runs Ghostscript, ...).
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
+    ".jp2",
+)  # fmt: skip
+
+Source = str | Path | bytes | BinaryIO
+
+# Sizes are checked against MAX_PIXELS before any pixel is decoded; Pillow's own lower
+# limit would refuse pictures we accept.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def decode(
+    source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+) -> np.ndarray:
+    """Reads a picture as RGB.
+
+    Args:
+        source: a path, the file's bytes, or a binary file object.
+        max_pixels: refuse pictures with more pixels than this.
+        max_bytes: refuse files with more bytes than this.
+
+    Returns:
+        uint8 (H, W, 3), values 0..255.
+
+    Raises:
+        ImageError: not a picture, truncated, empty, or of an unsupported format.
+        ImageTooLargeError: over one of the two limits.
+    """
+    name = describe(source)
+    with open_image(source, max_pixels=max_pixels, max_bytes=max_bytes) as image:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        except Exception as error:  # a damaged file can fail in any of Pillow's decoders
+            raise ImageError(
+                f"{name} is damaged or cut short ({_short(error)}). Save or upload it again."
+            ) from error
+
+
+def open_image(
+    source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+) -> Image.Image:
+    """Opens a picture without decoding its pixels, after checking format and limits.
+
+    Masks are read through this as well: their values must stay as they are in the file.
+    Raises the same errors as `decode`.
+    """
+    name = describe(source)
+    file = _as_file(source, name, max_bytes)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{name} is not a picture in a format this program reads "
+            f"({', '.join(s[1:] for s in SUFFIXES)})."
+        ) from error
+    except Exception as error:
+        raise ImageError(f"{name} cannot be read as a picture ({_short(error)}).") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"{name} has {width} x {height} pixels ({width * height / 1e6:.0f} megapixels); "
+            f"the limit is {max_pixels / 1e6:.0f} megapixels. Make it smaller or cut it up."
+        )
+    if width * height == 0:
+        raise ImageError(f"{name} has no pixels.")
+    return image
+
+
+def describe(source: Source) -> str:
+    """How an error message calls a source: the file's name, or "The picture"."""
+    if isinstance(source, str | Path):
+        return Path(source).name
+    return "The picture"
+
+
+def _as_file(source: Source, name: str, max_bytes: int) -> BinaryIO:
+    if isinstance(source, str | Path):
+        try:
+            # Read whole: the file handle is not left open, and a file that changes
+            # while Pillow decodes it lazily cannot give half of each version.
+            size = Path(source).stat().st_size
+            data = b"" if size > max_bytes else Path(source).read_bytes()
+        except OSError as error:
+            raise ImageError(f"{source} cannot be opened: {error.strerror or error}.") from error
+    else:
+        data = source if isinstance(source, bytes) else source.read(max_bytes + 1)
+        size = len(data)
+    if size > max_bytes:
+        raise ImageTooLargeError(
+            f"{name} is larger than the limit of {max_bytes / 2**20:.0f} MiB. Make it smaller."
+        )
+    if size == 0:
+        raise ImageError(f"{name} is empty (0 bytes).")
+    return io.BytesIO(data)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        return Image.fromarray(_stretch(np.asarray(image, np.float64))).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _stretch(values: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(values)
+    if not finite.any():
+        return np.zeros(values.shape, np.uint8)
+    low, high = values[finite].min(), values[finite].max()
+    scaled = (values - low) / max(high - low, 1e-12) * 255
+    return np.where(finite, scaled, 0).round().astype(np.uint8)
+
+
+def _short(error: Exception) -> str:
+    return str(error).strip().rstrip(".")[:200] or type(error).__name__

@@ -1,0 +1,34 @@
+"""The errors whose text is meant for the user.
+
+Every front end (command line, pages, API) shows the message of a `StudioError`
+as it stands; anything else is a defect of ours. A message says what was wrong,
+with which file or argument, and what to do.
+"""
+
+
+class StudioError(Exception):
+    """Base of all errors whose message is written for the user."""
+
+
+class ImageError(StudioError):
+    """A file or upload that cannot be read as a picture."""
+
+
+class ImageTooLargeError(ImageError):
+    """A picture over the limit on bytes or pixels."""
+
+
+class DataError(StudioError):
+    """A data set that is missing, incomplete or inconsistent."""
+
+
+class ConfigError(StudioError):
+    """An argument or a combination of arguments that cannot work."""
+
+
+class CheckpointError(StudioError):
+    """A checkpoint folder that is incomplete, corrupt or of the wrong kind."""
+
+
+class UnknownModelError(CheckpointError):
+    """A model name that no checkpoint answers to."""

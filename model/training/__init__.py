@@ -1,0 +1,1 @@
+"""Training runs: configuration, Lightning module, run folder."""

@@ -1,0 +1,71 @@
+"""`TrainConfig`: the command line of `train`, the Python call, and what a checkpoint records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from model.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a network on a data set and write a checkpoint folder."""
+
+    data: str = "streets"
+    """Data set: carla, pets or streets (drawn, needs no download)."""
+    output: Path = Path("runs/latest")
+    """Folder of the run; it is a checkpoint folder from the first epoch on."""
+    data_root: Path | None = None
+    """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
+    network: str = "unet"
+    """"unet" (from scratch) or "unet-<encoder>", such as unet-resnet34."""
+    encoder_weights: str = "none"
+    """"imagenet" (smp's, from the Hugging Face Hub), "none", or a safetensors file."""
+    encoder_origin: str = ""
+    """What the encoder file was pretrained on, for the model card."""
+    base_width: int = 32
+    """Channels of the first block of "unet"."""
+    depth: int = 4
+    """Number of poolings of "unet"."""
+    dropout: float = 0.0
+    """Dropout in the two deepest blocks of "unet"."""
+    longest_side: int | None = None
+    """Pictures are scaled to this longer side, in pixels; by default the data set's own."""
+    crop: int = 256
+    """Side of the training crops, in pixels; a multiple of 32."""
+    loss: str = "ce+dice"
+    """"ce", "dice", or a weighted sum such as "0.5*ce+dice"."""
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    """Peak learning rate."""
+    encoder_lr_factor: float = 1.0
+    """The encoder's learning rate as a fraction of `lr`; about 0.1 to 0.3 when pretrained."""
+    weight_decay: float = 1e-2
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    epochs: int = 30
+    batch_size: int = 8
+    limit: int | None = None
+    """Use only the first so many training pictures (a quick trial)."""
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+    """"auto": bf16 autocast where the processor has bf16 instructions."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    seed: int = 0
+    resume: bool = False
+    """Continue the run in `output` where it stopped."""
+
+    def __post_init__(self) -> None:
+        for name in ("base_width", "depth", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1.")
+        if self.batch_size < 2:
+            raise ConfigError("--batch-size must be at least 2: BatchNorm needs more than one.")
+        if self.crop < 32 or self.crop % 32:
+            raise ConfigError(f"--crop must be a multiple of 32, got {self.crop}.")
+        if self.longest_side is not None and self.longest_side < 32:
+            raise ConfigError(f"--longest-side must be at least 32, got {self.longest_side}.")
+        if not self.lr > 0 or not self.encoder_lr_factor > 0:
+            raise ConfigError("--lr and --encoder-lr-factor must be greater than 0.")
+        if self.network == "unet" and self.encoder_weights != "none":
+            raise ConfigError("--encoder-weights needs a network with an encoder: unet-<encoder>.")

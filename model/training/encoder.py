@@ -1,0 +1,68 @@
+"""Pretrained encoder weights: where they come from and what to call them in a card."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from torch import nn
+
+from model.checkpoints.weights import read_tensors
+from model.errors import ConfigError
+from model.networks.registry import Architecture, construct
+
+
+def build_with_encoder(
+    architecture: Architecture, weights: str, origin: str = ""
+) -> tuple[nn.Module, dict]:
+    """Builds a network and loads pretrained encoder weights into it.
+
+    Args:
+        weights: "none", "imagenet", or a safetensors file with the encoder's state.
+        origin: what a file's weights were pretrained on, in words.
+
+    Returns: the network, and what to record about the encoder.
+    Raises: `ConfigError` if the weights cannot be had or do not fit.
+    """
+    name = architecture.arguments.get("encoder_name")
+    if name is None:
+        return construct(architecture), {"name": None, "pretrained": False, "origin": "none"}
+    if weights == "none":
+        return construct(architecture), {
+            "name": name, "pretrained": False, "origin": "none, random weights",
+        }  # fmt: skip
+    if weights == "imagenet":
+        arguments = {**architecture.arguments, "encoder_weights": "imagenet"}
+        try:
+            network = construct(Architecture(architecture.model_class, arguments))
+        except Exception as error:  # whatever the Hub client raises when it cannot download
+            raise ConfigError(
+                f"The ImageNet weights of {name} cannot be downloaded ({error}). Check the "
+                "network, or give a file: --encoder-weights FILE.safetensors."
+            ) from error
+        origin = "ImageNet, as distributed by segmentation_models_pytorch"
+        return network, {"name": name, "pretrained": True, "origin": origin}
+    return _from_file(architecture, Path(weights), origin)
+
+
+def _from_file(architecture: Architecture, path: Path, origin: str) -> tuple[nn.Module, dict]:
+    if not path.is_file():
+        raise ConfigError(
+            f"--encoder-weights {path}: there is no such file. Give 'imagenet', 'none' or a "
+            "safetensors file."
+        )
+    network = construct(architecture)
+    try:
+        network.encoder.load_state_dict(read_tensors(path))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path} does not fit the encoder {architecture.arguments['encoder_name']}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    return network, {
+        "name": architecture.arguments["encoder_name"],
+        "pretrained": True,
+        "origin": origin or path.name,
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
