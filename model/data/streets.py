@@ -125,7 +125,8 @@ class Scene:
         self.rng = rng
         self.size_wh = size_wh
         self.width, self.height = 2 * size_wh[0], 2 * size_wh[1]
-        self.canvas = Image.new("RGBA", (self.width, self.height))
+        # 255 is no material: `develop` fails on a place that nobody has painted.
+        self.canvas = Image.new("RGBA", (self.width, self.height), (0, 0, 0, 255))
         self.shadows = Image.new("L", size_wh)
         self.brush = ImageDraw.Draw(self.canvas)
         self.light = Light.random(rng)
@@ -188,11 +189,13 @@ class Scene:
         inside = 0 <= u < self.size_wh[0] and 0 <= v < self.size_wh[1]
         return self.shadows.getpixel((u, v)) / 255 if inside else 0.0
 
+    def ink(self, colour: Colour, material: int) -> tuple[int, int, int, int]:
+        red, green, blue = colour
+        return min(255, int(red)), min(255, int(green)), min(255, int(blue)), material
+
     def fill(self, corners: Corners, colour: Colour, material: int) -> None:
         """Paints a polygon of canvas coordinates: colour and material at once."""
-        red, green, blue = colour
-        ink = (min(255, int(red)), min(255, int(green)), min(255, int(blue)), material)
-        self.brush.polygon(corners, fill=ink)
+        self.brush.polygon(corners, fill=self.ink(colour, material))
 
     def strip(
         self, x0: float, x1: float, z0: float, z1: float, colour: Colour, material: int
@@ -213,13 +216,17 @@ class Scene:
         upper = [(ub, foot_b - y1 * up_b), (ua, foot_a - y1 * up_a)]
         self.fill(lower + upper, colour, material)
 
-    def balls(self, x, y, z, radius, colour: Colour, material: int) -> None:
-        """Paints balls; x, y, z and radius are arrays of the same length."""
+    def balls(self, x, y, z, radius, colours: Sequence[Colour], material: int) -> None:
+        """Paints balls; x, y, z and radius are arrays of the same length.
+
+        The first balls get the first colour, equally many the next, and so on.
+        """
         column, foot, up, across = self.upright(x, z)
         u, v, row = radius * across, radius * up, foot - y * up
-        ink = (*(min(255, int(c)) for c in colour), material)
-        for box in np.stack((column - u, row - v, column + u, row + v), -1).tolist():
-            self.brush.ellipse(box, fill=ink)
+        boxes = np.stack((column - u, row - v, column + u, row + v), -1).tolist()
+        inks = [self.ink(colour, material) for colour in colours]
+        for index, box in enumerate(boxes):
+            self.brush.ellipse(box, fill=inks[index * len(inks) // len(boxes)])
 
 
 @dataclass
@@ -276,8 +283,9 @@ def paint_sky(scene: Scene) -> None:
         glow = (1 - light.cover) * (0.8 * np.exp(-6 * distance) + (distance < 0.03))
         colours += (np.float32((255, 244, 214)) - colours) * glow.clip(0, 1)
     sky = Image.fromarray(colours.clip(0, 255).astype(np.uint8))
-    rows = min(scene.height, int(scene.horizon * scene.height) + 1)
-    sky = sky.resize((scene.width, rows), Image.Resampling.BILINEAR)
+    rows = int(scene.horizon * scene.size_wh[1]) + 2  # down to the first row of ground
+    sky = sky.resize((scene.size_wh[0], rows), Image.Resampling.BILINEAR)
+    sky = sky.resize((scene.width, 2 * rows), Image.Resampling.NEAREST)
     sky.putalpha(SKY)
     scene.canvas.paste(sky)
 
@@ -296,7 +304,7 @@ def paint_skyline(scene: Scene) -> None:
     for _ in range(3):
         leaf = scene.lit(scene.pick(LEAVES[:4]), UP, 130)
         x, y, radius = rng.uniform((-150, 0, 2), (150, 3, 5), (rng.integers(1, 25), 3)).T
-        scene.balls(x, y, np.full_like(x, FAR), radius, leaf, LEAF)
+        scene.balls(x, y, np.full_like(x, FAR), radius, [leaf], LEAF)
 
 
 def paint_ground(scene: Scene, streets: list[tuple[int, float, float]]) -> None:
@@ -467,13 +475,17 @@ def paint_leaves(
     """
     rng, sun = scene.rng, scene.light.sun
     shade = 0.5 * scene.shade_at(x, z[-1])
-    for size, tone, drift in ((0.5, 0.55, 0.0), (0.34, 0.8, 0.08), (0.2, 1.08, 0.2)):
-        angle, reach, radius = rng.random((3, len(z)))
-        angle, reach = angle * math.tau, np.sqrt(reach) * (1 - size)
-        xs = x + wide * (np.cos(angle) * reach + drift * sun[0])
-        ys = y + high * (np.sin(angle) * reach + drift)
-        colour = scene.lit(mix(BLACK, green, tone), (0, 0.8, -0.6), z[-1], shade)
-        scene.balls(xs, ys, z, min(wide, high) * size * (0.6 + 0.5 * radius), colour, LEAF)
+    colours = [
+        scene.lit(mix(BLACK, green, tone), (0, 0.8, -0.6), z[-1], shade)
+        for tone in (0.55, 0.8, 1.08)
+    ]
+    size, drift = np.repeat(((0.5, 0.34, 0.2), (0.0, 0.08, 0.2)), len(z), axis=1)
+    angle, reach, radius = rng.random((3, len(size)))
+    angle, reach = angle * math.tau, np.sqrt(reach) * (1 - size)
+    xs = x + wide * (np.cos(angle) * reach + drift * sun[0])
+    ys = y + high * (np.sin(angle) * reach + drift)
+    radii = min(wide, high) * size * (0.6 + 0.5 * radius)
+    scene.balls(xs, ys, np.tile(z, 3), radii, colours, LEAF)
 
 
 def paint_tree(scene: Scene, x: float, z: float, height: float, crown: float) -> None:
@@ -483,7 +495,7 @@ def paint_tree(scene: Scene, x: float, z: float, height: float, crown: float) ->
     thick = 0.025 * height
     left, right = scene.upright(x - thick, z), scene.upright(x + thick, z)
     scene.pane(left, right, 0, height * 0.6, bark, LEAF)
-    depths = np.full(30 if z < 20 else 12 if z < 40 else 5, z)
+    depths = np.full(27 if z < 20 else 11 if z < 40 else 5, z)
     green, stretch = scene.pick(LEAVES, 10), scene.rng.uniform(0.9, 1.3)
     paint_leaves(scene, x, height - crown, depths, crown, crown * stretch, green)
 
@@ -737,7 +749,7 @@ def develop(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     materials = majority(np.asarray(scene.canvas.getchannel("A")))
     picture = scene.canvas.convert("RGB").reduce(2)
     stains = finish_ground(scene, picture, materials)
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         picture = picture.filter(ImageFilter.BoxBlur(rng.uniform(0.1, 0.6)))
     exposure = (110 / np.asarray(picture)[::8, ::8].mean()) ** rng.uniform(0.3, 0.9)
     gains = exposure * rng.uniform(0.85, 1.2) * rng.normal(1, 0.035, 3)
