@@ -2,10 +2,232 @@
 
 from __future__ import annotations
 
+import json
+import re
+
+from huggingface_hub import EvalResult, ModelCardData
+
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
+
+CASES = 5
 
 
 def write_card(checkpoint: Checkpoint) -> None:
     """Writes `README.md` into the checkpoint's folder."""
-    folder.write_text(checkpoint.path / folder.CARD_FILE, "TODO\n")
+    folder.write_text(checkpoint.path / folder.CARD_FILE, card(checkpoint))
+
+
+def card(checkpoint: Checkpoint) -> str:
+    """The card in Markdown, with the Hugging Face Hub's front matter.
+
+    Figures are those of `metrics.json`; a checkpoint without any says so.
+    """
+    sections = [
+        _front_matter(checkpoint),
+        f"# {checkpoint.name}",
+        _introduction(checkpoint),
+        _figures(checkpoint),
+        _classes(checkpoint),
+        _cases(checkpoint),
+        _data(checkpoint),
+        _training(checkpoint),
+        _loading(checkpoint),
+        _limits(checkpoint),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _front_matter(checkpoint: Checkpoint) -> str:
+    data = checkpoint.description["data"]
+    licence = _hub_licence(data["licence"])
+    results = [
+        EvalResult(
+            task_type="image-segmentation",
+            dataset_type=data["name"],
+            dataset_name=data["title"],
+            dataset_split=split,
+            metric_type=metric,
+            metric_name=title,
+            metric_value=round(figures[metric], 4),
+        )
+        for split, figures in _splits(checkpoint).items()
+        for metric, title in (
+            ("mean_iou", "mean IoU"),
+            ("mean_dice", "mean Dice"),
+            ("accuracy", "accuracy"),
+        )
+        if figures[metric] is not None
+    ]
+    # Other values than the Hub's own list must be called "other" and named.
+    named = {"license_name": data["licence"]} if licence == "other" else {}
+    meta = ModelCardData(
+        license=licence,
+        library_name="segmentation-models-pytorch",
+        pipeline_tag="image-segmentation",
+        tags=["u-net", "semantic-segmentation", "unet-studio"],
+        model_name=checkpoint.name if results else None,
+        eval_results=results or None,
+        **named,
+    )
+    return f"---\n{meta.to_yaml()}\n---"
+
+
+def _introduction(checkpoint: Checkpoint) -> str:
+    description = checkpoint.description
+    network, encoder = description["network"], description["encoder"]
+    start = (
+        f"a U-Net on the encoder {encoder['name']}, pretrained on {encoder['origin']}"
+        if encoder["pretrained"]
+        else "a U-Net trained from scratch, from random weights"
+    )
+    size = checkpoint.weights_path.stat().st_size / 1e6
+    return (
+        f"Semantic segmentation of {description['data']['title']} with "
+        f"{len(checkpoint.classes)} classes: {start}. "
+        f"{network['parameters'] / 1e6:.1f} million parameters, {size:.1f} MB."
+    )
+
+
+def _figures(checkpoint: Checkpoint) -> str:
+    splits = _splits(checkpoint)
+    if not splits:
+        return (
+            "## Figures\n\nNot scored yet: the run was stopped before its end. "
+            "`python -m model evaluate` scores it."
+        )
+    rows = [
+        "| split | pictures | mean IoU | mean Dice (F1) | precision | recall | accuracy |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for split, f in splits.items():
+        names = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
+        values = " | ".join(_percent(f[name]) for name in names)
+        rows.append(f"| {split} | {f['num_images']} | {values} |")
+    return (
+        "## Figures\n\n" + "\n".join(rows) + "\n\nIn per cent, from one confusion matrix over all "
+        "pictures of the split at their original resolution, void pixels left out; means over the "
+        f"classes that occur. Computed with {next(iter(splits.values()))['engine']} in "
+        f"{next(iter(splits.values()))['precision']}."
+    )
+
+
+def _classes(checkpoint: Checkpoint) -> str:
+    test = _splits(checkpoint).get("test")
+    if not test:
+        return ""
+    per_class = test["per_class"]
+    total = sum(per_class["support"])
+    rows = [
+        "| class | share of pixels | IoU | Dice (F1) | precision | recall |",
+        "|---|---|---|---|---|---|",
+    ]
+    for info in checkpoint.classes:
+        names = ("iou", "dice", "precision", "recall")
+        values = " | ".join(_percent(per_class[name][info.id]) for name in names)
+        share = f"{100 * per_class['support'][info.id] / total:.2f}"
+        rows.append(f"| {info.name} | {share} | {values} |")
+    return "## Classes, on the test split\n\n" + "\n".join(rows) + "\n\nA dash: does not occur."
+
+
+def _cases(checkpoint: Checkpoint) -> str:
+    rows = sorted(checkpoint.per_image(), key=lambda row: float(row["mean_iou"]))
+    if len(rows) < 2 * CASES:
+        return ""
+
+    def listed(chosen: list[dict[str, str]]) -> str:
+        return ", ".join(f"{row['name']} ({_percent(float(row['mean_iou']))})" for row in chosen)
+
+    return (
+        "## Best and worst cases\n\n"
+        "Test pictures by their own mean IoU in per cent. "
+        f"Best: {listed(rows[: -CASES - 1 : -1])}. "
+        f"Worst: {listed(rows[:CASES])}. All are in `{folder.PER_IMAGE_FILE}`."
+    )
+
+
+def _data(checkpoint: Checkpoint) -> str:
+    data = checkpoint.description["data"]
+    sizes = data["split_sizes"]
+    return (
+        f"## Data\n\n{data['title']}; licence: {data['licence']}; source: {data['source']}. "
+        f"{sum(sizes.values())} pictures: {sizes['train']} for training, {sizes['validation']} for "
+        f"validation, {sizes['test']} for test. Split: {data['split_rule']}. "
+        f"Digest of the data `{data['digest']}`, of the split `{data['split_digest']}`. "
+        "No picture of the data set is part of this checkpoint."
+    )
+
+
+def _training(checkpoint: Checkpoint) -> str:
+    training, versions = checkpoint.description["training"], checkpoint.description["versions"]
+    return (
+        f"## Training\n\n```\n{training['command']}\n```\n\n"
+        f"{training['epochs_done']} epochs in {training['seconds'] / 60:.0f} minutes on "
+        f"{training['machine']}; kept: epoch {training['best_epoch']}, the best mean IoU on the "
+        f"validation split. Seed {training['seed']}; torch {versions['torch']}. The curves are "
+        f"in `{folder.HISTORY_FILE}`; its figures are at the network's resolution, those of "
+        "training on augmented crops."
+    )
+
+
+def _loading(checkpoint: Checkpoint) -> str:
+    ours = (
+        "from model.inference.segmenter import Segmenter\n\n"
+        f'segmentation = Segmenter("{checkpoint.name}").segment("picture.jpg")\n'
+        "segmentation.labels  # uint8 (H, W), class ids"
+    )
+    text = f"## How to load\n\nWith U-Net Studio:\n\n```python\n{ours}\n```"
+    if checkpoint.config["_model_class"] != "UNet":
+        text += (
+            "\n\nWith segmentation_models_pytorch, given this folder:\n\n```python\n"
+            "import segmentation_models_pytorch as smp\n\n"
+            f'network = smp.from_pretrained("weights/{checkpoint.name}")\n```\n\n'
+            f"Its input is RGB scaled to {checkpoint.preprocessing.longest_side} pixels on the "
+            "longer side, padded to a multiple of 32, in [0, 1], normalised with mean "
+            f"{_numbers(checkpoint.preprocessing.mean)} and standard deviation "
+            f"{_numbers(checkpoint.preprocessing.std)}."
+        )
+    return text
+
+
+def _limits(checkpoint: Checkpoint) -> str:
+    data = checkpoint.description["data"]
+    test = _splits(checkpoint).get("test")
+    weak = []
+    if test:
+        weak = [
+            info.name
+            for info in checkpoint.classes
+            if (test["per_class"]["iou"][info.id] or 0) < 0.3
+            and test["per_class"]["support"][info.id]
+        ]
+    text = (
+        f"## Limits\n\nIt has seen {data['split_sizes']['train']} pictures of {data['title']} and "
+        "nothing else; expect less on other cameras, places and weather. It always answers with "
+        "one of its classes, also where none fits. Not for decisions that affect safety."
+    )
+    if weak:
+        text += f" Classes it hardly finds (IoU under 30 % on the test split): {', '.join(weak)}."
+    return text
+
+
+def _splits(checkpoint: Checkpoint) -> dict[str, dict]:
+    """Figures of the reference precision, float32, by split."""
+    splits = checkpoint.metrics.get("splits", {})
+    return {name: precisions["f32"] for name, precisions in splits.items() if "f32" in precisions}
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return json.dumps(list(values))
+
+
+def _hub_licence(licence: str) -> str:
+    """The Hub's identifier, such as "cc-by-sa-4.0", or "other"."""
+    match = re.search(r"CC (BY(?:-\w+)*) (\d\.\d)", licence)
+    if match:
+        return f"cc-{match[1].lower()}-{match[2]}"
+    return "cc0-1.0" if "CC0" in licence else "other"

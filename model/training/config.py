@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -69,3 +70,15 @@ class TrainConfig:
             raise ConfigError("--lr and --encoder-lr-factor must be greater than 0.")
         if self.network == "unet" and self.encoder_weights != "none":
             raise ConfigError("--encoder-weights needs a network with an encoder: unet-<encoder>.")
+
+    def command(self) -> str:
+        """The command line that trains the same again; files by their names, not their places."""
+        words = ["python", "-m", "model", "train"]
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value == item.default or item.name in ("output", "data_root", "resume"):
+                continue
+            if item.name == "encoder_weights":
+                value = Path(value).name
+            words += [f"--{item.name.replace('_', '-')}", str(value)]
+        return shlex.join(words)

@@ -200,7 +200,7 @@ def _describe(
             "split_digest": splits.digest(data.split),
             "split_sizes": {part: len(names) for part, names in data.split.items()},
         },
-        "training": {**training, "machine": _machine()},
+        "training": {**training, "command": config.command(), "machine": _machine()},
         "versions": {
             "unet-studio": __version__,
             "torch": torch.__version__,

@@ -1,0 +1,46 @@
+# make app     set up once, then start the app on http://127.0.0.1:7860
+# make test    set up once, then run the tests
+# make check   lint and formatting
+# make help    this list
+
+PYTHON ?= python3
+PORT ?= 7860
+VENV := .venv
+# Nothing reports usage to anybody.
+export GRADIO_ANALYTICS_ENABLED := False
+
+.PHONY: app test check format help clean
+
+app: $(VENV)/.installed
+	@PORT=$(PORT) $(VENV)/bin/python app.py
+
+test: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest $(TESTS)
+
+check: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+help:
+	@sed -n 's/^# //p' Makefile | head -4
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "U-Net Studio needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 app"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The stamp files make a second run start in seconds; a changed list installs again.
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@ $(VENV)/.installed
