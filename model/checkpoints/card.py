@@ -18,8 +18,10 @@ def write_card(checkpoint: Checkpoint) -> None:
     folder.write_text(checkpoint.path / folder.CARD_FILE, card(checkpoint))
 
 
-def card(checkpoint: Checkpoint) -> str:
+def card(checkpoint: Checkpoint, repository: str = "") -> str:
     """The card in Markdown, with the Hugging Face Hub's front matter.
+
+    Args: repository: "owner/name" on the Hub, for a card that tells how to load it from there.
 
     Figures are those of `metrics.json`; a checkpoint without any says so.
     """
@@ -32,7 +34,7 @@ def card(checkpoint: Checkpoint) -> str:
         _cases(checkpoint),
         _data(checkpoint),
         _training(checkpoint),
-        _loading(checkpoint),
+        _loading(checkpoint, repository),
         _limits(checkpoint),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -160,8 +162,16 @@ def _data(checkpoint: Checkpoint) -> str:
 
 def _training(checkpoint: Checkpoint) -> str:
     training, versions = checkpoint.description["training"], checkpoint.description["versions"]
+    before = training.get("before")
+    commands = f"{before['command']}\n{training['command']}" if before else training["command"]
+    earlier = (
+        f"It started from an earlier run, the first command: {before['epochs_done']} epochs in "
+        f"{before['seconds'] / 60:.0f} minutes. Then "
+        if before
+        else ""
+    )
     return (
-        f"## Training\n\n```\n{training['command']}\n```\n\n"
+        f"## Training\n\n```\n{commands}\n```\n\n{earlier}"
         f"{training['epochs_done']} epochs in {training['seconds'] / 60:.0f} minutes on "
         f"{training['machine']}; kept: epoch {training['best_epoch']}, the best mean IoU on the "
         f"validation split. Seed {training['seed']}; torch {versions['torch']}. The curves are "
@@ -170,18 +180,19 @@ def _training(checkpoint: Checkpoint) -> str:
     )
 
 
-def _loading(checkpoint: Checkpoint) -> str:
+def _loading(checkpoint: Checkpoint, repository: str) -> str:
     ours = (
         "from model.inference.segmenter import Segmenter\n\n"
-        f'segmentation = Segmenter("{checkpoint.name}").segment("picture.jpg")\n'
+        f'segmentation = Segmenter("{repository or checkpoint.name}").segment("picture.jpg")\n'
         "segmentation.labels  # uint8 (H, W), class ids"
     )
     text = f"## How to load\n\nWith U-Net Studio:\n\n```python\n{ours}\n```"
     if checkpoint.config["_model_class"] != "UNet":
+        source = repository or f"weights/{checkpoint.name}"
         text += (
-            "\n\nWith segmentation_models_pytorch, given this folder:\n\n```python\n"
+            "\n\nWith segmentation_models_pytorch:\n\n```python\n"
             "import segmentation_models_pytorch as smp\n\n"
-            f'network = smp.from_pretrained("weights/{checkpoint.name}")\n```\n\n'
+            f'network = smp.from_pretrained("{source}")\n```\n\n'
             f"Its input is RGB scaled to {checkpoint.preprocessing.longest_side} pixels on the "
             "longer side, padded to a multiple of 32, in [0, 1], normalised with mean "
             f"{_numbers(checkpoint.preprocessing.mean)} and standard deviation "

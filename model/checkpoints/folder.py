@@ -16,14 +16,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from model.checkpoints.hub_id import HubId, read_registry
 from model.data.classes import ClassTable
 from model.data.preprocessing import Preprocessing
-from model.errors import CheckpointError, UnknownModelError
+from model.errors import CheckpointError, ConfigError, UnknownModelError
 
 SCHEMA_VERSION = 1
 WEIGHTS_FILE = "model.safetensors"
@@ -35,8 +35,6 @@ PER_IMAGE_FILE = "per_image.csv"
 CARD_FILE = "README.md"
 
 WEIGHTS_VARIABLE = "UNET_STUDIO_WEIGHTS"
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,14 @@ class Checkpoint:
 
     @property
     def weights_path(self) -> Path:
-        return self.path / WEIGHTS_FILE
+        """The file with the weights; the first use pulls those that are only registered.
+
+        Raises: `CheckpointError` if they cannot be pulled.
+        """
+        path = self.path / WEIGHTS_FILE
+        if not path.is_file() and (hub_id := read_registry(self.path.parent).get(self.path.name)):
+            return _from_hub(hub_id).weights_path
+        return path
 
     @property
     def data_name(self) -> str:
@@ -77,8 +82,8 @@ class Checkpoint:
     def history(self) -> list[dict[str, float]]:
         """The rows of `history.csv`, empty where there is none; half-written rows are dropped."""
         try:
-            text = (self.path / HISTORY_FILE).read_text()
-        except OSError:
+            text = (self.path / HISTORY_FILE).read_text(encoding="utf-8")
+        except (OSError, ValueError):  # ValueError: not even text
             return []
         rows = []
         for row in csv.DictReader(text.splitlines()):
@@ -91,9 +96,10 @@ class Checkpoint:
     def per_image(self) -> list[dict[str, str]]:
         """The rows of `per_image.csv`, empty where there is none."""
         try:
-            return list(csv.DictReader((self.path / PER_IMAGE_FILE).read_text().splitlines()))
-        except OSError:
+            text = (self.path / PER_IMAGE_FILE).read_text(encoding="utf-8")
+        except (OSError, ValueError):
             return []
+        return list(csv.DictReader(text.splitlines()))
 
 
 def read(folder: str | Path) -> Checkpoint:
@@ -102,11 +108,11 @@ def read(folder: str | Path) -> Checkpoint:
     Raises: `CheckpointError` naming the missing or corrupt file.
     """
     path = Path(folder)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # unlike Path's, no error for a name that is too long
         raise UnknownModelError(f"There is no checkpoint folder {path}.")
     config = _read_json(path / CONFIG_FILE)
     description = _read_json(path / DESCRIPTION_FILE)
-    if not (path / WEIGHTS_FILE).is_file():
+    if not (path / WEIGHTS_FILE).is_file() and path.name not in read_registry(path.parent):
         raise CheckpointError(f"The checkpoint {path} has no {WEIGHTS_FILE}: its weights are gone.")
     version = description.get("schema_version")
     if not isinstance(version, int) or version > SCHEMA_VERSION:
@@ -117,12 +123,24 @@ def read(folder: str | Path) -> Checkpoint:
     try:
         classes = ClassTable.from_json(description["classes"])
         preprocessing = Preprocessing.from_json(description["preprocessing"])
+        for section in ("data", "network", "encoder", "training"):
+            if not isinstance(description.get(section, {}), dict):
+                raise TypeError(f"'{section}' is not an object")
         config["_model_class"]
+    except ConfigError as error:
+        raise CheckpointError(f"{path / DESCRIPTION_FILE}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"The checkpoint {path} is incomplete: {error!r} in {DESCRIPTION_FILE} or "
             f"{CONFIG_FILE}."
         ) from error
+    # smp's networks call the number of their outputs "classes".
+    outputs = config.get("num_classes", config.get("classes"))
+    if outputs != len(classes):
+        raise CheckpointError(
+            f"{path / CONFIG_FILE} describes a network for {outputs} classes, but "
+            f"{DESCRIPTION_FILE} names {len(classes)}."
+        )
     metrics = _read_json(path / METRICS_FILE) if (path / METRICS_FILE).exists() else {}
     return Checkpoint(
         path.resolve().name, path, config, classes, preprocessing, description, metrics
@@ -139,18 +157,37 @@ def find(model: str) -> Checkpoint:
     """Finds a checkpoint by the one way models are named everywhere.
 
     Args:
-        model: a name in `weights/`, or a folder's path (anything with a slash).
+        model: a name in `weights/`, a folder's path (anything with a slash), or, where there
+            is no such folder, an id on the Hugging Face Hub: `owner/name[@revision]`.
 
-    Raises: `UnknownModelError` listing what there is, `CheckpointError` if it is damaged.
+    Raises: `UnknownModelError` listing what there is, `CheckpointError` if it is damaged or
+        cannot be pulled.
     """
     weights = weights_folder()
     if "/" in model or os.sep in model or Path(model).is_absolute():
-        return read(Path(model).expanduser())
-    if not _NAME.fullmatch(model) or not (weights / model).is_dir():
+        path = Path(model).expanduser()
+        if os.path.isdir(path) or not HubId.matches(model):
+            return read(path)
+        try:
+            return _from_hub(HubId.parse(model))
+        except CheckpointError as error:
+            raise type(error)(
+                f"There is no folder {model}, so it was looked for on the Hub. {error}"
+            ) from error
+    names = _bundled_names(weights)
+    if model not in names:
+        if pulled := read_registry(weights).get(model):
+            return replace(_from_hub(pulled), name=model)
         raise UnknownModelError(
-            f"There is no model '{model}'. Bundled: {', '.join(_bundled_names(weights)) or 'none'}."
+            f"There is no model '{model}'. Bundled: {', '.join(names) or 'none'}."
         )
     return read(weights / model)
+
+
+def _from_hub(hub_id: HubId) -> Checkpoint:
+    from model.checkpoints import hub  # needs huggingface_hub, which nothing bundled does
+
+    return hub.find(hub_id)
 
 
 def list_bundled() -> tuple[list[Checkpoint], dict[str, str]]:
@@ -196,7 +233,7 @@ def _bundled_names(weights: Path) -> list[str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"The checkpoint {path.parent} has no {path.name}.") from error
     except (OSError, ValueError) as error:

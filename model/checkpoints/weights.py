@@ -21,14 +21,23 @@ def load_network(checkpoint: Checkpoint) -> nn.Module:
     """
     state = read_tensors(checkpoint.weights_path)
     try:
-        network = construct(Architecture.from_json(checkpoint.config))
+        plan = Architecture.from_json(checkpoint.config)
+        if plan.model_class != "UNet":
+            # Else smp would first download the ones that training began with.
+            plan.arguments["encoder_weights"] = None
+        network = construct(plan)
         network.load_state_dict(state)
     except (ConfigError, RuntimeError) as error:
         raise CheckpointError(
-            f"The weights of {checkpoint.path} do not fit its config.json: "
-            f"{str(error).splitlines()[0][:300]}"
+            f"The weights {checkpoint.weights_path} do not fit the config.json beside them: "
+            f"{misfit(error)}"
         ) from error
     return network.eval()
+
+
+def misfit(error: Exception) -> str:
+    """The first difference that torch's `load_state_dict` found, from its long list of them."""
+    return " ".join(line.strip() for line in str(error).splitlines()[:2])[:300]
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -42,12 +51,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def save_network(network: nn.Module, path: Path, *, dtype: torch.dtype | None = None) -> None:
-    """Writes the network's state atomically; floating-point tensors as `dtype` if given."""
+    """Writes the network's state atomically.
+
+    Args: dtype: for floating-point tensors; those with values beyond its range stay as they are.
+    """
     state = {
-        key: (value.to(dtype) if dtype and value.is_floating_point() else value)
-        .detach()
-        .cpu()
-        .contiguous()
+        key: _narrowed(value, dtype).detach().cpu().contiguous()
         for key, value in network.state_dict().items()
     }
     write_bytes(path, save(state, metadata={"format": "pt"}))
+
+
+def _narrowed(value: Tensor, dtype: torch.dtype | None) -> Tensor:
+    if dtype is None or not value.is_floating_point():
+        return value
+    fits = value.abs().amax() <= torch.finfo(dtype).max if value.numel() else True
+    return value.to(dtype) if fits else value

@@ -1,0 +1,157 @@
+"""Checkpoints from the Hugging Face Hub, through huggingface_hub: its cache, progress, resume.
+
+The environment variables are the client's own: HF_ENDPOINT, HF_TOKEN, HF_HOME,
+HF_HUB_OFFLINE, HF_HUB_ETAG_TIMEOUT, HF_HUB_DOWNLOAD_TIMEOUT.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from huggingface_hub import (
+    cached_assets_path,
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
+from huggingface_hub.errors import RemoteEntryNotFoundError
+
+from model.checkpoints import folder
+from model.checkpoints.folder import Checkpoint
+from model.checkpoints.hub_errors import HubError, in_words, is_unreachable
+from model.checkpoints.hub_id import HubId
+from model.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+# Never anything else: no file that could run code is even downloaded. The weights come last,
+# so that weights in the cache mean that all the rest is there too.
+FILES = (
+    folder.CONFIG_FILE,
+    folder.DESCRIPTION_FILE,
+    folder.METRICS_FILE,
+    folder.HISTORY_FILE,
+    folder.PER_IMAGE_FILE,
+    folder.CARD_FILE,
+    folder.WEIGHTS_FILE,
+)
+RECORD_FILE = "hub.json"
+
+_found: dict[HubId, Checkpoint] = {}
+
+
+def pull(hub_id: HubId) -> Checkpoint:
+    """Downloads a checkpoint, or finds it in the cache, and checks it by its hashes.
+
+    The Hub is asked which commit the revision is now; if it cannot be reached, the cached
+    commit of that revision serves. A plain segmentation_models_pytorch checkpoint, without
+    our description, is taken in with classes named by number (see `smp_import`).
+
+    Returns: the checkpoint, named as `hub_id`; `description["hub"]` records repository,
+        revision and commit.
+    Raises: `HubError` in a sentence, `CheckpointError` if it is no checkpoint of a known kind.
+    """
+    with in_words(str(hub_id)):
+        snapshot = _download(hub_id)
+        _verify(snapshot, hub_id)
+        commit = snapshot.name
+        if not (snapshot / folder.DESCRIPTION_FILE).exists():
+            from model.checkpoints import smp_import  # needs torch, which our own format does not
+
+            assets = cached_assets_path("unet-studio", hub_id.repository, commit)
+            target = assets / hub_id.repository.rpartition("/")[2]
+            snapshot = smp_import.convert(snapshot, target, str(hub_id))
+    checkpoint = folder.read(snapshot)
+    record = {"repository": hub_id.repository, "revision": hub_id.revision, "commit": commit}
+    description = {**checkpoint.description, "hub": record}
+    return replace(checkpoint, name=str(hub_id), description=description)
+
+
+def find(hub_id: HubId) -> Checkpoint:
+    """As `pull`, but asks the Hub only once per process.
+
+    A server keeps answering with the commit it began with, and needs no network for it.
+    """
+    checkpoint = _found.get(hub_id)
+    if checkpoint is None or not checkpoint.weights_path.exists():
+        checkpoint = _found[hub_id] = pull(hub_id)
+    return checkpoint
+
+
+def copy_to(checkpoint: Checkpoint, target: Path) -> None:
+    """Copies a pulled checkpoint into a folder of its own, with a record of where it is from.
+
+    Raises: `ConfigError` if other weights lie there already.
+    """
+    weights = target / folder.WEIGHTS_FILE
+    if weights.exists() and _sha256(weights) != _sha256(checkpoint.weights_path):
+        raise ConfigError(f"{target} holds other weights already. Remove it, or choose another.")
+    target.mkdir(parents=True, exist_ok=True)
+    folder.write_json(target / RECORD_FILE, checkpoint.description["hub"])
+    for name in FILES:
+        if (source := checkpoint.path / name).exists():
+            folder.write_bytes(target / name, source.read_bytes())
+
+
+def _download(hub_id: HubId) -> Path:
+    """The folder with the files of `hub_id` in the client's cache; its name is the commit."""
+    repository, revision = hub_id.repository, hub_id.revision or constants.DEFAULT_REVISION
+    cached = try_to_load_from_cache(repository, folder.WEIGHTS_FILE, revision=revision)
+    whole = isinstance(cached, str)
+    if whole and hub_id.is_pinned:
+        return Path(cached).parent
+    try:
+        # Without retries: who is offline shall learn it at once.
+        url = hf_hub_url(repository, folder.CONFIG_FILE, revision=revision)
+        get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    except Exception as error:
+        if not (whole and is_unreachable(error)):
+            raise
+        logger.warning("%s: the Hub cannot be reached; using the cached copy.", hub_id)
+        return Path(cached).parent
+    snapshot = Path(hf_hub_download(repository, folder.CONFIG_FILE, revision=revision)).parent
+    for name in FILES[1:]:
+        try:
+            hf_hub_download(repository, name, revision=snapshot.name)
+        except RemoteEntryNotFoundError:
+            if name == folder.WEIGHTS_FILE:
+                raise
+    return snapshot
+
+
+def _verify(snapshot: Path, hub_id: HubId) -> None:
+    """Checks each file against the hash that the Hub announced; a wrong one is thrown away.
+
+    The client itself compares sizes only. It names the file in its cache by the ETag, which
+    is the SHA-256 of a large file and the git blob hash of a small one. Where the cache holds
+    no such links (a file system without them), there is nothing to compare.
+    """
+    for name in FILES:
+        pointer = snapshot / name
+        if not pointer.is_symlink():
+            continue
+        blob = pointer.resolve()
+        digests = {64: _sha256, 40: _git_hash}
+        digest = digests.get(len(blob.name))
+        if digest is not None and digest(blob) != blob.name:
+            pointer.unlink()
+            blob.unlink()
+            raise HubError(
+                f"{hub_id}: {name} arrived with a wrong hash, damaged on its way or on the disk. "
+                "It was thrown away; run it again."
+            )
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _git_hash(path: Path) -> str:
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

@@ -1,0 +1,204 @@
+"""The checkpoint folder: found by name, and every damage told with the file it is in."""
+
+import json
+import shutil
+
+import pytest
+
+from model.checkpoints import folder
+from model.errors import CheckpointError, UnknownModelError
+
+
+@pytest.fixture(scope="module")
+def original(make_checkpoint, tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("folder") / "tiny").path
+
+
+@pytest.fixture
+def weights(original, tmp_path, monkeypatch):
+    """A folder of bundled checkpoints with one in it, `tiny`."""
+    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(tmp_path))
+    shutil.copytree(original, tmp_path / "tiny")
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(weights):
+    return weights / "tiny"
+
+
+def edit(path, **changes) -> None:
+    """Changes keys of a JSON file; `None` removes one."""
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
+
+
+def test_a_folder_describes_itself(tiny):
+    checkpoint = folder.read(tiny)
+    assert checkpoint.name == "tiny"
+    assert checkpoint.network_name == "unet"
+    assert checkpoint.data_name == "made-up"
+    assert len(checkpoint.classes) == 3
+    assert checkpoint.preprocessing.longest_side == 64
+    assert checkpoint.metrics == {}
+    assert checkpoint.history() == []
+    assert checkpoint.per_image() == []
+
+
+def test_a_checkpoint_is_found_by_name_and_by_path(weights):
+    assert folder.find("tiny").path == weights / "tiny"
+    assert folder.find(str(weights / "tiny")).name == "tiny"
+
+
+def test_a_relative_path_keeps_its_folders_name(tiny, monkeypatch):
+    monkeypatch.chdir(tiny)
+    assert folder.find("./").name == "tiny"
+
+
+@pytest.mark.parametrize("name", ["gone", "", ".", "..", "TINY", "tiny ", "a" * 5000, "tiny\0"])
+def test_an_unknown_name_lists_those_there_are(weights, name):
+    with pytest.raises(UnknownModelError, match=r"There is no model .* Bundled: tiny\."):
+        folder.find(name)
+
+
+@pytest.mark.parametrize("path", ["/nowhere/at/all", "./nowhere", "/" + "a" * 5000])
+def test_a_path_without_a_folder_is_refused(weights, path):
+    with pytest.raises(UnknownModelError, match="no checkpoint folder"):
+        folder.find(path)
+
+
+def test_no_bundled_checkpoints_are_no_error(tmp_path, monkeypatch):
+    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(tmp_path / "none"))
+    assert folder.list_bundled() == ([], {})
+    with pytest.raises(UnknownModelError, match="Bundled: none"):
+        folder.find("tiny")
+
+
+def test_one_damaged_checkpoint_does_not_hide_the_others(weights):
+    for name in ("a-broken", "b-empty", "z-good"):
+        shutil.copytree(weights / "tiny", weights / name)
+    edit(weights / "a-broken" / "segmentation.json", classes=[{"id": 3}])
+    shutil.rmtree(weights / "b-empty")
+    (weights / "b-empty").mkdir()
+    (weights / ".hidden").mkdir()
+    (weights / "README.md").touch()
+    good, damaged = folder.list_bundled()
+    assert [checkpoint.name for checkpoint in good] == ["tiny", "z-good"]
+    assert set(damaged) == {"a-broken", "b-empty"}
+    assert "config.json" in damaged["b-empty"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "segmentation.json", "model.safetensors"])
+def test_a_missing_file_is_named(tiny, name):
+    (tiny / name).unlink()
+    with pytest.raises(CheckpointError, match=f"tiny has no {name}"):
+        folder.read(tiny)
+
+
+@pytest.mark.parametrize("name", ["config.json", "segmentation.json", "metrics.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": }', b"\xff\xfe\x00", b"[1, 2]", b"null"])
+def test_corrupt_json_is_named(tiny, name, content):
+    (tiny / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=name):
+        folder.read(tiny)
+
+
+@pytest.mark.parametrize("version", [folder.SCHEMA_VERSION + 1, None, "1"])
+def test_another_schema_is_refused(tiny, version):
+    edit(tiny / "segmentation.json", schema_version=version)
+    with pytest.raises(CheckpointError, match=r"segmentation\.json has schema version .*Update"):
+        folder.read(tiny)
+
+
+CLASS = {"id": 0, "name": "a", "colour": "#000000"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classes": None},
+        {"classes": []},
+        {"classes": "road"},
+        {"classes": [{"id": 0}]},
+        {"classes": [{**CLASS, "id": 1}]},
+        {"classes": [{**CLASS, "colour": "black"}]},
+        {"classes": [{**CLASS, "colour": 0}]},
+        {"preprocessing": None},
+        {"preprocessing": 5},
+        {"preprocessing": {"longest_side": -1}},
+        {"preprocessing": {"longest_side": "64"}},
+        {"preprocessing": {"longest_side": 64, "colour": "bgr"}},
+        {"preprocessing": {"longest_side": 64, "mean": "red"}},
+        {"preprocessing": {"longest_side": 64, "std": [0, 0, 0]}},
+        {"data": "pets"},
+        {"network": ["unet"]},
+    ],
+)
+def test_a_description_that_makes_no_sense_is_named(tiny, changes):
+    edit(tiny / "segmentation.json", **changes)
+    with pytest.raises(CheckpointError, match=r"segmentation\.json"):
+        folder.read(tiny)
+
+
+def test_a_network_for_other_classes_is_refused(tiny):
+    edit(tiny / "config.json", num_classes=5)
+    with pytest.raises(
+        CheckpointError, match=r"config\.json describes .* 5 classes.* 3"
+    ):
+        folder.read(tiny)
+
+
+def test_a_config_without_its_class_is_refused(tiny):
+    edit(tiny / "config.json", _model_class=None)
+    with pytest.raises(CheckpointError, match="_model_class"):
+        folder.read(tiny)
+
+
+def test_history_drops_a_row_that_was_cut_off(tiny):
+    (tiny / "history.csv").write_text("epoch,val_iou,val_loss\n1,0.5,2\n2,nan,1\n3,0.6\n4,x,1\n")
+    rows = folder.read(tiny).history()
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[0] == {"epoch": 1.0, "val_iou": 0.5, "val_loss": 2.0}
+
+
+def test_tables_that_are_no_text_count_as_absent(tiny):
+    for name in ("history.csv", "per_image.csv"):
+        (tiny / name).write_bytes(b"\xff\xfe\x00\x81")
+    checkpoint = folder.read(tiny)
+    assert checkpoint.history() == []
+    assert checkpoint.per_image() == []
+
+
+def test_per_image_scores_come_back_as_written(tiny):
+    (tiny / "per_image.csv").write_text("name,mean_iou\na,0.5\nb,0.25\n")
+    assert folder.read(tiny).per_image() == [
+        {"name": "a", "mean_iou": "0.5"},
+        {"name": "b", "mean_iou": "0.25"},
+    ]
+
+
+def test_writing_replaces_whole_and_leaves_nothing_beside(tmp_path):
+    path = tmp_path / "file.json"
+    folder.write_json(path, {"name": "Straße", "value": 1.5})
+    folder.write_json(path, {"name": "Straße", "value": 2.5})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "Straße", "value": 2.5}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_keeps_the_old_content(tmp_path, monkeypatch):
+    path = tmp_path / "file.txt"
+    folder.write_text(path, "old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        folder.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_refuses_what_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        folder.write_json(tmp_path / "file.json", {"value": float("nan")})
