@@ -1,0 +1,50 @@
+"""The app on a Space of the gradio SDK: the segment page and the API, started Gradio's way.
+
+The Hub's image starts it; ZeroGPU hooks into Gradio's `launch`, which a mounted page never
+calls. There, what segments must be a function marked by the package `spaces`, which runs it
+in a process of its own that holds the GPU.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from starlette.routing import Mount
+
+from app import segment_page
+from app.api import create_api
+from model.data.images import MAX_BYTES
+
+PORT = 7860
+
+
+def main(host: str = "0.0.0.0", port: int = PORT) -> None:
+    """Runs until it is stopped."""
+    mark_for_zero_gpu()
+    with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
+        segment_page.SegmentPage(Path(folder)).blocks.launch(
+            server_name=host,
+            server_port=port,
+            # First in the list, before Gradio's own routes, which take every path.
+            app_kwargs={"routes": [Mount("/api", create_api())]},
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            max_file_size=MAX_BYTES,
+            ssr_mode=False,
+            mcp_server=False,
+            theme=segment_page.theme(),
+            css_paths=[segment_page.PARTS / "page.css"],
+            js=(segment_page.PARTS / "page.js").read_text(encoding="utf-8"),
+        )
+
+
+def mark_for_zero_gpu() -> bool:
+    """Lets `spaces`, where it is installed, run the segmenting. Returns whether it is."""
+    try:
+        import spaces
+    except ImportError:
+        return False
+    segment_page.render = spaces.GPU(segment_page.render)
+    return True

@@ -1,0 +1,164 @@
+"""Puts the app online, as a Space on the Hugging Face Hub. `Spacefile` says what it is.
+
+python -m app.space render
+python -m app.space publish owner/name --dry-run space/
+python -m app.space publish owner/name --public
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from huggingface_hub import HfApi, SpaceStage, constants
+
+from app import space_files, spacefile
+from app.spacefile import Spacefile
+from model.checkpoints import folder
+from model.checkpoints.hub_errors import HubError, in_words
+from model.checkpoints.hub_id import HubId
+from model.checkpoints.hub_push import Content, commit_files, ensure_repository
+from model.errors import ConfigError, StudioError
+
+ROOT = Path(__file__).resolve().parents[1]
+LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class Render:
+    """Write the files that follow from Spacefile and are kept in the repository."""
+
+    root: Path = ROOT
+    """The repository: where Spacefile lies."""
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Create or update a Space, and wait until it runs."""
+
+    repository: tyro.conf.Positional[str]
+    """owner/name of the Space; created if need be."""
+    public: bool = False
+    """Let everybody see a Space that is created now."""
+    dry_run: Path | None = None
+    """Write what would be uploaded into this folder, and ask nobody."""
+    wait: float = 1800
+    """Seconds to wait for the build; 0 does not wait."""
+    root: Path = ROOT
+    """The repository: where Spacefile lies."""
+
+
+def main() -> int:
+    command = tyro.cli(
+        Annotated[Render, tyro.conf.subcommand("render")]
+        | Annotated[Publish, tyro.conf.subcommand("publish")],
+        prog="python -m app.space",
+    )
+    try:
+        if isinstance(command, Publish):
+            return publish(command)
+        return render(command)
+    except StudioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def render(command: Render) -> int:
+    """Runs `render`. Raises `ConfigError` as `spacefile.read` does."""
+    space = spacefile.read(command.root / "Spacefile")
+    for name, text in space_files.kept(space, command.root).items():
+        folder.write_text(command.root / name, text)
+        print(command.root / name)
+    return 0
+
+
+def publish(command: Publish) -> int:
+    """Runs `publish`. Returns 0 if the Space runs, or is built while nobody waits; else 1.
+
+    Raises: `ConfigError` for a faulty Spacefile, `HubError` in a sentence.
+    """
+    if HubId.parse(command.repository).revision:
+        raise ConfigError(f"Publish to owner/name, not to '{command.repository}'.")
+    space = spacefile.read(command.root / "Spacefile")
+    files = space_files.all_files(space, command.root)
+    if command.dry_run:
+        _write(files, command.dry_run)
+        return 0
+    repository = command.repository
+    with in_words(repository):
+        ensure_repository(
+            repository,
+            public=command.public,
+            repo_type="space",
+            space_sdk=space.sdk,
+            space_hardware=space.hardware,
+        )
+        _configure(repository, space)
+        commit, changed = commit_files(
+            repository,
+            files,
+            message="Publish U-Net Studio",
+            # The Space holds exactly what the Spacefile says.
+            stale=lambda name: name != ".gitattributes",
+            repo_type="space",
+        )
+        print(f"{'Uploaded' if changed else 'Nothing has changed'}: commit {commit}")
+        link = f"{constants.ENDPOINT}/spaces/{repository}"
+        if not command.wait:
+            print(f"{link} is being built.")
+            return 0
+        return _report(repository, link, command.wait)
+
+
+def _write(files: dict[str, Content], target: Path) -> None:
+    if target.exists() and any(target.iterdir()):
+        raise ConfigError(f"--dry-run {target}: that folder is not empty. Choose a new one.")
+    for name, content in files.items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    print(f"{len(files)} files, {size / 1e6:.1f} MB in {target}: what would be uploaded.")
+
+
+def _configure(repository: str, space: Spacefile) -> None:
+    """Sets variables and hardware where they differ, and names the secrets that are missing."""
+    api = HfApi()
+    there = api.get_space_variables(repository)
+    for key, value in space.variables.items():
+        if key not in there or there[key].value != value:
+            api.add_space_variable(repository, key, value)
+    requested = api.get_space_runtime(repository).requested_hardware
+    if requested not in (None, space.hardware):
+        api.request_space_hardware(repository, space.hardware)
+    missing = {k: v for k, v in space.secrets.items() if k not in api.get_space_secrets(repository)}
+    if missing:
+        settings = f"{constants.ENDPOINT}/spaces/{repository}/settings"
+        listed = "; ".join(f"{key} ({purpose})" for key, purpose in missing.items())
+        print(f"Secrets that are still to be set, at {settings}: {listed}.")
+
+
+def _report(repository: str, link: str, seconds: float) -> int:
+    api = HfApi()
+    print(f"{link} is being built; this takes some minutes.", flush=True)
+    try:
+        runtime = api.wait_for_space(repository, timeout=seconds, poll_interval=5)
+    except TimeoutError as error:
+        raise HubError(
+            f"{repository} is not built after {seconds:.0f} seconds. See {link}, or allow more "
+            "with --wait."
+        ) from error
+    print(f"{link}: {runtime.stage}")
+    if runtime.stage == SpaceStage.RUNNING:
+        return 0
+    building = runtime.stage != SpaceStage.RUNTIME_ERROR
+    lines = list(api.fetch_space_logs(repository, build=building))
+    print("".join(lines[-LOG_LINES:]), file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
