@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,11 +29,20 @@ OKABE_ITO = (
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """One class: `id` is its value in label arrays, `colour` is `#rrggbb`."""
+    """One class: `id` is its value in label arrays, `colour` is `#rrggbb`.
+
+    Raises `ConfigError` for a colour written in another way.
+    """
 
     id: int
     name: str
     colour: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("#[0-9A-Fa-f]{6}", self.colour):
+            raise ConfigError(
+                f"The class '{self.name}' has the colour '{self.colour}'; write it as #rrggbb."
+            )
 
     @property
     def rgb(self) -> tuple[int, int, int]:

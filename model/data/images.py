@@ -27,8 +27,9 @@ MAX_BYTES = 128 * 2**20
 MAX_PIXELS = 100_000_000
 
 # Formats that people have pictures in. Pillow knows dozens more, each a parser that
-# hostile input could reach (PSD, EPS runs Ghostscript, ...).
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
+# hostile input could reach (PSD, EPS runs Ghostscript, ...). MPO, two JPEGs in one file,
+# is not among the names that Pillow can be asked for: its JPEG reader opens it.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
     ".jp2",

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from model.errors import CheckpointError
+from model.errors import CheckpointError, ConfigError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -29,6 +29,9 @@ class Preprocessing:
             bottom, to a multiple of this (the network halves its input several times).
         mean, std: per RGB channel, of pictures in [0, 1].
 
+    Raises `ConfigError` for sides that are not whole numbers above 0, and for other than
+    three finite means and deviations above 0.
+
     >>> Preprocessing(longest_side=256).fitted_hw(300, 400)
     (192, 256)
     """
@@ -37,6 +40,19 @@ class Preprocessing:
     multiple: int = 32
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if any(type(side) is not int or side < 1 for side in (self.longest_side, self.multiple)):
+            raise ConfigError(
+                "longest_side and multiple must be whole numbers above 0, got "
+                f"{self.longest_side!r} and {self.multiple!r}."
+            )
+        mean, std = (np.asarray(values, np.float64) for values in (self.mean, self.std))
+        if not (mean.shape == std.shape == (3,) and np.isfinite(mean).all() and (std > 0).all()):
+            raise ConfigError(
+                "mean and std must be three numbers each, std above 0, got "
+                f"{self.mean!r} and {self.std!r}."
+            )
 
     def fitted_hw(self, height: int, width: int) -> tuple[int, int]:
         """Size (height, width) after scaling, before padding; never below 1."""

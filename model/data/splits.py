@@ -1,16 +1,28 @@
-"""Which picture belongs to training, validation and test: deterministic rules and a digest."""
+"""Which picture belongs to training, validation and test: deterministic rules and a digest.
+
+The rules: `contiguous` ranges of a film, `stratified` by a group such as the breed, `random`
+by a hash with a seed, `grouped` by an assignment of whole groups such as tiles, and official
+lists, of which `with_validation` takes a validation part out of the training part. Each
+data set names its own. `k_folds` cuts training and validation into folds for
+cross-validation and leaves the test part alone.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 
 Split = dict[str, list[str]]
 """Names of samples under "train", "validation" and "test"."""
 
+FoldRule = Literal["contiguous", "random", "group", "stratified"]
+
+PARTS = ("train", "validation", "test")
 FRACTIONS = (0.7, 0.15, 0.15)
 
 
@@ -23,7 +35,7 @@ def contiguous(names: Sequence[str], *, blocks: int, fractions=FRACTIONS) -> Spl
     on the other side.
     """
     names = sorted(names)
-    split: Split = {"train": [], "validation": [], "test": []}
+    split: Split = {part: [] for part in PARTS}
     for block in range(blocks):
         start, end = (len(names) * i // blocks for i in (block, block + 1))
         _deal(split, names[start:end], fractions)
@@ -41,10 +53,105 @@ def stratified(
     groups: dict[str, list[str]] = {}
     for name in sorted(names):
         groups.setdefault(group_of(name), []).append(name)
-    split: Split = {"train": [], "validation": [], "test": []}
+    split: Split = {part: [] for part in PARTS}
     for group in sorted(groups):
         _deal(split, sorted(groups[group], key=_hash), fractions)
     return {part: sorted(members) for part, members in split.items()}
+
+
+def random(
+    names: Sequence[str],
+    *,
+    seed: int = 0,
+    group_of: Callable[[str], str] = str,
+    fractions=FRACTIONS,
+) -> Split:
+    """At random; names of one group (crops of one photograph, say) stay together.
+
+    The order is that of a hash of seed and group: the same on every machine, and adding a
+    picture moves others only across the borders of the parts.
+    """
+    groups = sorted({group_of(name) for name in names}, key=lambda g: _hash(f"{seed} {g}"))
+    dealt: Split = {part: [] for part in PARTS}
+    _deal(dealt, groups, fractions)
+    part_of = {group: part for part, members in dealt.items() for group in members}
+    return grouped(names, group_of, part_of)
+
+
+def grouped(
+    names: Sequence[str], group_of: Callable[[str], str], part_of: Mapping[str, str]
+) -> Split:
+    """Whole groups by assignment; groups that `part_of` does not name are for training."""
+    split: Split = {part: [] for part in PARTS}
+    for name in sorted(names):
+        split[part_of.get(group_of(name), "train")].append(name)
+    return split
+
+
+def with_validation(
+    train: Sequence[str], test: Sequence[str], *, blocks: int, fraction: float = 0.15
+) -> Split:
+    """A split from two official parts: validation comes out of training, in contiguous ranges.
+
+    The model is chosen by its validation scores, so the official second part must not be
+    the validation part if it is what results are reported on.
+    """
+    split = contiguous(train, blocks=blocks, fractions=(1 - fraction, fraction, 0))
+    return split | {"test": sorted(test)}
+
+
+def k_folds(
+    split: Split,
+    count: int,
+    *,
+    rule: FoldRule = "random",
+    group_of: Callable[[str], str] = str,
+    seed: int = 0,
+) -> list[Split]:
+    """Cross-validation: `count` splits whose validation parts together are train + validation.
+
+    The test part is the same in all of them, for the model that is trained at the end.
+
+    Args:
+        split: the split whose training and validation parts are pooled and cut anew.
+        rule: how, by scikit-learn's splitters: "contiguous" `KFold`, "random" `KFold` with
+            `seed`, "group" `GroupKFold`, "stratified" `StratifiedKFold` with `seed`.
+        group_of: the group or the stratum of a name.
+
+    Raises: `ConfigError` if there are fewer names or groups than folds.
+    """
+    from sklearn import model_selection
+
+    pool = sorted(split["train"] + split["validation"])
+    groups = [group_of(name) for name in pool]
+    available = len(set(groups)) if rule == "group" else len(pool)
+    if not 2 <= count <= available:
+        unit = "groups" if rule == "group" else "pictures"
+        raise ConfigError(
+            f"--folds {count}: choose between 2 and {available}, the number of {unit} in the "
+            "training and validation parts."
+        )
+    splitter = {
+        "contiguous": lambda: model_selection.KFold(count),
+        "random": lambda: model_selection.KFold(count, shuffle=True, random_state=seed),
+        "group": lambda: model_selection.GroupKFold(count),
+        "stratified": lambda: model_selection.StratifiedKFold(
+            count, shuffle=True, random_state=seed
+        ),
+    }[rule]()
+    with warnings.catch_warnings():
+        # Strata smaller than the number of folds are spread as far as they go.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        # The strata are scikit-learn's `y`; what a splitter does not use it warns about.
+        folds = list(splitter.split(pool, groups, groups if rule == "group" else None))
+    return [
+        {
+            "train": [pool[i] for i in train],
+            "validation": [pool[i] for i in held_out],
+            "test": list(split["test"]),
+        }
+        for train, held_out in folds
+    ]
 
 
 def digest(split: Split) -> str:
@@ -53,9 +160,15 @@ def digest(split: Split) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def check(split: Split) -> Split:
-    """Returns the split. Raises `DataError` if a name is in two parts or a part is empty."""
+def check(split: Split, group_of: Callable[[str], str] | None = None) -> Split:
+    """Returns the split, after making sure that nothing leaks.
+
+    Args: group_of: if given, no group may be in two parts either.
+
+    Raises: `DataError` if a name or a group is in two parts, or a part is empty.
+    """
     seen: dict[str, str] = {}
+    groups: dict[str, str] = {}
     for part, names in split.items():
         if not names:
             raise DataError(f"The {part} part of the split is empty: too few pictures to split.")
@@ -63,6 +176,11 @@ def check(split: Split) -> Split:
             if name in seen:
                 raise DataError(f"{name} is in both {seen[name]} and {part}: the split leaks.")
             seen[name] = part
+            if group_of and groups.setdefault(group_of(name), part) != part:
+                raise DataError(
+                    f"The group {group_of(name)} is in both {groups[group_of(name)]} and {part}: "
+                    "the split leaks."
+                )
     return split
 
 

@@ -60,11 +60,10 @@ def augmentation(preprocessing: Preprocessing, crop: int) -> v2.Transform:
     void labels. Brightness, contrast and saturation vary by up to 30 %; hue does not: it
     costs more than all the rest together.
     """
-    longest = (preprocessing.longest_side, preprocessing.longest_side)
     mean_colour = [round(255 * value) for value in preprocessing.mean]
     return v2.Compose(
         [
-            v2.ScaleJitter(longest, scale_range=(0.75, 1.5), antialias=True),
+            RandomScale(0.75, 1.5),
             v2.RandomCrop(
                 crop,
                 pad_if_needed=True,
@@ -74,6 +73,30 @@ def augmentation(preprocessing: Preprocessing, crop: int) -> v2.Transform:
             v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),
         ]
     )
+
+
+class RandomScale(v2.Transform):
+    """Scales picture and labels by one random factor from `low` to `high`.
+
+    Labels are taken at pixel centres ("nearest-exact"). torchvision's own transforms take
+    those of masks at pixel corners, which moves them by half a pixel against the picture.
+    """
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def make_params(self, flat_inputs: list[Tensor]) -> dict[str, list[int]]:
+        scale = torch.empty(()).uniform_(self.low, self.high).item()
+        return {"size": [max(1, round(scale * side)) for side in flat_inputs[0].shape[-2:]]}
+
+    def transform(self, inpt: Tensor, params: dict[str, list[int]]) -> Tensor:
+        if not isinstance(inpt, tv_tensors.Mask):
+            return v2.functional.resize(inpt, params["size"], antialias=True)
+        scaled = v2.functional.resize_image(
+            inpt.as_subclass(Tensor)[None], params["size"], v2.InterpolationMode.NEAREST_EXACT
+        )
+        return tv_tensors.Mask(scaled[0])
 
 
 class Collate:

@@ -1,0 +1,70 @@
+"""Annotations that outline things, in the formats of labelling tools, to label arrays.
+
+>>> from model.data import annotations                         # doctest: +SKIP
+>>> shapes = annotations.read("instances_train.json")          # doctest: +SKIP
+>>> labels = shapes.labels("000000000139", height=426, width=640)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model.data.annotations.base import AnnotationSet
+from model.data.annotations.coco import CocoAnnotations, Crowd
+from model.data.annotations.labelme import LabelMeAnnotations
+from model.data.annotations.scalabel import ScalabelAnnotations
+from model.data.annotations.yolo import YoloAnnotations
+from model.data.files import key_of
+from model.data.schema import parse_json
+from model.errors import DataError
+
+__all__ = ["AnnotationSet", "Crowd", "read"]
+
+FORMATS = (
+    "a folder of YOLO segmentation .txt files, a COCO .json file, a folder of LabelMe .json "
+    "files, or Scalabel / BDD100K .json"
+)
+
+
+def read(
+    path: str | Path, class_names: list[str] | None = None, crowd: Crowd = "class"
+) -> AnnotationSet:
+    """Opens annotations; the format is recognised.
+
+    Args:
+        path: a folder of `.txt` (YOLO) or `.json` (LabelMe, Scalabel) files, or one `.json`
+            file (COCO, Scalabel, LabelMe).
+        class_names: in the order of their ids; by default those the annotations state. Not
+            for COCO, which always states them.
+        crowd: what COCO's `iscrowd` regions count as.
+
+    Raises: `DataError` if nothing is there, or it is in none of these formats.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(path.rglob("*.json"))
+        if not files:
+            return YoloAnnotations(path, class_names)
+    elif path.is_file():
+        files = [path]
+    else:
+        raise DataError(f"{path} does not exist. Give {FORMATS}.")
+    contents = [(file, parse_json(file)) for file in files]
+    first = contents[0][1]
+    if _has(first, "annotations", "images"):
+        if len(contents) > 1:
+            raise DataError(
+                f"{path} holds several COCO files, beginning with {files[0].name}. Give one file."
+            )
+        return CocoAnnotations(path if path.is_file() else files[0], first, crowd)
+    if _has(first, "shapes"):
+        folder = path if path.is_dir() else path.parent
+        named = {key_of(file.relative_to(folder)): (file, data) for file, data in contents}
+        return LabelMeAnnotations(named, class_names)
+    if isinstance(first, list) or _has(first, "frames") or _has(first, "labels", "name"):
+        return ScalabelAnnotations(contents, class_names)
+    raise DataError(f"{files[0].name} is in none of the known formats. Give {FORMATS}.")
+
+
+def _has(content, *keys: str) -> bool:
+    return isinstance(content, dict) and all(key in content for key in keys)

@@ -1,0 +1,53 @@
+"""Folders of pictures and masks, whose files are known by their path without the suffix."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from model.data.images import SUFFIXES
+from model.errors import ConfigError, DataError
+
+
+def key_of(path: str | Path) -> str:
+    """How a file is called: its relative path without the suffix, with forward slashes."""
+    pure = PurePosixPath(str(path).replace("\\", "/"))
+    return (pure.parent / pure.stem).as_posix()
+
+
+def pictures_in(folder: Path) -> dict[str, Path]:
+    """The picture files in a folder and those below it, by name, sorted.
+
+    Raises: `DataError` if there are none, or two differ in their suffix only.
+    """
+    if not folder.is_dir():
+        raise DataError(f"The folder {folder} does not exist.")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        # Hidden files are other programs' (macOS leaves "._a.jpg" beside "a.jpg").
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if key_of(relative) in found:
+            raise DataError(
+                f"{folder} has both {found[key_of(relative)].name} and {path.name}; names must "
+                "differ in more than the suffix."
+            )
+        found[key_of(relative)] = path
+    if not found:
+        raise DataError(f"{folder} has no pictures ({', '.join(s[1:] for s in SUFFIXES)}).")
+    return found
+
+
+def empty_folder(output: Path) -> None:
+    """Makes the folder. Raises `ConfigError` if it holds anything, or cannot be made."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        filled = any(output.iterdir())
+    except OSError as error:
+        raise ConfigError(
+            f"--output: {output} cannot be made: {error.strerror or error}."
+        ) from error
+    if filled:
+        raise ConfigError(
+            f"--output: {output} is not empty. Choose another folder; nothing is overwritten."
+        )

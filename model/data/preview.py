@@ -1,0 +1,140 @@
+"""A data set to look at: a contact sheet, and a page with its figures.
+
+Both are single files: the page holds its pictures itself and loads nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from model.data import splits
+from model.data.classes import VOID, ClassInfo, ClassTable
+from model.data.datasets import DataSet
+from model.data.files import empty_folder
+from model.data.statistics import Statistics, measure
+
+THUMBNAIL = 240
+GAP, LINE_HEIGHT, TITLE_HEIGHT = 8, 20, 36
+INK = "#12211f"
+TEMPLATE = Path(__file__).with_name("preview.html")
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """The picture with its labels over it at half strength, uint8 (H, W, 3); void stays clear."""
+    painted = image // 2 + classes.palette()[labels] // 2
+    return np.where((labels == VOID)[..., None], image, painted).astype(np.uint8)
+
+
+def contact_sheet(data: DataSet, names: list[str], title: str, columns: int = 3) -> Image.Image:
+    """Samples side by side, each as picture and overlay with its name, and the legend below."""
+    font = ImageFont.load_default(13)
+    cells = [_cell(data, name, font) for name in names]
+    cell_w, cell_h = 2 * THUMBNAIL + GAP, max(cell.height for cell in cells) + GAP
+    legend = _legend_lines(data.classes, columns * cell_w, font)
+    grid_h = -(-len(cells) // columns) * cell_h
+    size = (columns * cell_w + GAP, TITLE_HEIGHT + grid_h + LINE_HEIGHT * len(legend) + GAP)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((GAP, GAP), title, INK, ImageFont.load_default(18))
+    for number, cell in enumerate(cells):
+        row, column = divmod(number, columns)
+        sheet.paste(cell, (GAP + column * cell_w, TITLE_HEIGHT + row * cell_h))
+    for line, entries in enumerate(legend):
+        y = TITLE_HEIGHT + grid_h + LINE_HEIGHT * line
+        for x, info in entries:
+            draw.rectangle((GAP + x, y, GAP + x + 12, y + 12), info.colour, INK)
+            draw.text((GAP + x + 18, y - 1), info.name, INK, font)
+    return sheet
+
+
+def sample(names: list[str], count: int) -> list[str]:
+    """`count` of the names, evenly spread."""
+    places = np.linspace(0, len(names) - 1, min(count, len(names)))
+    return [names[round(place)] for place in places]
+
+
+def write_preview(data: DataSet, output: Path, pictures: int = 12) -> Path:
+    """Writes `contact_sheet.png` and `index.html` into an empty folder.
+
+    Args: pictures: how many of each part are shown.
+
+    Returns: the page's path.
+    Raises: `ConfigError` if the folder is not empty; `DataError`, `ImageError`.
+    """
+    empty_folder(output)
+    figures = {part: measure(data, data.names(part), part) for part in splits.PARTS}
+    sheets = {}
+    for part in splits.PARTS:
+        title = f"{data.title}: {part}, {figures[part].num_images} samples"
+        sheets[part] = contact_sheet(data, sample(data.names(part), pictures), title)
+    _stacked(list(sheets.values())).save(output / "contact_sheet.png")
+    page = output / "index.html"
+    page.write_text(_page(data, figures, sheets), encoding="utf-8")
+    return page
+
+
+def _page(data: DataSet, figures: dict[str, Statistics], sheets: dict[str, Image.Image]) -> str:
+    from jinja2 import Environment
+
+    total = sum(figures.values(), Statistics.empty(len(data.classes)))
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        TEMPLATE.read_text(encoding="utf-8")
+    )
+    return template.render(
+        data=data,
+        figures=figures,
+        total=total,
+        largest_share=max(0.001, *(float(s.shares.max()) for s in figures.values())),
+        sizes=total.sizes_wh.most_common(8),
+        other_sizes=max(0, len(total.sizes_wh) - 8),
+        data_digest=data.digest(),
+        split_digest=splits.digest(data.split),
+        sheets={part: _inline(sheet) for part, sheet in sheets.items()},
+    )
+
+
+def _inline(sheet: Image.Image) -> str:
+    buffer = io.BytesIO()
+    # For looking at only; the PNG beside the page is exact.
+    sheet.save(buffer, "JPEG", quality=85)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _stacked(sheets: list[Image.Image]) -> Image.Image:
+    whole = Image.new("RGB", (max(s.width for s in sheets), sum(s.height for s in sheets)), "white")
+    top = 0
+    for sheet in sheets:
+        whole.paste(sheet, (0, top))
+        top += sheet.height
+    return whole
+
+
+def _cell(data: DataSet, name: str, font) -> Image.Image:
+    """A sample's picture and overlay, with its name below."""
+    image, labels = data.pair(name)
+    pair = [Image.fromarray(image), Image.fromarray(overlay(image, labels, data.classes))]
+    for picture in pair:
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    cell = Image.new("RGB", (2 * THUMBNAIL, pair[0].height + LINE_HEIGHT), "white")
+    cell.paste(pair[0], (0, 0))
+    cell.paste(pair[1], (pair[0].width, 0))
+    ImageDraw.Draw(cell).text((0, pair[0].height + 1), name, INK, font)
+    return cell
+
+
+def _legend_lines(classes: ClassTable, width: int, font) -> list[list[tuple[int, ClassInfo]]]:
+    """The classes in lines of at most `width` pixels, each with its x."""
+    lines, x = [[]], 0
+    for info in classes:
+        needed = 18 + round(font.getlength(info.name)) + 20
+        if x and x + needed > width:
+            lines.append([])
+            x = 0
+        lines[-1].append((x, info))
+        x += needed
+    return lines

@@ -1,0 +1,179 @@
+"""What encoding a set of masks has, told from the pixels of all of them.
+
+The rules, in this order:
+
+- RGB files, or palette files in which one index has several colours: if every colour is a
+  grey, or every colour is pure red, the red channel is the value; else the colours are the
+  classes. Palette and RGB files together are read by their colours.
+- Grey and palette files: if the values are 0 and 255, two classes; else class ids, of
+  which 255 is void where all others are below 128.
+
+Grey and RGB files in one set contradict each other, and more than `MOST_VALUES` values or
+colours are refused: compression and smoothed edges make such masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.data.class_file import ClassFile, default_classes
+from model.data.classes import VOID, ClassTable
+from model.data.images import open_image
+from model.data.masks import (
+    TRANSPARENT,
+    MaskEncoding,
+    Storage,
+    pack_colour,
+    read_colours,
+    read_index,
+    read_stored,
+    show_colour,
+)
+from model.errors import DataError
+
+MOST_VALUES = 64
+ADVICE = "`python -m model data check` says what is wrong and can write a repaired copy."
+
+
+@dataclass(frozen=True)
+class MaskScan:
+    """What one mask file holds.
+
+    Attributes:
+        kind: "bit", "grey", "palette" or "rgb".
+        values: the distinct values, sorted: for "rgb" colours as `read_colours` returns
+            them, else as `read_index` does.
+        colours: of the indices, for "palette".
+    """
+
+    kind: str
+    values: tuple[int, ...]
+    colours: tuple[int, ...] = ()
+
+
+def scan(path: Path) -> MaskScan:
+    """Looks at all pixels of a mask. Raises `DataError`, `ImageError` as the readers do."""
+    mode = open_image(path).mode
+    if mode in ("RGB", "RGBA", "RGBX"):
+        return MaskScan("rgb", distinct(read_colours(path)))
+    indices = read_index(path)
+    if mode not in ("P", "PA"):
+        return MaskScan("bit" if mode == "1" else "grey", distinct(indices))
+    values, first = np.unique(indices, return_index=True)
+    colours = read_colours(path).ravel()[first]
+    return MaskScan("palette", tuple(values.tolist()), tuple(colours.tolist()))
+
+
+def distinct(values: np.ndarray) -> tuple[int, ...]:
+    """The distinct values of an array, sorted."""
+    flat = values.ravel()
+    # Masks are made of runs; without the repetitions there is little left to sort.
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    return tuple(np.unique(flat[np.concatenate([[0], changes])]).tolist())
+
+
+def look_at_all(look: Callable[[Path], object], paths: Sequence[Path]) -> list:
+    """`look(path)` for many masks on all cores, with a progress bar where there are many."""
+    from tqdm import tqdm
+
+    disable = True if len(paths) < 200 else None  # None: shown on a terminal
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(look, paths)
+        return list(tqdm(results, "masks", len(paths), unit="file", disable=disable))
+
+
+def recognise(
+    paths: Sequence[Path], described: ClassFile | None = None
+) -> tuple[MaskEncoding, ClassTable]:
+    """The encoding and the classes of a set of masks.
+
+    Args:
+        paths: the mask files.
+        described: what `classes.yaml` says, which decides where it says something. With
+            both encoding and classes in it, no mask is opened.
+
+    Raises: `DataError` if the masks contradict each other or `described`, or look compressed.
+    """
+    described = described or ClassFile()
+    if described.encoding and described.classes:
+        return described.mask_encoding(described.encoding), described.table()
+    if described.encoding:
+        storage: Storage = described.encoding
+        found = look_at_all(lambda path: distinct(read_stored(path, storage)), paths)
+        values = sorted({value for file in found for value in file})
+    else:
+        storage, values = _storage(paths, look_at_all(scan, paths))
+    two_levels = {"binary": [0, 1], "red": [0, 255]}.get(storage) == values
+    if described.classes:
+        encoding = described.mask_encoding(storage)
+        if two_levels and described.values is None and len(described.classes) == 2:
+            encoding = MaskEncoding(storage, {values[0]: 0, values[1]: 1})
+        if unknown := sorted(set(values) - set(encoding.values)):
+            shown = [show_colour(v) if storage == "colour" else v for v in unknown[:8]]
+            raise DataError(f"The masks have the values {shown}, which classes.yaml lacks.")
+        return encoding, described.table()
+    if two_levels:
+        classes = default_classes(["background", "foreground"])
+        return MaskEncoding(storage, {values[0]: 0, values[1]: 1}), classes
+    return _by_values(storage, values, described.void)
+
+
+def _storage(paths: Sequence[Path], scans: list[MaskScan]) -> tuple[Storage, list[int]]:
+    """How the masks are to be read, and the values that are then found."""
+    kinds = {entry.kind for entry in scans}
+    values = sorted({value for entry in scans for value in entry.values})
+    levels = {value for entry in scans for value in entry.values if entry.kind != "bit"}
+    pairs = {p for s in scans for p in zip(s.values, s.colours, strict=False)}
+    ambiguous = len(pairs) > len({index for index, _ in pairs})
+    if kinds & {"bit", "grey"} and ("rgb" in kinds or ambiguous):
+        grey = next(p for p, s in zip(paths, scans, strict=True) if s.kind in ("bit", "grey"))
+        other = next(p for p, s in zip(paths, scans, strict=True) if s.kind in ("palette", "rgb"))
+        raise DataError(
+            f"The masks mix encodings: {grey.name} holds grey values, {other.name} colours. "
+            f"{ADVICE}"
+        )
+    if "rgb" not in kinds and not ambiguous:
+        if levels <= {0, 255} and (255 in levels or "bit" in kinds):
+            return "binary", [0, 1]
+        return "index", values
+    colours = {c for s in scans for c in (s.colours if s.kind == "palette" else s.values)}
+    channels = np.array(sorted(colours))[:, None] >> np.array([16, 8, 0]) & 255
+    red, green, blue = channels.T
+    plain = not green.any() and not blue.any()
+    grey_levels = (red == green).all() and (green == blue).all()
+    if kinds == {"rgb"} and (plain or grey_levels) and TRANSPARENT not in colours:
+        return "red", sorted(red.tolist())
+    return "colour", sorted(colours)
+
+
+def _by_values(
+    storage: Storage, values: list[int], stated_void: list[int | str]
+) -> tuple[MaskEncoding, ClassTable]:
+    """Each value a class, in their order, but for void."""
+    void = {pack_colour(v) if isinstance(v, str) else v for v in stated_void}
+    if storage == "colour":
+        void.add(TRANSPARENT)
+    elif not stated_void and all(value < 128 for value in values if value != 255):
+        void.add(255)
+    classes = [value for value in values if value not in void]
+    if len(classes) > MOST_VALUES:
+        what = "colours" if storage == "colour" else "values"
+        raise DataError(
+            f"The masks have {len(classes)} different {what}, more than classes are likely: they "
+            f"were compressed with loss or have smoothed edges. {ADVICE}"
+        )
+    if len(classes) < 2:
+        raise DataError(
+            f"All masks hold one class only (values {values}); there is nothing to tell apart."
+        )
+    labels = {value: label for label, value in enumerate(classes)}
+    if storage == "colour":
+        table = ClassTable.of((show_colour(value), show_colour(value)) for value in classes)
+    else:
+        table = default_classes(f"class {value}" for value in classes)
+    return MaskEncoding(storage, dict.fromkeys(void, VOID) | labels), table
