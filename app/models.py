@@ -2,19 +2,123 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
-from model.inference.segmenter import SegmenterPool
+from model.errors import CheckpointError, UnknownModelError
+from model.inference.segmenter import Segmenter, SegmenterPool
 
 POOL = SegmenterPool()
+
+_preselected: Checkpoint | None = None
+
+ENCODER_TITLES = {
+    "mobilenet_v2": "MobileNetV2",
+    "resnet34": "ResNet34",
+    "vgg16_bn": "VGG16",
+}
+"""Encoders as people write them; others go by their name in the registry."""
 
 
 def catalogue() -> list[Checkpoint]:
     """The checkpoints that can be chosen, damaged ones left out, grouped by data set."""
-    good, _ = folder.list_bundled()
-    return sorted(good, key=lambda c: (c.data_name, c.name))
+    by_name = {checkpoint.name: checkpoint for checkpoint in folder.list_bundled()[0]}
+    if _preselected is not None:
+        by_name[_preselected.name] = _preselected
+    return sorted(by_name.values(), key=lambda c: (c.data_name, c.name))
+
+
+def preselect(model: str) -> Segmenter:
+    """Makes a model the default of pages and API, and opens it.
+
+    Args: model: a name in `weights/` or a checkpoint folder's path.
+    Raises: as `Segmenter` does.
+    """
+    global _preselected
+    checkpoint = folder.find(model)
+    segmenter = POOL.get(checkpoint)
+    _preselected = checkpoint
+    return segmenter
+
+
+def default() -> Checkpoint | None:
+    """The model for those who name none; None if there is no model at all.
+
+    It is the preselected one, else one of `pets`, as pets are what a visitor's photographs
+    are likeliest to show; among these the one with the highest mean IoU on validation.
+    """
+    if _preselected is not None:
+        return _preselected
+    return max(catalogue(), key=lambda c: (c.data_name == "pets", _mean_iou(c)), default=None)
+
+
+def find(name: str | None) -> Checkpoint:
+    """The checkpoint of that name, the default one for None.
+
+    Only names in the catalogue count: whoever calls over the network must not have folders
+    opened by their paths.
+
+    Raises: `UnknownModelError` listing what there is, `CheckpointError` if it is damaged.
+    """
+    served = {checkpoint.name: checkpoint for checkpoint in catalogue()}
+    checkpoint = default() if name is None else served.get(name)
+    if checkpoint is not None:
+        return checkpoint
+    if name in (broken := damaged()):
+        raise CheckpointError(broken[name])
+    names = ", ".join(served) or "none; train one, or put a checkpoint folder into weights/"
+    wanted = "There is no model" if name is None else f"There is no model '{name}'"
+    raise UnknownModelError(f"{wanted}. Models: {names}.")
+
+
+def segmenter(checkpoint: Checkpoint) -> Segmenter:
+    """The checkpoint's segmenter from the pool, opened now if need be. Raises as it does."""
+    return POOL.get(checkpoint)
 
 
 def damaged() -> dict[str, str]:
     """Why each checkpoint that cannot be chosen was left out, by name."""
     return folder.list_bundled()[1]
+
+
+def title(checkpoint: Checkpoint) -> str:
+    """How the pages call it, by network and start: "MobileNetV2 (pretrained)"."""
+    encoder = checkpoint.description.get("encoder", {})
+    name = encoder.get("name")
+    if not name:
+        return "U-Net from scratch"
+    network = ENCODER_TITLES.get(name, name)
+    return f"{network} (pretrained)" if encoder.get("pretrained") else f"{network} from scratch"
+
+
+def titles(checkpoints: list[Checkpoint]) -> dict[str, str]:
+    """Titles by checkpoint name; where two would be called the same, the name tells them apart."""
+    return _told_apart({checkpoint.name: title(checkpoint) for checkpoint in checkpoints})
+
+
+def data_title(checkpoint: Checkpoint) -> str:
+    """Its data set's name in short: "Oxford-IIIT Pet"."""
+    data = checkpoint.description.get("data", {})
+    return (data.get("title") or checkpoint.data_name).partition(",")[0]
+
+
+def label(checkpoint: Checkpoint) -> str:
+    """How lists of all data sets call it: "Oxford-IIIT Pet · MobileNetV2 (pretrained)"."""
+    return f"{data_title(checkpoint)} · {title(checkpoint)}"
+
+
+def labels(checkpoints: list[Checkpoint]) -> dict[str, str]:
+    """Labels by checkpoint name, told apart as in `titles`."""
+    return _told_apart({checkpoint.name: label(checkpoint) for checkpoint in checkpoints})
+
+
+def _told_apart(plain: dict[str, str]) -> dict[str, str]:
+    shared = Counter(plain.values())
+    return {name: f"{text} · {name}" if shared[text] > 1 else text for name, text in plain.items()}
+
+
+def _mean_iou(checkpoint: Checkpoint) -> float:
+    """On validation, in the reference precision; -1 for a checkpoint without figures."""
+    figures = checkpoint.metrics.get("splits", {}).get("validation", {}).get("f32", {})
+    return figures.get("mean_iou", -1.0)

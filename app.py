@@ -1,0 +1,53 @@
+"""Starts U-Net Studio: python app.py, then open http://127.0.0.1:7860."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+
+import tyro
+
+from model.errors import StudioError
+
+
+def _default_port() -> int:
+    text = os.environ.get("PORT") or "7860"
+    if not text.isdecimal():
+        sys.exit(f"error: PORT is '{text}' in the environment, but must be a number.")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """U-Net Studio: segment pictures, compare models, call the API, all on one port."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 lets other machines in."""
+    port: int = field(default_factory=_default_port)
+    """Port to listen on; by default PORT of the environment, else 7860."""
+    model: str | None = None
+    """The checkpoint that is preselected: a name in weights/, or a checkpoint folder's path."""
+    open: bool = False
+    """Open the page in the browser."""
+
+
+def main() -> int:
+    arguments = tyro.cli(Arguments, prog="python app.py")
+    from app.server import serve  # after `--help`, which needs none of it
+
+    try:
+        serve(
+            arguments.host,
+            arguments.port,
+            model=arguments.model,
+            open_browser=arguments.open,
+        )
+    except StudioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Label arrays to pictures and figures: overlay, legend, confidence map, reduced previews.
+
+Pure numpy and Pillow: pages and API share it, and it can be used without either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from model.data.classes import ClassTable
+from model.inference.segmenter import Segmentation
+
+OPACITY = 0.55
+"""How strongly class colours cover the picture unless somebody asks otherwise."""
+
+BACKGROUND = ("background", "unlabelled")
+"""Names of classes that mean "nothing in particular": better seen than covered."""
+
+DISPLAY_SIDE = 1600
+"""Pages show larger pictures reduced to this longest side; files keep the full size."""
+
+# Five samples of matplotlib's "viridis" (S. van der Walt, N. Smith; CC0): evenly spaced to
+# the eye, also in grey and with the common colour vision deficiencies.
+_VIRIDIS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
+
+
+@dataclass(frozen=True)
+class LegendRow:
+    """One class that occurs in a segmentation.
+
+    Attributes:
+        id, name, colour: from the class table; colour is `#rrggbb`.
+        pixels: how many pixels have this class.
+        share: fraction of the picture, in (0, 1].
+        confidence: mean softmax probability over its pixels, in [0, 1]; None where the
+            segmentation carries no confidence.
+    """
+
+    id: int
+    name: str
+    colour: str
+    pixels: int
+    share: float
+    confidence: float | None
+
+
+def overlay(
+    image: np.ndarray,
+    labels: np.ndarray,
+    classes: ClassTable,
+    opacity: float = OPACITY,
+    shown: Collection[int] | None = None,
+) -> np.ndarray:
+    """Blends class colours over a picture.
+
+    Args:
+        image: RGB, uint8 (H, W, 3).
+        labels: class ids, uint8 (H, W); ids without a class (void) stay uncovered.
+        opacity: share of the class colour, in [0, 1].
+        shown: ids of the classes to draw; all of them if None.
+
+    Returns: RGB, uint8 (H, W, 3).
+    Raises: `ValueError` if the sizes differ or the opacity is out of range.
+
+    >>> classes = ClassTable.named(road="#804080", sky="#4682B4")
+    >>> grey = np.full((1, 2, 3), 100, np.uint8)
+    >>> overlay(grey, np.uint8([[0, 1]]), classes, opacity=1, shown={1}).tolist()
+    [[[100, 100, 100], [70, 130, 180]]]
+    """
+    if image.shape[:2] != labels.shape:
+        raise ValueError(f"picture {image.shape[:2]} and labels {labels.shape} differ in size")
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity must lie in [0, 1], got {opacity}")
+    alpha = np.zeros(256, np.uint8)
+    alpha[[c.id for c in classes if shown is None or c.id in shown]] = round(255 * opacity)
+    # Three passes in Pillow's C code; the same in numpy takes several times as long.
+    index = Image.fromarray(labels)
+    colours = Image.fromarray(labels)
+    colours.putpalette(classes.palette().tobytes())
+    blended = Image.composite(
+        colours.convert("RGB"), Image.fromarray(image), index.point(alpha.tolist())
+    )
+    return np.asarray(blended)
+
+
+def shown_at_first(classes: ClassTable) -> set[int]:
+    """Ids of the classes to draw until somebody chooses others: all but the background.
+
+    >>> shown_at_first(ClassTable.named(pet="#D55E00", background="#56B4E9"))
+    {0}
+    """
+    return {info.id for info in classes if info.name not in BACKGROUND}
+
+
+def legend(segmentation: Segmentation) -> list[LegendRow]:
+    """The classes that occur, the largest share first."""
+    size = len(segmentation.classes)
+    pixels = np.bincount(segmentation.labels.ravel(), minlength=size)
+    confident = segmentation.confidence is not None
+    confidences = segmentation.mean_confidences() if confident else [None] * size
+    rows = [
+        LegendRow(
+            id=info.id,
+            name=info.name,
+            colour=info.colour,
+            pixels=int(pixels[info.id]),
+            share=float(pixels[info.id] / segmentation.labels.size),
+            confidence=float(confidences[info.id]) if confident else None,
+        )
+        for info in segmentation.classes
+        if pixels[info.id]
+    ]
+    return sorted(rows, key=lambda row: (-row.pixels, row.id))
+
+
+def share_text(share: float) -> str:
+    """A share in (0, 1] as people read it: "41 %", "0.3 %", "< 0.1 %"."""
+    percent = 100 * share
+    if percent < 0.1:
+        return "< 0.1 %"
+    return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
+
+
+def confidence_picture(confidence: np.ndarray) -> np.ndarray:
+    """A confidence map in false colours, dark violet (0) over green to yellow (1).
+
+    Args: confidence: float (H, W) in [0, 1].
+    Returns: RGB, uint8 (H, W, 3).
+    """
+    # uint8 levels are finer than the eye, and a table look-up is faster than interpolation.
+    levels = np.rint(confidence.astype(np.float32) * 255).astype(np.uint8)
+    return confidence_colours()[levels]
+
+
+def confidence_colours() -> np.ndarray:
+    """The colours of `confidence_picture` from 0 to 1, uint8 (256, 3)."""
+    stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in _VIRIDIS])
+    positions = np.linspace(0, 255, len(stops))
+    channels = [np.interp(np.arange(256), positions, channel) for channel in stops.T]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def display_size(height: int, width: int, longest: int = DISPLAY_SIDE) -> tuple[int, int]:
+    """Height and width for the screen: within `longest`, in proportion, never enlarged."""
+    scale = min(1.0, longest / max(height, width))
+    return max(1, math.floor(height * scale + 0.5)), max(1, math.floor(width * scale + 0.5))
+
+
+def reduce_image(image: np.ndarray, longest: int = DISPLAY_SIDE) -> np.ndarray:
+    """A picture at its `display_size`, antialiased. uint8 (H, W, 3) or (H, W) in and out."""
+    return _resize(image, longest, Image.Resampling.BOX)
+
+
+def reduce_labels(labels: np.ndarray, longest: int = DISPLAY_SIDE) -> np.ndarray:
+    """Labels at their `display_size`, by nearest neighbour. uint8 (H, W) in and out."""
+    return _resize(labels, longest, Image.Resampling.NEAREST)
+
+
+def _resize(values: np.ndarray, longest: int, method: Image.Resampling) -> np.ndarray:
+    height, width = display_size(*values.shape[:2], longest)
+    if (height, width) == values.shape[:2]:
+        return values
+    return np.asarray(Image.fromarray(values).resize((width, height), method))

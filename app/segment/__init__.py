@@ -1,0 +1,1 @@
+"""Parts of the segment page: examples, HTML, style and script."""

@@ -1,0 +1,139 @@
+"""One ASGI application on one port: Gradio at /, Streamlit at /compare/, REST at /api."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import webbrowser
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+
+from app import models
+from app.look import TITLE
+from model.data.images import MAX_BYTES
+from model.errors import ConfigError, StudioError
+
+logger = logging.getLogger(__name__)
+
+COMPARE_SCRIPT = Path(__file__).parent / "compare_page.py"
+
+
+def serve(host: str, port: int, *, model: str | None = None, open_browser: bool = False) -> None:
+    """Runs the app until SIGINT or SIGTERM.
+
+    Args:
+        model: the checkpoint that is preselected; checked before anything else.
+        open_browser: show the page in the user's browser.
+
+    Raises: `ConfigError` if the address cannot be had, else what `models.preselect` raises.
+    """
+    import uvicorn
+
+    # uvicorn shuts down on SIGTERM and then raises it again; without this handler that
+    # would end the process before its temporary files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with _listen(host, port) as listener, _private_temporary_folder() as folder:
+        if model is not None:
+            models.preselect(model)
+        app = create_app(folder)
+        home = f"http://{'localhost' if host in ('0.0.0.0', '::') else host}:{port}"
+        print(
+            f"{TITLE}: segment {home}/  ·  compare {home}/compare/  ·  API {home}/api/docs",
+            flush=True,
+        )
+        if open_browser:
+            # The socket listens already: the browser waits until the server answers.
+            threading.Thread(target=webbrowser.open, args=(f"{home}/",), daemon=True).start()
+        # Pages keep connections open as long as they are looked at: do not wait for them.
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def create_app(folder: Path) -> FastAPI:
+    """Builds the application.
+
+    Args: folder: for temporary files: uploads, masks to download, drawn examples.
+    """
+    # Gradio reads these when it is imported; Streamlit reads `.streamlit/config.toml` beside
+    # its script. Neither reports to its makers from here.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "gradio")
+    import gradio as gr
+    import streamlit as st
+    import streamlit.logger
+
+    from app import segment_page
+    from app.api import create_api
+
+    compare = st.App(COMPARE_SCRIPT)
+    compare_lifespan = compare.lifespan()
+    # Streamlit has now taken over uvicorn's loggers, and would report every request.
+    streamlit.logger.set_log_level(logging.WARNING)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with compare_lifespan(app):
+            threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+            yield
+
+    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.mount("/api", create_api())
+    # Relative, so that they also work below a proxy's path.
+    app.get("/compare")(lambda: RedirectResponse("compare/"))
+    app.get("/docs")(lambda: RedirectResponse("api/docs"))
+    app.mount("/compare", compare)
+    page = segment_page.SegmentPage(folder).blocks
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        max_file_size=MAX_BYTES,
+        ssr_mode=False,
+        mcp_server=False,
+        theme=segment_page.theme(),
+        css_paths=[segment_page.PARTS / "page.css"],
+        js=(segment_page.PARTS / "page.js").read_text(encoding="utf-8"),
+    )
+    # Only `launch` sets this. Without it Gradio does not check that a path in a request was
+    # uploaded, and whoever sends one could look at any picture on this machine.
+    page.has_launched = True
+    return app
+
+
+def _warm_up() -> None:
+    """Opens the default model, so that the first visitor does not wait for it."""
+    try:
+        if (checkpoint := models.default()) is not None:
+            models.segmenter(checkpoint)
+    except StudioError as error:
+        logger.error("The default model cannot be used: %s", error)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family, backlog=128)
+    except OSError as error:
+        raise ConfigError(
+            f"--host {host} --port {port} cannot be used: {error.strerror or error}. If another "
+            f"program has the port, choose a free one, such as --port {port + 1}."
+        ) from error
+
+
+@contextlib.contextmanager
+def _private_temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="unet-studio-", ignore_cleanup_errors=True) as name:
+        yield Path(name)

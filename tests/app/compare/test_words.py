@@ -1,0 +1,31 @@
+"""Units and rounding."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.compare import words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (words.percent(0.6802), "68.0 %"),
+        (words.percent(None), words.NOTHING),
+        (words.percent(float("nan")), words.NOTHING),
+        (words.points(0.1234), "12.3"),
+        (words.points(-0.004), "\N{MINUS SIGN}0.4"),
+        (words.points(-0.0001), "0.0"),
+        (words.million(24439559), "24.4 million"),
+        (words.million(486571), "0.49 million"),
+        (words.million("many"), words.NOTHING),
+        (words.megabytes(48_900_000), "48.9 MB"),
+        (words.megabytes(None), words.NOTHING),
+        (words.duration(12.4), "12 s"),
+        (words.duration(390.2), "6.5 min"),
+        (words.duration(9000), "2.5 h"),
+        (words.duration(None), words.NOTHING),
+    ],
+)
+def test_words(text, expected):
+    assert text.replace(words.SPACE, " ") == expected

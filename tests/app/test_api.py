@@ -1,0 +1,310 @@
+"""The REST API over real HTTP: exact masks, honest figures, and a sentence for every error."""
+
+from __future__ import annotations
+
+import io
+import socket
+import struct
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.overlay import overlay, shown_at_first
+from model import __version__
+from model.data.images import MAX_BYTES, decode
+from model.data.streets import CLASSES, draw
+from model.inference.segmenter import Segmenter
+
+
+@pytest.fixture(scope="module")
+def client(server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def scene() -> np.ndarray:
+    return draw(600, (233, 177))[0]
+
+
+def encode(image: np.ndarray, kind: str = "png", **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def post(client: httpx.Client, content: bytes, **data: str) -> httpx.Response:
+    return client.post("/api/predict", files={"file": ("picture", content)}, data=data)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_mask_is_what_the_segmenter_computes_bit_for_bit(client, weights, scene):
+    answer = post(client, encode(scene), model="streets-scratch")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/png"
+    mask = Image.open(io.BytesIO(answer.content))
+    expected = Segmenter(weights / "streets-scratch").segment(scene).labels
+    assert mask.mode == "P"
+    assert np.array_equal(np.asarray(mask), expected)
+    assert len(np.unique(expected)) > 2
+    palette = np.reshape(mask.getpalette(), (-1, 3))[: len(CLASSES)]
+    assert palette.tolist() == [list(info.rgb) for info in CLASSES]
+
+
+def test_exif_rotation_is_applied(client, weights, scene):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to view
+    content = encode(scene, "jpeg", exif=exif.tobytes(), quality=95)
+    mask = Image.open(io.BytesIO(post(client, content, model="streets-scratch").content))
+    assert mask.size == (scene.shape[0], scene.shape[1])
+    expected = Segmenter(weights / "streets-scratch").segment(decode(content)).labels
+    assert np.array_equal(np.asarray(mask), expected)
+
+
+@pytest.mark.parametrize("kind", ["tiff", "webp", "bmp", "gif"])
+def test_common_formats_are_read(client, scene, kind):
+    mask = Image.open(io.BytesIO(post(client, encode(scene, kind)).content))
+    assert mask.size == (scene.shape[1], scene.shape[0])
+
+
+def test_sixteen_bits_keep_their_contrast(client, weights, scene):
+    deep = scene[..., 0].astype(np.uint16) * 257
+    answer = post(client, encode(deep), model="streets-scratch")
+    grey = np.repeat(scene[..., :1], 3, axis=2)
+    expected = Segmenter(weights / "streets-scratch").segment(grey).labels
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), expected)
+
+
+def test_overlay(client, weights, scene):
+    answer = post(client, encode(scene), model="streets-scratch", output="overlay")
+    assert answer.headers["content-type"] == "image/png"
+    labels = Segmenter(weights / "streets-scratch").segment(scene).labels
+    expected = overlay(scene, labels, CLASSES, shown=shown_at_first(CLASSES))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), expected)
+
+
+def test_json_agrees_with_the_mask(client, scene):
+    content = encode(scene)
+    mask = np.asarray(Image.open(io.BytesIO(post(client, content, model="streets-wide").content)))
+    answer = post(client, content, model="streets-wide", output="json").json()
+    assert (answer["width"], answer["height"]) == (scene.shape[1], scene.shape[0])
+    assert answer["model"] == "streets-wide"
+    assert answer["precision"] == "f32"
+    assert answer["engine"] in ("openvino", "torch")
+    assert set(answer["milliseconds"]) == {"decode", "network", "labels"}
+    pixels = {row["id"]: row["pixels"] for row in answer["classes"]}
+    ids, counts = np.unique(mask, return_counts=True)
+    assert pixels == dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    shares = [row["share"] for row in answer["classes"]]
+    assert sum(shares) == pytest.approx(1)
+    assert shares == sorted(shares, reverse=True)
+    for row in answer["classes"]:
+        assert (row["name"], row["colour"]) == (CLASSES[row["id"]].name, CLASSES[row["id"]].colour)
+        assert 1 / len(CLASSES) - 1e-3 <= row["mean_confidence"] <= 1
+
+
+def test_arguments_may_stand_in_the_address(client, scene):
+    answer = client.post(
+        "/api/predict",
+        params={"model": "streets-wide", "output": "json"},
+        files={"file": encode(scene)},
+    )
+    assert answer.json()["model"] == "streets-wide"
+
+
+def test_without_a_name_the_default_model_answers(client, scene):
+    (default,) = [m["name"] for m in client.get("/api/models").json()["models"] if m["default"]]
+    assert post(client, encode(scene), output="json").json()["model"] == default == "pets-scratch"
+
+
+def test_models(client):
+    models = {entry["name"]: entry for entry in client.get("/api/models").json()["models"]}
+    assert set(models) == {"pets-scratch", "streets-scratch", "streets-wide"}
+    streets = models["streets-scratch"]
+    assert streets["data"] == "streets"
+    assert streets["network"] == "unet"
+    assert [info["name"] for info in streets["classes"]] == CLASSES.names
+    assert 0 < streets["figures"]["mean_iou"] < 1
+    assert streets["figures"]["pictures"] == 2
+    assert streets["figures"]["resolution"] == "original"
+    assert models["pets-scratch"]["figures"] is None
+    assert models["pets-scratch"]["licence"] == "CC BY-SA 4.0"
+
+
+def test_health_names_the_damaged_checkpoint(client):
+    health = client.get("/api/health").json()
+    assert health["ready"] is True
+    assert health["version"] == __version__
+    assert "pets-scratch" in health["open_models"]
+    assert set(health["damaged"]) == {"broken"}
+    assert "config.json" in health["damaged"]["broken"]
+
+
+PNG = encode(np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("content", "data", "status", "words"),
+    [
+        (b"", {}, 422, "empty"),
+        (b"This is no picture.", {}, 422, "not a picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", {}, 422, "not a picture"),
+        (PNG[:600], {}, 422, "damaged"),
+        (png_header(20_000, 10_000), {}, 413, "200 megapixels"),
+        (PNG, {"model": "nobody"}, 404, "streets-wide"),
+        (PNG, {"model": "../weights/streets-wide"}, 404, "There is no model"),
+        (PNG, {"model": "/etc"}, 404, "There is no model"),
+        (PNG, {"output": "film"}, 422, "'mask', 'overlay' or 'json'"),
+        (PNG, {"model": "broken"}, 503, "config.json"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bad_input_gets_a_sentence(client, content, data, status, words):
+    answer = post(client, content, **data)
+    assert answer.status_code == status, answer.text
+    assert list(answer.json()) == ["detail"]
+    assert words in answer.json()["detail"]
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "words"),
+    [
+        ({"method": "POST"}, 422, "'file' is missing"),
+        ({"method": "POST", "json": {"file": "cat.jpg"}}, 422, "'file' is missing"),
+        ({"method": "POST", "data": {"file": "cat.jpg"}}, 422, "send a file"),
+        (
+            {"method": "POST", "content": b"?", "headers": {"content-type": "multipart/form-data"}},
+            400,
+            "boundary",
+        ),
+        ({"method": "GET"}, 405, "does not answer GET"),
+    ],
+)
+def test_bad_requests_get_a_sentence(client, request_, status, words):
+    answer = client.request(url="/api/predict", **request_)
+    assert answer.status_code == status, answer.text
+    assert isinstance(answer.json()["detail"], str)
+    assert words in answer.json()["detail"]
+
+
+def test_unknown_address_gets_a_sentence(client):
+    answer = client.get("/api/nothing")
+    assert answer.status_code == 404
+    assert "/api/docs" in answer.json()["detail"]
+
+
+def test_damaged_weights_get_a_sentence(client, weights, scene):
+    path = weights / "streets-wide" / "model.safetensors"
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:1000])
+        answer = post(client, encode(scene), model="streets-wide")
+        assert answer.status_code == 503
+        assert "model.safetensors" in answer.json()["detail"]
+    finally:
+        path.write_bytes(whole)
+    assert post(client, encode(scene), model="streets-wide").status_code == 200
+
+
+def test_a_declared_length_over_the_limit_is_refused_before_it_is_sent(server):
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /api/predict HTTP/1.1\r\nHost: test\r\nContent-Length: 10000000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b'{"detail":"The upload is larger' in answer
+
+
+def test_a_body_of_unknown_length_is_cut_off_at_the_limit(server):
+    sent = 0
+
+    def body() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        while sent < 10 * MAX_BYTES:
+            sent += 2**22
+            yield bytes(2**22)
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    try:
+        answer = httpx.post(
+            f"{server.url}/api/predict", content=body(), headers=headers, timeout=60
+        )
+        assert answer.status_code == 413
+        assert "128 MiB" in answer.json()["detail"]
+    except httpx.WriteError:
+        pass  # the server may have closed the connection before the client read the answer
+    assert sent < 2 * MAX_BYTES
+
+
+def test_callers_at_the_same_time_get_their_own_masks(client, weights):
+    segmenter = Segmenter(weights / "streets-scratch")
+    scenes = [draw(seed, (160, 120))[0] for seed in range(700, 712)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda image: post(client, encode(image), model="streets-scratch"), scenes)
+        )
+    for image, answer in zip(scenes, answers, strict=True):
+        mask = np.asarray(Image.open(io.BytesIO(answer.content)))
+        assert np.array_equal(mask, segmenter.segment(image).labels)
+
+
+def test_nothing_uploaded_stays_on_disk(client, server):
+    """Over a megabyte, so that the form's file is spooled to disk while it is read."""
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
+    before = set(files(server.temporary))
+    for content in (encode(noise), encode(noise)[:-500_000], bytes(2**21)):
+        post(client, content)
+    assert set(files(server.temporary)) == before
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_openapi_describes_answers_and_errors(client):
+    document = client.get("/api/openapi.json").json()
+    assert document["servers"] == [{"url": "/api"}]
+    predict = document["paths"]["/predict"]["post"]
+    assert {"200", "404", "413", "422", "503"} <= set(predict["responses"])
+    assert set(predict["responses"]["200"]["content"]) == {"image/png", "application/json"}
+    for status in ("404", "413", "422", "503"):
+        schema = predict["responses"][status]["content"]["application/json"]["schema"]
+        assert schema["$ref"].endswith("/Problem")
+    names = document["components"]["schemas"]
+    assert "HTTPValidationError" not in names
+    assert {"Prediction", "Problem", "ModelEntry", "Health"} <= set(names)
+
+
+def test_docs_page_and_redirects(client):
+    assert "swagger-ui" in client.get("/api/docs").text
+    assert client.get("/docs").headers["location"] == "api/docs"
+    compare = client.get("/compare")
+    assert compare.is_redirect
+    assert client.get("/compare", follow_redirects=True).status_code == 200
