@@ -85,8 +85,8 @@ def _introduction(checkpoint: Checkpoint) -> str:
     )
     size = checkpoint.weights_path.stat().st_size / 1e6
     return (
-        f"Semantic segmentation of {description['data']['title']} with "
-        f"{len(checkpoint.classes)} classes: {start}. "
+        f"Semantic segmentation with {len(checkpoint.classes)} classes, trained on "
+        f"{description['data']['title']}: {start}. "
         f"{network['parameters'] / 1e6:.1f} million parameters, {size:.1f} MB."
     )
 

@@ -29,7 +29,8 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
         raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape")
     counted = truth != VOID
     truth, prediction = truth[counted].astype(np.int64), prediction[counted].astype(np.int64)
-    if truth.size and (max(truth.max(), prediction.max()) >= num_classes):
+    ids = (truth, prediction)
+    if truth.size and not 0 <= min(map(np.min, ids)) <= max(map(np.max, ids)) < num_classes:
         raise ValueError(f"an id is not in [0, {num_classes})")
     counts = np.bincount(truth * num_classes + prediction, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)

@@ -12,14 +12,19 @@ import logging
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from pathlib import Path
-from typing import Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from model.checkpoints.folder import Checkpoint
 from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    import openvino
 
 logger = logging.getLogger(__name__)
 
@@ -70,22 +75,18 @@ class OpenVinoEngine:
     precision = "f32"
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        import openvino
-
-        core = openvino.Core()
-        path = converted_network(checkpoint)
-        try:
-            model = core.read_model(path)
-        except RuntimeError:
-            logger.warning("The cached network %s is damaged; converting again.", path)
-            shutil.rmtree(path.parent)
-            model = core.read_model(converted_network(checkpoint))
+        core = _import_openvino().Core()
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        try:
+            model = _read_or_convert(core, checkpoint)
+        except OSError as error:
+            logger.warning("Converted networks cannot be kept in %s: %s.", cache_folder(), error)
+            model = _convert(checkpoint)
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
 
     def logits(self, batch: np.ndarray) -> np.ndarray:
-        # Copied: the request's output buffer is overwritten by its next run.
-        return self._request.infer([batch])[0].copy()
+        # Not shared: the request's output buffer is overwritten by its next run.
+        return self._request.infer([batch], share_outputs=False)[0]
 
 
 def make_engine(checkpoint: Checkpoint, engine: str = "auto") -> Engine:
@@ -114,8 +115,7 @@ def converted_network(checkpoint: Checkpoint) -> Path:
 
     Returns: the path of its `.xml`; the `.bin` with the weights lies beside it.
     """
-    import openvino
-
+    openvino = _import_openvino()
     key = hashlib.sha256(openvino.__version__.encode())
     key.update(repr(sorted(checkpoint.config.items(), key=lambda item: item[0])).encode())
     key.update(checkpoint.weights_path.read_bytes())
@@ -123,11 +123,12 @@ def converted_network(checkpoint: Checkpoint) -> Path:
     path = folder / "network.xml"
     if path.exists():
         return path
+    shutil.rmtree(folder, ignore_errors=True)  # something incomplete, else no rename to it
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Written beside and renamed whole: another process may convert the same one.
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     try:
-        _convert(checkpoint, part / "network.xml")
+        openvino.save_model(_convert(checkpoint), part / path.name, compress_to_fp16=False)
         try:
             part.rename(folder)
         except OSError:
@@ -138,17 +139,35 @@ def converted_network(checkpoint: Checkpoint) -> Path:
     return path
 
 
-def _convert(checkpoint: Checkpoint, path: Path) -> None:
-    import openvino
+def _read_or_convert(core: openvino.Core, checkpoint: Checkpoint) -> openvino.Model:
+    path = converted_network(checkpoint)
+    try:
+        return core.read_model(path)
+    except RuntimeError:
+        logger.warning("The cached network %s is damaged; converting again.", path)
+        shutil.rmtree(path.parent)
+        return core.read_model(converted_network(checkpoint))
+
+
+def _convert(checkpoint: Checkpoint) -> openvino.Model:
     import torch
 
     from model.checkpoints.weights import load_network
 
+    openvino = _import_openvino()
     network = load_network(checkpoint)
     size = 2 * checkpoint.preprocessing.multiple
-    model = openvino.convert_model(
+    return openvino.convert_model(
         network,
         example_input=torch.zeros(1, 3, size, size),
         input=[openvino.PartialShape([1, 3, -1, -1])],
     )
-    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _import_openvino() -> ModuleType:
+    # OpenVINO's converter reports every import and conversion to its makers if this package
+    # can be imported; without it, it does all the same and reports nothing.
+    sys.modules.setdefault("openvino_telemetry", None)
+    import openvino
+
+    return openvino

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,22 +151,34 @@ class SegmenterPool:
     def __init__(self, size: int = 6, engine: str = "auto") -> None:
         self.size = size
         self.engine = engine
-        self._open: OrderedDict[tuple[str, int], Segmenter] = OrderedDict()
+        self._open: OrderedDict[tuple[str, int], Future[Segmenter]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, model: str) -> Segmenter:
-        """The segmenter of that model, opened now if need be. Raises as `Segmenter` does."""
-        checkpoint = folder.find(model)
+    def get(self, model: str | Checkpoint) -> Segmenter:
+        """The segmenter of that model, opened now if need be. Raises as `Segmenter` does.
+
+        Who asks for a model that is being opened waits for it; other models are not held up.
+        """
+        checkpoint = model if isinstance(model, Checkpoint) else folder.find(model)
         # A retrained checkpoint of the same name must not be answered by its old weights.
         key = (str(checkpoint.path.resolve()), checkpoint.weights_path.stat().st_mtime_ns)
         with self._lock:
-            if key not in self._open:
-                self._open[key] = Segmenter(checkpoint, engine=self.engine)
+            mine = key not in self._open
+            opened = self._open.setdefault(key, Future())
             self._open.move_to_end(key)
             while len(self._open) > self.size:
                 self._open.popitem(last=False)
-            return self._open[key]
+        if mine:
+            try:
+                opened.set_result(Segmenter(checkpoint, engine=self.engine))
+            except BaseException as error:
+                with self._lock:  # so that the next one tries again
+                    self._open.pop(key, None)
+                opened.set_exception(error)
+        return opened.result()
 
     def open_models(self) -> list[str]:
         """Names of the models in memory, least recently used first."""
-        return [segmenter.checkpoint.name for segmenter in list(self._open.values())]
+        with self._lock:
+            ready = [future for future in self._open.values() if future.done()]
+        return [future.result().checkpoint.name for future in ready if not future.exception()]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
@@ -35,12 +38,24 @@ class SoftDice(nn.Module):
 class CrossEntropy(nn.Module):
     """Mean cross-entropy over the pixels that are not void; 0 if all are.
 
+    Args: class_weights: float (C,); each pixel counts as much as its true class.
+
     Shape: logits (B, C, H, W), target int64 (B, H, W) -> scalar.
     """
 
+    def __init__(self, class_weights: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        summed = nn.functional.cross_entropy(logits, target, ignore_index=VOID, reduction="sum")
-        return summed / (target != VOID).sum().clamp(min=1)
+        weights = self.class_weights
+        summed = nn.functional.cross_entropy(
+            logits, target, weights, ignore_index=VOID, reduction="sum"
+        )
+        counted = target[target != VOID]
+        total = torch.ones_like(counted).sum() if weights is None else weights[counted].sum()
+        # An all-void batch sums to 0 and must stay 0.
+        return summed / total.where(total > 0, 1)
 
 
 class WeightedSum(nn.Module):
@@ -56,22 +71,45 @@ class WeightedSum(nn.Module):
         return sum(weight * value for weight, value in zip(self.weights, values, strict=True))
 
 
-LOSSES = {"ce": CrossEntropy, "dice": SoftDice}
+LOSSES = ("ce", "dice")
+
+MAX_CLASS_WEIGHT = 10.0
 
 
-def loss_by_name(name: str) -> nn.Module:
+def balanced_weights(pixels: np.ndarray) -> Tensor:
+    """Class weights that let rare classes count more, in cross-entropy.
+
+    The square root of median frequency balancing (Eigen & Fergus 2015, arXiv 1411.4734,
+    section 6.3.2), `sqrt(median frequency / frequency)`, at most `MAX_CLASS_WEIGHT`: the
+    full ratio would spend a 23-class training on classes of a few hundred pixels.
+
+    Args: pixels: int (C,), training pixels by class; classes without any get weight 1.
+    Returns: float32 (C,).
+    """
+    pixels = torch.as_tensor(pixels, dtype=torch.float64)
+    median = pixels[pixels > 0].median()
+    weights = (median / pixels).sqrt().clamp(max=MAX_CLASS_WEIGHT)
+    return weights.where(pixels > 0, 1).float()
+
+
+def loss_by_name(name: str, class_weights: Tensor | None = None) -> nn.Module:
     """A loss such as "dice", "ce+dice" or "0.5*ce+dice".
+
+    Args: class_weights: float (C,), for cross-entropy; Dice weighs classes equally as it is.
 
     Raises: `ConfigError` for a name or weight that cannot be read.
     """
     terms = []
     for term in name.split("+"):
-        weight, _, kind = term.strip().rpartition("*")
+        factor, _, kind = term.strip().rpartition("*")
         try:
-            terms.append((float(weight or 1), LOSSES[kind.strip()]()))
-        except (KeyError, ValueError) as error:
+            weight = float(factor or 1)
+        except ValueError:
+            weight = math.nan
+        if kind.strip() not in LOSSES or not 0 < weight < math.inf:
             raise ConfigError(
                 f"The loss '{name}' cannot be read at '{term}'. Use one of {sorted(LOSSES)}, or a "
-                "sum such as 'ce+dice' or '0.5*ce+dice'."
-            ) from error
+                "sum such as 'ce+dice' or '0.5*ce+dice', with weights above 0."
+            )
+        terms.append((weight, CrossEntropy(class_weights) if kind.strip() == "ce" else SoftDice()))
     return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else WeightedSum(terms)

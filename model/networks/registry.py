@@ -93,10 +93,13 @@ def construct(architecture: Architecture) -> nn.Module:
         import segmentation_models_pytorch as smp  # 2.7 s that the scratch network saves
 
         classes = {kind.__name__: kind for kind in (smp.Unet, smp.UnetPlusPlus, smp.FPN)}
+        if architecture.model_class not in classes:
+            raise ConfigError(
+                f"There is no network class '{architecture.model_class}'; this program builds "
+                f"{['UNet', *classes]}."
+            )
         return classes[architecture.model_class](**architecture.arguments)
-    except KeyError as error:
-        raise ConfigError(f"Unknown network class {error}.") from error
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"{architecture.model_class} cannot be built from {architecture.arguments}: {error}"
         ) from error

@@ -42,9 +42,9 @@ class UNet(nn.Module):
     right and bottom to a multiple of 2**depth and cropped back.
 
     Weights: He initialisation for ReLU (normal, fan-out; arXiv 1502.01852) for 3x3
-    convolutions, PyTorch's default for the transposed ones, BatchNorm at one and zero. The
-    head is normal with deviation 0.01 and bias zero, so that all classes begin about equally
-    probable.
+    convolutions, PyTorch's default (uniform, fan-in) for the transposed ones and the head,
+    BatchNorm at one and zero. A head near zero, as detectors have it, would make all classes
+    begin equally probable, but learns slowly: its few weights must first grow.
 
     Args:
         in_channels: channels of the input.
@@ -121,20 +121,21 @@ class UNet(nn.Module):
     def receptive_field(self) -> int:
         """Side of the square of input pixels that can influence one output pixel.
 
-        Follows the path through the bridge: each 3x3 convolution adds 2 pixels of its own
-        level's spacing on the way down and up, each pooling and transposed convolution 1.
+        It depends by a few pixels on where the output pixel lies in the grid of the
+        poolings; this is the largest. The path through the bridge is followed backwards:
+        the two convolutions of a block add 2 pixels on either side, an output of a 2x2
+        transposed convolution of stride 2 sees one pixel, and a pooled pixel sees two.
         """
-        spacing, field = 1, 1
-        for level in range(self.depth + 1):
-            if level:
-                field += spacing
-                spacing *= 2
-            field += 4 * spacing
+        return max(self._rows_seen_by(row) for row in range(2**self.depth))
+
+    def _rows_seen_by(self, row: int) -> int:
+        first = last = row
         for _ in range(self.depth):
-            # One output of a 2x2 transposed convolution of stride 2 sees one input pixel.
-            spacing //= 2
-            field += 4 * spacing
-        return field
+            first, last = (first - 2) // 2, (last + 2) // 2
+        first, last = first - 2, last + 2
+        for _ in range(self.depth):
+            first, last = 2 * first - 2, 2 * last + 1 + 2
+        return last - first + 1
 
     def _initialise(self) -> None:
         for module in self.modules():
@@ -142,5 +143,3 @@ class UNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)

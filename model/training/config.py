@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,6 +27,9 @@ class TrainConfig:
     """"imagenet" (smp's, from the Hugging Face Hub), "none", or a safetensors file."""
     encoder_origin: str = ""
     """What the encoder file was pretrained on, for the model card."""
+    start_from: str = ""
+    """Continue from the weights of a checkpoint of the same network and classes, such as an
+    earlier run's folder."""
     base_width: int = 32
     """Channels of the first block of "unet"."""
     depth: int = 4
@@ -38,6 +42,8 @@ class TrainConfig:
     """Side of the training crops, in pixels; a multiple of 32."""
     loss: str = "ce+dice"
     """"ce", "dice", or a weighted sum such as "0.5*ce+dice"."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """"balanced": rare classes count more in the cross-entropy."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     lr: float = 1e-3
     """Peak learning rate."""
@@ -54,20 +60,29 @@ class TrainConfig:
     device: Literal["auto", "cpu", "gpu"] = "auto"
     seed: int = 0
     resume: bool = False
-    """Continue the run in `output` where it stopped."""
+    """Continue the run in `output` after its last finished epoch; repeat its other arguments."""
 
     def __post_init__(self) -> None:
-        for name in ("base_width", "depth", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1.")
+        for name in ("base_width", "depth", "epochs", "batch_size", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
         if self.batch_size < 2:
             raise ConfigError("--batch-size must be at least 2: BatchNorm needs more than one.")
         if self.crop < 32 or self.crop % 32:
             raise ConfigError(f"--crop must be a multiple of 32, got {self.crop}.")
         if self.longest_side is not None and self.longest_side < 32:
             raise ConfigError(f"--longest-side must be at least 32, got {self.longest_side}.")
-        if not self.lr > 0 or not self.encoder_lr_factor > 0:
+        if not (0 < self.lr < math.inf and 0 < self.encoder_lr_factor < math.inf):
             raise ConfigError("--lr and --encoder-lr-factor must be greater than 0.")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(f"--weight-decay must be at least 0, got {self.weight_decay}.")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}.")
+        if self.network == "unet" and 2**self.depth > self.crop:
+            raise ConfigError(
+                f"--depth {self.depth} halves the crop of {self.crop} pixels to less than one."
+            )
         if self.network == "unet" and self.encoder_weights != "none":
             raise ConfigError("--encoder-weights needs a network with an encoder: unet-<encoder>.")
 
@@ -78,7 +93,7 @@ class TrainConfig:
             value = getattr(self, item.name)
             if value == item.default or item.name in ("output", "data_root", "resume"):
                 continue
-            if item.name == "encoder_weights":
+            if item.name in ("encoder_weights", "start_from"):
                 value = Path(value).name
             words += [f"--{item.name.replace('_', '-')}", str(value)]
         return shlex.join(words)

@@ -1,4 +1,4 @@
-"""Pretrained encoder weights: where they come from and what to call them in a card."""
+"""What a network starts from: random weights, a pretrained encoder, or an earlier checkpoint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
-from model.checkpoints.weights import read_tensors
+from model.checkpoints import folder
+from model.checkpoints.folder import Checkpoint
+from model.checkpoints.weights import misfit, read_tensors
+from model.data.classes import ClassTable
 from model.errors import ConfigError
 from model.networks.registry import Architecture, construct
 
@@ -45,6 +48,30 @@ def build_with_encoder(
     return _from_file(architecture, Path(weights), origin)
 
 
+def start_from(network: nn.Module, model: str, classes: ClassTable) -> Checkpoint:
+    """Loads the weights of an earlier checkpoint into a network.
+
+    Args: model: as models are named everywhere; classes: those that are about to be trained.
+
+    Returns: the checkpoint.
+    Raises: `ConfigError` if classes or weights differ, else as `folder.find`.
+    """
+    checkpoint = folder.find(model)
+    if checkpoint.classes.names != classes.names:
+        raise ConfigError(
+            f"--start-from {model} knows the classes {checkpoint.classes.names}, but the data set "
+            f"has {classes.names}."
+        )
+    try:
+        network.load_state_dict(read_tensors(checkpoint.weights_path))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"--start-from {model} is {checkpoint.network_name}, whose weights do not fit the "
+            f"network to train: {misfit(error)}"
+        ) from error
+    return checkpoint
+
+
 def _from_file(architecture: Architecture, path: Path, origin: str) -> tuple[nn.Module, dict]:
     if not path.is_file():
         raise ConfigError(
@@ -57,7 +84,7 @@ def _from_file(architecture: Architecture, path: Path, origin: str) -> tuple[nn.
     except RuntimeError as error:
         raise ConfigError(
             f"{path} does not fit the encoder {architecture.arguments['encoder_name']}: "
-            f"{str(error).splitlines()[0]}"
+            f"{misfit(error)}"
         ) from error
     return network, {
         "name": architecture.arguments["encoder_name"],

@@ -23,11 +23,17 @@ class SegmentationModule(lightning.LightningModule):
     resolution. The published ones are computed anew at the original resolution.
     """
 
-    def __init__(self, config: TrainConfig, network: nn.Module, num_classes: int) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        network: nn.Module,
+        num_classes: int,
+        class_weights: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.network = network.to(memory_format=torch.channels_last)
-        self.loss = loss_by_name(config.loss)
+        self.loss = loss_by_name(config.loss, class_weights)
         self.figures: dict[str, float] = {}
         self.matrices = nn.ModuleDict(
             {part: MulticlassConfusionMatrix(num_classes, ignore_index=VOID) for part in PARTS}

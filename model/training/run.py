@@ -11,6 +11,7 @@ import io
 import logging
 import math
 import platform
+import signal
 import time
 import warnings
 from dataclasses import asdict
@@ -29,13 +30,15 @@ from model.checkpoints.weights import save_network
 from model.data import datasets, splits
 from model.data.datasets import DataSet
 from model.data.preprocessing import Preprocessing
+from model.data.statistics import measure
 from model.data.transforms import Collate, SampleDataset, augmentation
-from model.errors import ConfigError
+from model.errors import CheckpointError, ConfigError
 from model.evaluation.evaluate import evaluate
 from model.inference.segmenter import Segmenter
+from model.networks.losses import balanced_weights
 from model.networks.registry import architecture, parameter_count
 from model.training.config import TrainConfig
-from model.training.encoder import build_with_encoder
+from model.training.encoder import build_with_encoder, start_from
 from model.training.module import SegmentationModule
 
 HISTORY_COLUMNS = (
@@ -48,9 +51,11 @@ def train(config: TrainConfig) -> folder.Checkpoint:
     """Trains, keeps the best epoch by validation mean IoU, and scores it at the end.
 
     Returns: the finished checkpoint in `config.output`.
-    Raises: `ConfigError`, `DataError`; `KeyboardInterrupt` after leaving a usable folder.
+    Raises: `ConfigError`, `DataError`, `CheckpointError`; `KeyboardInterrupt` after leaving a
+        usable folder.
     """
     resume = _resume_file(config)
+    accelerator = _accelerator(config)
     lightning.seed_everything(config.seed, verbose=False)
     data = datasets.load(config.data, config.data_root)
     preprocessing = Preprocessing(longest_side=config.longest_side or data.longest_side)
@@ -62,17 +67,31 @@ def train(config: TrainConfig) -> folder.Checkpoint:
         dropout=config.dropout,
     )
     network, encoder = build_with_encoder(plan, config.encoder_weights, config.encoder_origin)
+    before = start_from(network, config.start_from, data.classes) if config.start_from else None
     train_loader, validation_loader = _loaders(config, data, preprocessing)
+    weights = None
+    if config.class_weights == "balanced":
+        weights = balanced_weights(measure(data, data.names("train"), "weighing classes").pixels)
+    module = SegmentationModule(config, network, len(data.classes), weights)
+    description = _describe(config, data, preprocessing, plan.name, network, encoder)
+    if before:
+        description["encoder"] = before.description["encoder"]
+        description["training"]["before"] = before.description["training"]
+    if resume:
+        _check_same_run(config.output, description)
 
-    config.output.mkdir(parents=True, exist_ok=True)
+    _make_folder(config.output)
     folder.write_json(config.output / folder.CONFIG_FILE, plan.to_json())
-    writer = RunWriter(config, _describe(config, data, preprocessing, plan.name, network, encoder))
-    keeper = ModelCheckpoint(config.output / "resume", "last", save_top_k=1, monitor=None)
-    module = SegmentationModule(config, network, len(data.classes))
+    writer = RunWriter(config, description)
+    # Without the version counter: a run that was moved would write "last-v1.ckpt" beside the
+    # file that the next --resume reads.
+    keeper = ModelCheckpoint(
+        config.output / "resume", "last", monitor=None, enable_version_counter=False
+    )
     _quiet_lightning()
     trainer = lightning.Trainer(
         max_epochs=config.epochs,
-        accelerator=config.device,
+        accelerator=accelerator,
         devices=1,
         precision=_precision(config),
         callbacks=[writer, keeper],
@@ -83,7 +102,8 @@ def train(config: TrainConfig) -> folder.Checkpoint:
     try:
         # Our own file; still loaded as plain tensors and numbers only, never as a pickle.
         trainer.fit(module, train_loader, validation_loader, ckpt_path=resume, weights_only=True)
-    except SystemExit as stop:  # how Lightning ends after Ctrl-C
+    except SystemExit as stop:  # how Lightning ends after Ctrl-C, which it then ignores
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from stop
     finish(config.output, data)
     return folder.read(config.output)
@@ -130,10 +150,12 @@ class RunWriter(Callback):
         folder.write_text(self.path / folder.HISTORY_FILE, _csv(self.rows))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
+        return {"rows": self.rows, "random": torch.get_rng_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rows = state["rows"]
+        # With it a resumed run shuffles and augments as if it had never stopped.
+        torch.set_rng_state(state["random"])
 
 
 def _resume_file(config: TrainConfig) -> Path | None:
@@ -143,6 +165,13 @@ def _resume_file(config: TrainConfig) -> Path | None:
             raise ConfigError(
                 f"--resume: {config.output} has no run to continue. Leave --resume out to start it."
             )
+        try:
+            torch.load(last, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:  # zip, pickle and torch each have their own
+            raise CheckpointError(
+                f"--resume: {last} is damaged, so the run cannot be continued. {config.output} "
+                "still holds its best epoch; start again with another --output."
+            ) from error
         return last
     if (config.output / folder.DESCRIPTION_FILE).exists():
         raise ConfigError(
@@ -150,6 +179,34 @@ def _resume_file(config: TrainConfig) -> Path | None:
             "--output."
         )
     return None
+
+
+def _check_same_run(output: Path, description: dict[str, Any]) -> None:
+    """Raises `ConfigError` if the run in `output` was started with other settings or data."""
+    recorded = folder.read(output).description
+    before = recorded.get("training", {})
+    changed = [
+        f"--{name.replace('_', '-')} {before.get(name)} (now {value})"
+        for name, value in description["training"].items()
+        if name not in ("device", "command", "machine") and before.get(name) != value
+    ]
+    if changed:
+        raise ConfigError(
+            f"--resume: the run in {output} was started with {', '.join(changed)}. Repeat its own "
+            "settings to continue it, or choose another --output for a new run."
+        )
+    if any(description["data"][key] != recorded["data"][key] for key in ("digest", "split_digest")):
+        raise ConfigError(
+            f"--resume: the data set {description['data']['name']} or its split has changed since "
+            f"the run in {output} was started. Choose another --output for a new run."
+        )
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--output {path} cannot be made: {error.strerror}.") from error
 
 
 def _loaders(
@@ -182,6 +239,7 @@ def _describe(
     training = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items()}
     # Where things lay on the machine that trained says nothing to anybody else.
     training["encoder_weights"] = encoder.get("file", config.encoder_weights)
+    training["start_from"] = Path(config.start_from).name
     for local in ("output", "data_root", "resume", "encoder_origin"):
         del training[local]
     return {
@@ -215,6 +273,12 @@ def _machine() -> str:
     return f"{torch.get_num_threads()} CPU cores ({platform.machine()})"
 
 
+def _accelerator(config: TrainConfig) -> str:
+    if config.device == "gpu" and not torch.accelerator.is_available():
+        raise ConfigError("--device gpu: PyTorch finds no GPU here. Use --device cpu or auto.")
+    return config.device
+
+
 def _precision(config: TrainConfig) -> str:
     bf16 = config.precision == "bf16"
     if config.precision == "auto":
@@ -228,7 +292,12 @@ def _precision(config: TrainConfig) -> str:
 
 def _quiet_lightning() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    for message in (".*does not have many workers.*", ".*Checkpoint directory.*exists.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory.*exists.*",
+        ".*dirpath has changed.*",  # a run that was moved
+        ".*treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.12, its own affair
+    ):
         warnings.filterwarnings("ignore", message)
 
 

@@ -142,9 +142,7 @@ def test_a_description_that_makes_no_sense_is_named(tiny, changes):
 
 def test_a_network_for_other_classes_is_refused(tiny):
     edit(tiny / "config.json", num_classes=5)
-    with pytest.raises(
-        CheckpointError, match=r"config\.json describes .* 5 classes.* 3"
-    ):
+    with pytest.raises(CheckpointError, match=r"config\.json describes .* 5 classes.* 3"):
         folder.read(tiny)
 
 

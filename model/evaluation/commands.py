@@ -1,0 +1,82 @@
+"""The commands `evaluate` and `results`: what they take, and what they print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from model.checkpoints import folder
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a checkpoint on a part of a data set, at the original resolution."""
+
+    checkpoint: str
+    """A name in weights/, a checkpoint folder's path, or owner/name[@revision] on the Hub."""
+    data: str | None = None
+    """The data set; by default the one that the checkpoint was trained on."""
+    split: Literal["train", "validation", "test"] = "test"
+    data_root: Path | None = None
+    """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
+    engine: Literal["auto", "openvino", "torch"] = "auto"
+    """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Print the table of figures of the bundled checkpoints, as the README shows it."""
+
+
+def evaluate(command: Evaluate) -> None:
+    """Runs `evaluate`. Raises `StudioError`."""
+    from model.data import datasets
+    from model.evaluation import evaluate as scoring
+    from model.inference.segmenter import Segmenter
+
+    checkpoint = folder.find(command.checkpoint)
+    data = datasets.load(command.data or checkpoint.data_name, command.data_root)
+    segmenter = Segmenter(checkpoint, engine=command.engine)
+    result = scoring.evaluate(segmenter, data, data.names(command.split)).to_json()
+    print(summary(checkpoint.name, data.title, {command.split: {result["precision"]: result}}))
+    print(class_table(checkpoint.classes.names, result["per_class"]))
+
+
+def results(command: Results) -> None:
+    """Runs `results`."""
+    from model.evaluation.results import markdown_table
+
+    print(markdown_table(folder.list_bundled()[0]))
+
+
+def summary(name: str, data_title: str, splits: dict[str, Any]) -> str:
+    """Figures by split and precision, each with its protocol.
+
+    Args: splits: as under "splits" in `metrics.json`.
+    """
+    lines = [f"{name} on {data_title}, original resolution"]
+    for split, precisions in splits.items():
+        for precision, figures in precisions.items():
+            lines.append(
+                f"  {split}, {figures['num_images']} pictures, {figures['engine']} {precision}: "
+                f"mean IoU {_percent(figures['mean_iou'])} %, "
+                f"mean Dice {_percent(figures['mean_dice'])} %, "
+                f"accuracy {_percent(figures['accuracy'])} %"
+            )
+    return "\n".join(lines)
+
+
+def class_table(names: list[str], per_class: dict[str, list[float | None]]) -> str:
+    """IoU, Dice, precision and recall by class, in per cent; a dash where a class is absent."""
+    columns = ("iou", "dice", "precision", "recall")
+    width = max(len("class, %"), *map(len, names)) + 2
+    lines = [f"  {'class, %':{width}}" + "".join(f"{name:>11}" for name in columns)]
+    for index, name in enumerate(names):
+        figures = "".join(f"{_percent(per_class[column][index]):>11}" for column in columns)
+        lines.append(f"  {name:{width}}{figures}")
+    return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"

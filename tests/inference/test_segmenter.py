@@ -1,0 +1,195 @@
+"""From a picture to labels: any size, both engines, many threads, and a pool that forgets."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.checkpoints import folder
+from model.data.classes import ClassTable
+from model.errors import CheckpointError, ConfigError, ImageError, UnknownModelError
+from model.inference.segmenter import Segmentation, Segmenter, SegmenterPool
+
+SIZES = [(1, 1), (1, 500), (500, 1), (33, 65), (64, 64), (7, 3), (201, 133), (2, 3000)]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(make_checkpoint, tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("segmenter") / "tiny")
+
+
+@pytest.fixture(scope="module", params=["openvino", "torch"])
+def segmenter(request, checkpoint) -> Segmenter:
+    return Segmenter(checkpoint, engine=request.param)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_labels_have_the_pictures_own_size(segmenter, size):
+    result = segmenter.segment(noise(*size), confidence=True)
+    assert result.labels.shape == result.confidence.shape == size
+    assert result.labels.dtype == np.uint8
+    assert result.labels.max() < 3
+    assert result.confidence.dtype == np.float16
+    assert result.confidence.min() > 1 / 3 - 1e-3
+    assert result.confidence.max() <= 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_engines_agree_at_any_size(checkpoint, size):
+    both = [Segmenter(checkpoint, engine=name) for name in ("openvino", "torch")]
+    logits = [segmenter.logits(noise(*size)) for segmenter in both]
+    assert np.abs(logits[0] - logits[1]).max() < 1e-3
+    labels = [segmenter.segment(noise(*size)).labels for segmenter in both]
+    assert (labels[0] == labels[1]).mean() > 0.999
+
+
+def test_engines_agree_on_a_drawn_scene(checkpoint, picture):
+    results = [
+        Segmenter(checkpoint, engine=name).segment(picture, confidence=True)
+        for name in ("openvino", "torch")
+    ]
+    assert len(np.unique(results[0].labels)) > 1
+    assert (results[0].labels == results[1].labels).mean() > 0.999
+    assert np.abs(results[0].confidence - results[1].confidence).max() < 2e-3
+
+
+def test_logits_are_at_the_networks_resolution_without_padding(segmenter):
+    assert segmenter.logits(noise(30, 40)).shape == (3, 48, 64)
+    assert segmenter.logits(noise(400, 100)).shape == (3, 64, 16)
+
+
+def test_path_bytes_and_array_give_the_same(segmenter, picture, tmp_path):
+    path = tmp_path / "scene.png"
+    Image.fromarray(picture).save(path)
+    expected = segmenter.segment(picture).labels
+    for source in (path, str(path), path.read_bytes()):
+        assert np.array_equal(segmenter.segment(source).labels, expected)
+
+
+def test_the_same_from_many_threads_at_once(segmenter):
+    pictures = [noise(40 + i, 60, seed=i) for i in range(8)]
+    alone = [segmenter.segment(image).labels for image in pictures]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(segmenter.segment, pictures * 4))
+    for i, result in enumerate(together):
+        assert np.array_equal(result.labels, alone[i % 8])
+
+
+def test_a_result_says_what_made_it(segmenter, picture):
+    result = segmenter.segment(picture)
+    assert result.model == "tiny"
+    assert (result.engine, result.precision) == (segmenter.engine, "f32")
+    assert result.classes == segmenter.checkpoint.classes
+    assert result.confidence is None
+    assert set(result.milliseconds) == {"decode", "network", "labels"}
+    assert all(value >= 0 for value in result.milliseconds.values())
+
+
+def test_what_is_no_picture_is_refused(segmenter):
+    with pytest.raises(ImageError):
+        segmenter.segment(b"no picture")
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
+)
+def test_arrays_that_are_not_rgb_are_refused(segmenter, array):
+    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\)"):
+        segmenter.segment(array)
+
+
+def test_a_checkpoint_is_taken_by_path_name_or_object(checkpoint, monkeypatch):
+    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(checkpoint.path.parent))
+    for model in (checkpoint, checkpoint.path, str(checkpoint.path), "tiny"):
+        assert Segmenter(model, engine="torch").checkpoint.path == checkpoint.path
+
+
+def test_bad_models_and_engines_are_refused(checkpoint, tmp_path):
+    with pytest.raises(UnknownModelError):
+        Segmenter("no-such-model")
+    with pytest.raises(UnknownModelError):
+        Segmenter(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        Segmenter(tmp_path)
+    with pytest.raises(ConfigError):
+        Segmenter(checkpoint, engine="tpu")
+
+
+def result_of(labels, confidence=None) -> Segmentation:
+    classes = ClassTable.named(sky="#4682b4", road="#804080", car="#00008e")
+    confidence = None if confidence is None else np.float16(confidence)
+    return Segmentation(np.uint8(labels), classes, "tiny", "torch", "f32", confidence)
+
+
+def test_shares_are_fractions_of_the_picture():
+    assert result_of([[0, 0, 1, 0]]).shares().tolist() == [0.75, 0.25, 0]
+
+
+def test_mean_confidences_are_over_the_pixels_of_each_class():
+    result = result_of([[0, 0, 1, 0]], [[0.5, 1.0, 0.25, 0.75]])
+    assert result.mean_confidences() == pytest.approx([0.75, 0.25, np.nan], nan_ok=True)
+    with pytest.raises(ValueError, match="confidence=True"):
+        result_of([[0, 1]]).mean_confidences()
+
+
+@pytest.fixture
+def weights(checkpoint, make_checkpoint, tmp_path, monkeypatch):
+    """A folder of bundled checkpoints: a, b and c."""
+    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(tmp_path))
+    for seed, name in enumerate("abc"):
+        make_checkpoint(tmp_path / name, seed=seed)
+    return tmp_path
+
+
+def test_the_pool_shares_what_is_open(weights):
+    pool = SegmenterPool(engine="torch")
+    assert pool.get("a") is pool.get("a")
+    assert pool.get(str(weights / "a")) is pool.get("a")
+    assert pool.get("a") is not pool.get("b")
+
+
+def test_the_pool_opens_once_for_many_threads(weights):
+    pool = SegmenterPool(engine="torch")
+    with ThreadPoolExecutor(4) as threads:
+        opened = set(threads.map(pool.get, ["a"] * 8))
+    assert len(opened) == 1
+
+
+def test_the_pool_closes_the_least_recently_used(weights):
+    pool = SegmenterPool(size=2, engine="torch")
+    first = pool.get("a")
+    pool.get("b")
+    pool.get("a")
+    pool.get("c")
+    assert pool.open_models() == ["a", "c"]
+    assert pool.get("a") is first
+    pool.get("b")
+    assert pool.open_models() == ["a", "b"]
+
+
+def test_the_pool_notices_replaced_weights(weights):
+    pool = SegmenterPool(engine="torch")
+    before = pool.get("a").logits(noise(20, 20))
+    shutil.copy(weights / "b" / folder.WEIGHTS_FILE, weights / "a" / folder.WEIGHTS_FILE)
+    os.utime(weights / "a" / folder.WEIGHTS_FILE, ns=(1, 1))
+    after = pool.get("a").logits(noise(20, 20))
+    assert np.abs(after - before).max() > 0.01
+    assert np.array_equal(after, pool.get("b").logits(noise(20, 20)))
+
+
+def test_the_pool_refuses_what_cannot_be_opened_and_goes_on(weights):
+    (weights / "b" / folder.WEIGHTS_FILE).write_bytes(b"nothing")
+    pool = SegmenterPool(engine="torch")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        pool.get("b")
+    with pytest.raises(UnknownModelError):
+        pool.get("d")
+    pool.get("a")
+    assert pool.open_models() == ["a"]

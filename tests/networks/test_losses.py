@@ -1,0 +1,118 @@
+"""Losses against hand-computed cases; void pixels and absent classes count for nothing."""
+
+import math
+
+import pytest
+import segmentation_models_pytorch as smp
+import torch
+from torch.nn import functional
+
+from model.data.classes import VOID
+from model.errors import ConfigError
+from model.networks.losses import CrossEntropy, SoftDice, loss_by_name
+
+
+def logits_of(probabilities: list[list[float]]) -> torch.Tensor:
+    """Logits (1, C, 1, N) with these softmax probabilities, one row per pixel."""
+    return torch.tensor(probabilities).log().T[None, :, None, :]
+
+
+def target_of(*labels: int) -> torch.Tensor:
+    return torch.tensor(labels)[None, None, :]
+
+
+# Four pixels, three classes, of which the last does not occur.
+PROBABILITIES = [[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.25, 0.25]]
+LABELS = (0, 0, 1, 1)
+
+
+def test_soft_dice_by_hand():
+    # Class 0: hits 0.8 + 0.6 = 1.4, probabilities 2.1, pixels 2. Class 1: 0.95, 1.35, 2.
+    expected = ((1 - 2 * 1.4 / (2.1 + 2)) + (1 - 2 * 0.95 / (1.35 + 2))) / 2
+    loss = SoftDice()(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_soft_dice_sums_over_the_batch_before_it_divides():
+    first, second = logits_of(PROBABILITIES[:2]), logits_of(PROBABILITIES[2:])
+    batch = torch.cat([first, second])
+    target = torch.cat([target_of(*LABELS[:2]), target_of(*LABELS[2:])])
+    whole = SoftDice()(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert SoftDice()(batch, target).item() == pytest.approx(whole.item(), abs=1e-6)
+
+
+def test_absent_classes_do_not_dilute_soft_dice():
+    torch.manual_seed(0)
+    few = torch.randn(2, 2, 8, 8)
+    target = torch.randint(0, 2, (2, 8, 8))
+    # Twenty classes more, all with probability 0.
+    many = torch.cat([few, torch.full((2, 20, 8, 8), -60.0)], dim=1)
+    assert SoftDice()(many, target).item() == pytest.approx(
+        SoftDice()(few, target).item(), abs=1e-6
+    )
+
+
+def test_soft_dice_is_smps_where_all_classes_occur():
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    theirs = smp.losses.DiceLoss("multiclass", smooth=0.0)(logits, target)
+    assert SoftDice()(logits, target).item() == pytest.approx(theirs.item(), abs=1e-6)
+
+
+def test_cross_entropy_by_hand():
+    expected = -sum(math.log(p[k]) for p, k in zip(PROBABILITIES, LABELS, strict=True)) / 4
+    loss = CrossEntropy()(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ce", "dice", "ce+dice"])
+def test_a_perfect_prediction_costs_nothing(name):
+    target = torch.randint(0, 3, (2, 8, 8))
+    logits = 60 * functional.one_hot(target, 3).permute(0, 3, 1, 2).float()
+    assert loss_by_name(name)(logits, target).item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ce", "dice", "ce+dice"])
+def test_void_pixels_count_for_nothing(name):
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 8, 8, requires_grad=True)
+    target = torch.randint(0, 3, (2, 8, 8))
+    target[:, :, 5:] = VOID
+    loss = loss_by_name(name)
+    value = loss(logits, target)
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert not gradient[..., 5:].any()
+    assert gradient[..., :5].any()
+    cropped = loss(logits[..., :5], target[..., :5])
+    assert value.item() == pytest.approx(cropped.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ce", "dice", "ce+dice"])
+def test_a_batch_of_nothing_but_void_costs_nothing_and_teaches_nothing(name):
+    logits = torch.randn(2, 3, 8, 8, requires_grad=True)
+    loss = loss_by_name(name)(logits, torch.full((2, 8, 8), VOID))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert loss.item() == 0
+    assert not gradient.any()  # NaN would count as any
+
+
+def test_names_are_weighted_sums():
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    ce, dice = CrossEntropy()(logits, target).item(), SoftDice()(logits, target).item()
+    for name, expected in {
+        "ce": ce,
+        "dice": dice,
+        "ce+dice": ce + dice,
+        " 0.5*ce + 2 * dice ": 0.5 * ce + 2 * dice,
+        "0.25*ce": 0.25 * ce,
+    }.items():
+        assert loss_by_name(name)(logits, target).item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "focal", "ce+", "x*ce", "ce*0.5", "-1*ce", "0*dice", "nan*ce", "inf*ce"]
+)
+def test_names_that_cannot_be_read_are_refused(name):
+    with pytest.raises(ConfigError, match=r"cannot be read .*\['ce', 'dice'\]"):
+        loss_by_name(name)

@@ -1,0 +1,95 @@
+"""Pretrained encoders: loaded from a file, recorded by hash, refused when they do not fit."""
+
+import hashlib
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from model.checkpoints.weights import save_network
+from model.errors import CheckpointError, ConfigError
+from model.networks.registry import architecture, construct
+from model.training.encoder import build_with_encoder
+
+PLAN = architecture("unet-mobilenet_v2", 3)
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory):
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("encoder") / "pretrained.safetensors"
+    save_network(construct(PLAN).encoder, path, dtype=torch.float16)
+    return path
+
+
+def test_a_files_weights_reach_the_encoder_and_are_recorded(encoder_file):
+    torch.manual_seed(1)
+    expected = construct(PLAN).encoder.state_dict()
+    torch.manual_seed(2)
+    network, record = build_with_encoder(PLAN, str(encoder_file), "pictures of cats")
+    for key, value in network.encoder.state_dict().items():
+        assert torch.allclose(value, expected[key], atol=1e-3)
+        assert value.dtype == expected[key].dtype
+    assert record == {
+        "name": "mobilenet_v2",
+        "pretrained": True,
+        "origin": "pictures of cats",
+        "file": "pretrained.safetensors",
+        "sha256": hashlib.sha256(encoder_file.read_bytes()).hexdigest(),
+    }
+
+
+def test_random_encoders_are_recorded_as_such():
+    _, record = build_with_encoder(PLAN, "none")
+    assert record == {
+        "name": "mobilenet_v2",
+        "pretrained": False,
+        "origin": "none, random weights",
+    }
+    _, record = build_with_encoder(architecture("unet", 3, base_width=2, depth=1), "none")
+    assert record == {"name": None, "pretrained": False, "origin": "none"}
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"--encoder-weights .*gone\.safetensors: there is no"):
+        build_with_encoder(PLAN, str(tmp_path / "gone.safetensors"))
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=r"broken\.safetensors"):
+        build_with_encoder(PLAN, str(path))
+
+
+def test_another_encoders_weights_are_refused_with_a_tensor(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"conv1.weight": torch.zeros(1)}, path)
+    with pytest.raises(ConfigError, match=r"does not fit the encoder mobilenet_v2: .*key"):
+        build_with_encoder(PLAN, str(path))
+
+
+def test_no_network_to_download_from_is_said(monkeypatch):
+    def offline(*_, **__):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("segmentation_models_pytorch.encoders.hf_hub_download", offline)
+    with pytest.raises(ConfigError, match=r"cannot be downloaded .*--encoder-weights FILE"):
+        build_with_encoder(PLAN, "imagenet")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("encoder", "file"),
+    [
+        ("mobilenet_v2", "mobilenet_v2.imagenet"),
+        ("resnet34", "resnet34.tiny_imagenet"),
+        ("vgg16_bn", "vgg16_bn.tiny_imagenet"),
+    ],
+)
+def test_the_real_encoder_files_fit(data_root, encoder, file):
+    path = data_root / "encoders" / f"{file}.safetensors"
+    if not path.exists():
+        pytest.skip(f"needs {path.name}")
+    _, record = build_with_encoder(architecture(f"unet-{encoder}", 3), str(path))
+    assert record["pretrained"]

@@ -1,0 +1,278 @@
+"""Training through the command line: a complete folder, stopped and continued in every way."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+import tyro
+
+from model import __main__ as command_line
+from model.checkpoints import folder
+from model.checkpoints.weights import read_tensors
+from model.data.streets import draw
+from model.errors import CheckpointError, ConfigError
+from model.inference.segmenter import Segmenter
+from model.networks.unet import UNet
+from model.training.config import TrainConfig
+from model.training.run import HISTORY_COLUMNS, RunWriter, train
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FILES = {
+    *("model.safetensors", "config.json", "segmentation.json", "history.csv", "metrics.json"),
+    *("per_image.csv", "README.md", "resume"),
+}
+
+
+@pytest.fixture
+def copy(trained_run, tmp_path) -> Path:
+    """A copy of the trained run, at another place than where it was trained."""
+    return shutil.copytree(trained_run, tmp_path / "copy")
+
+
+def history(path: Path) -> list[dict[str, str]]:
+    """The rows of `history.csv` without the wall time, which is never the same."""
+    with open(path / "history.csv", newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def start(arguments, output: Path, *more: str) -> subprocess.Popen:
+    words = [sys.executable, "-m", "model", "train", *arguments, "--output", str(output), *more]
+    return subprocess.Popen(
+        words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 90
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_folder_is_complete(trained_run):
+    assert {entry.name for entry in trained_run.iterdir()} == FILES
+    checkpoint = folder.read(trained_run)
+    assert checkpoint.data_name == "streets"
+    assert checkpoint.network_name == "unet"
+    assert checkpoint.description["training"]["epochs_done"] == 2
+    assert len(checkpoint.description["data"]["digest"]) == 16
+    assert {t.dtype for t in read_tensors(checkpoint.weights_path).values()} == {
+        torch.float16,
+        torch.int64,
+    }
+    assert "# streets-tiny" in (trained_run / "README.md").read_text()
+
+
+def test_loss_falls_and_every_figure_is_recorded(trained_run):
+    rows = folder.read(trained_run).history()
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert tuple(rows[0]) == HISTORY_COLUMNS
+    assert rows[1]["train_loss"] < rows[0]["train_loss"]
+    assert rows[1]["val_loss"] < rows[0]["val_loss"]
+    for row in rows:
+        for part in ("train", "val"):
+            assert 0 < row[f"{part}_iou"] < row[f"{part}_dice"] < 1
+            assert 0 < row[f"{part}_accuracy"] < 1
+
+
+def test_both_splits_are_scored_at_the_original_resolution(trained_run):
+    checkpoint = folder.read(trained_run)
+    for part in ("validation", "test"):
+        figures = checkpoint.metrics["splits"][part]["f32"]
+        assert figures["num_images"] == 80
+        matrix = torch.tensor(figures["confusion_matrix"])
+        assert matrix.sum() == 80 * draw(0)[1].size
+    rows = checkpoint.per_image()
+    assert len(rows) == 80
+    assert all(0 <= float(row["mean_iou"]) <= 1 for row in rows)
+
+
+def test_nothing_of_this_machines_folders_is_recorded(trained_run):
+    for name in FILES - {"model.safetensors", "resume"}:
+        text = (trained_run / name).read_text()
+        assert str(trained_run.parent) not in text
+        assert str(REPOSITORY) not in text
+
+
+def test_the_command_prints_its_figures_and_no_warnings(trained_run):
+    printed = (trained_run.parent / "stdout.txt").read_text()
+    figures = folder.read(trained_run).metrics["splits"]["test"]["f32"]
+    assert f"mean IoU {100 * figures['mean_iou']:.1f} %" in printed
+    assert (trained_run.parent / "stderr.txt").read_text() == ""
+
+
+def test_the_checkpoint_segments_pictures(trained_run):
+    image, _ = draw(500)
+    labels = Segmenter(trained_run).segment(image).labels
+    assert labels.shape == image.shape[:2]
+    assert labels.max() < 7
+
+
+def test_evaluate_gives_the_figures_that_training_recorded(trained_run, command):
+    done = command("evaluate", "--checkpoint", trained_run, "--engine", "torch")
+    assert done.returncode == 0, done.stderr
+    figures = folder.read(trained_run).metrics["splits"]["test"]["f32"]
+    for name, value in (("mean IoU", "mean_iou"), ("mean Dice", "mean_dice")):
+        assert f"{name} {100 * figures[value]:.1f} %" in done.stdout
+    road = figures["per_class"]["iou"][0]
+    (row,) = (line for line in done.stdout.splitlines() if line.split()[:1] == ["road"])
+    assert f"{100 * road:.1f}" in row
+
+
+def test_a_killed_run_continues_as_if_never_stopped(
+    trained_run, training_arguments, command, tmp_path
+):
+    output = tmp_path / "killed"
+    process = start(training_arguments, output)
+    wait_for(output / "resume" / "last.ckpt", process)
+    process.kill()
+    process.communicate()
+    assert len(history(output)) == 1
+    moved = output.rename(tmp_path / "moved")
+    done = command("train", *training_arguments, "--output", moved, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert history(moved) == history(trained_run)
+    weights, expected = (read_tensors(path / "model.safetensors") for path in (moved, trained_run))
+    assert all(torch.equal(weights[key], expected[key]) for key in expected)
+    assert [entry.name for entry in (moved / "resume").iterdir()] == ["last.ckpt"]
+    assert {entry.name for entry in moved.iterdir()} == FILES
+
+
+def test_resuming_a_finished_run_scores_it_again_and_changes_nothing(
+    copy, training_arguments, command
+):
+    before = {name: (copy / name).read_text() for name in ("history.csv", "segmentation.json")}
+    metrics = json.loads((copy / "metrics.json").read_text())
+    (copy / "metrics.json").unlink()
+    done = command("train", *training_arguments, "--output", copy, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert {name: (copy / name).read_text() for name in before} == before
+    assert json.loads((copy / "metrics.json").read_text()) == metrics
+
+
+def test_ctrl_c_leaves_a_usable_folder_and_says_how_to_go_on(training_arguments, tmp_path):
+    output = tmp_path / "stopped"
+    process = start(training_arguments, output, "--epochs", "500")
+    wait_for(output / "resume" / "last.ckpt", process)
+    process.send_signal(signal.SIGINT)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped." in printed
+    assert "--resume" in printed
+    assert "Traceback" not in errors
+    checkpoint = folder.read(output)
+    assert 1 <= checkpoint.description["training"]["epochs_done"] < 500
+    assert Segmenter(checkpoint, engine="torch").segment(draw(0)[0]).labels.max() < 7
+
+
+def test_an_existing_run_is_not_overwritten(copy, training_arguments):
+    config = tyro.cli(TrainConfig, args=[*training_arguments, "--output", str(copy)])
+    before = (copy / "model.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=r"copy already holds a run\. Add --resume"):
+        train(config)
+    assert (copy / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "recorded"),
+    [("--epochs", "3", "2"), ("--base-width", "4", "8"), ("--loss", "ce", "ce+dice")],
+)
+def test_a_run_is_not_continued_with_other_settings(
+    copy, training_arguments, flag, value, recorded
+):
+    words = [*training_arguments, flag, value, "--output", str(copy), "--resume"]
+    before = {path: path.read_bytes() for path in copy.iterdir() if path.is_file()}
+    with pytest.raises(ConfigError) as caught:
+        train(tyro.cli(TrainConfig, args=words))
+    assert f"started with {flag} {recorded} (now {value})" in str(caught.value)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_is_not_continued_on_other_data(copy, training_arguments):
+    path = copy / "segmentation.json"
+    description = json.loads(path.read_text())
+    description["data"]["digest"] = "0" * 16
+    path.write_text(json.dumps(description))
+    config = tyro.cli(TrainConfig, args=[*training_arguments, "--output", str(copy), "--resume"])
+    with pytest.raises(ConfigError, match=r"data set streets or its split has changed"):
+        train(config)
+
+
+def test_a_damaged_resume_file_is_named(copy, training_arguments):
+    last = copy / "resume" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    config = tyro.cli(TrainConfig, args=[*training_arguments, "--output", str(copy), "--resume"])
+    with pytest.raises(CheckpointError, match=r"last\.ckpt is damaged"):
+        train(config)
+
+
+def test_nothing_to_resume_is_said(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere has no run to continue"):
+        train(TrainConfig(output=tmp_path / "nowhere", resume=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--crop", "50"], "--crop must be a multiple of 32"),
+        (["--data", "cityscapes"], "no data set 'cityscapes'"),
+        (["--data", "pets", "--data-root", "/nowhere"], "needs the folder"),
+        (["--network", "segformer"], "no network 'segformer'"),
+        (["--loss", "focal"], "loss 'focal' cannot be read"),
+        (["--batch-size", "500"], "--batch-size 500 is more than the"),
+        (["--limit", "4"], "more than the 4 training pictures"),
+        (["--network", "unet-resnet34", "--encoder-weights", "gone"], "there is no such file"),
+        (["--dropout", "1.5"], "dropout"),
+        (["--device", "gpu"], "finds no GPU"),
+    ],
+)
+def test_bad_settings_give_a_sentence_and_exit_code_2(
+    arguments, sentence, tmp_path, monkeypatch, capsys
+):
+    if "gpu" in arguments and torch.accelerator.is_available():
+        pytest.skip("there is a GPU")
+    output = tmp_path / "run"
+    monkeypatch.setattr("sys.argv", ["model", "train", "--output", str(output), *arguments])
+    assert command_line.main() == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert not output.exists()
+
+
+def test_an_output_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"--output .*file/run cannot be made"):
+        train(TrainConfig(output=tmp_path / "file" / "run", base_width=2, depth=1))
+
+
+def test_wrong_flags_end_with_exit_code_2_and_no_traceback(command):
+    for arguments in (["--no-such-flag"], ["--epochs", "many"], ["--crop", "50"]):
+        done = command("train", *arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        assert arguments[0].lstrip("-") in done.stderr
+
+
+def test_the_best_epoch_is_kept(tmp_path):
+    """`RunWriter` with made-up epochs: the second is the best, the fourth equals it."""
+    writer = RunWriter(TrainConfig(output=tmp_path), {"training": {}})
+    figures = dict.fromkeys(HISTORY_COLUMNS[1:-1], 0.5)
+    for epoch, iou in enumerate((0.1, 0.3, 0.2, 0.3)):
+        network = UNet(base_width=1, depth=1)
+        torch.nn.init.constant_(network.head.bias, epoch + 1)
+        module = SimpleNamespace(network=network, figures={**figures, "val_iou": iou})
+        writer.on_train_epoch_end(SimpleNamespace(current_epoch=epoch), module)
+    assert (read_tensors(tmp_path / "model.safetensors")["head.bias"] == 2).all()
+    training = json.loads((tmp_path / "segmentation.json").read_text())["training"]
+    assert (training["best_epoch"], training["epochs_done"]) == (2, 4)
+    assert [row["val_iou"] for row in history(tmp_path)] == ["0.1", "0.3", "0.2", "0.3"]
