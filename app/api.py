@@ -33,13 +33,13 @@ from app.look import TAGLINE, TITLE
 from model import __version__
 from model.checkpoints.folder import Checkpoint
 from model.data.images import MAX_BYTES, MAX_PIXELS, decode
+from model.data.masks import index_png
 from model.errors import (
     CheckpointError,
     ImageTooLargeError,
     StudioError,
     UnknownModelError,
 )
-from model.inference.exports import index_png
 from model.inference.segmenter import Segmentation
 
 FORM_BYTES = MAX_BYTES + 2**20

@@ -28,8 +28,8 @@ from app.segment.examples import examples_for
 from app.uploads import trim
 from model.checkpoints.folder import Checkpoint
 from model.data.images import decode
+from model.data.masks import index_png
 from model.errors import StudioError
-from model.inference.exports import index_png
 
 logger = logging.getLogger(__name__)
 

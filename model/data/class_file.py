@@ -110,7 +110,7 @@ def read(path: Path) -> ClassFile:
 
 
 def text(classes: ClassTable, void: Iterable[int] = ()) -> str:
-    """The file for masks of class ids, as `masks.palette_png` writes them."""
+    """The file for masks of class ids, as `masks.index_png` writes them."""
     content: dict[str, Any] = {
         "classes": [{"name": info.name, "colour": info.colour} for info in classes]
     }

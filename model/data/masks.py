@@ -219,12 +219,15 @@ def show_colour(value: int) -> str:
     return "transparent" if value == TRANSPARENT else f"#{value:06x}"
 
 
-def palette_png(labels: np.ndarray, classes: ClassTable) -> bytes:
+def index_png(labels: np.ndarray, classes: ClassTable) -> bytes:
     """A mask file of labels: a palette PNG, its indices the labels, its colours the classes'.
 
     Args: labels: uint8 (H, W).
     Returns: the file's bytes; `read_index` gives `labels` back exactly.
+    Raises: `ValueError` for labels of another type.
     """
+    if labels.dtype != np.uint8:
+        raise ValueError(f"labels must be uint8, got {labels.dtype}")
     image = Image.fromarray(labels)
     image.putpalette(classes.palette().tobytes())
     buffer = io.BytesIO()

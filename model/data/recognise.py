@@ -37,7 +37,7 @@ from model.data.masks import (
 from model.errors import DataError
 
 MOST_VALUES = 64
-ADVICE = "`python -m model data check` says what is wrong and can write a repaired copy."
+ADVICE = "Export them as PNG, unsmoothed, with one value or colour for each class."
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from model.errors import ConfigError
 
@@ -86,14 +86,21 @@ class TrainConfig:
         if self.network == "unet" and self.encoder_weights != "none":
             raise ConfigError("--encoder-weights needs a network with an encoder: unet-<encoder>.")
 
+    def portable(self) -> dict[str, Any]:
+        """The settings, without where things lay on this machine: files by their names only."""
+        local = ("output", "data_root", "resume")
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in local}
+        for name in ("encoder_weights", "start_from"):
+            values[name] = Path(values[name]).name
+        kind, colon, path = self.data.partition(":")
+        values["data"] = kind + colon + Path(path).name
+        return values
+
     def command(self) -> str:
-        """The command line that trains the same again; files by their names, not their places."""
+        """The command line that trains the same again, given its files."""
+        defaults = {item.name: item.default for item in fields(self)}
         words = ["python", "-m", "model", "train"]
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value == item.default or item.name in ("output", "data_root", "resume"):
-                continue
-            if item.name in ("encoder_weights", "start_from"):
-                value = Path(value).name
-            words += [f"--{item.name.replace('_', '-')}", str(value)]
+        for name, value in self.portable().items():
+            if value != defaults[name]:
+                words += [f"--{name.replace('_', '-')}", str(value)]
         return shlex.join(words)

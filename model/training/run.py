@@ -14,7 +14,6 @@ import platform
 import signal
 import time
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -236,12 +235,8 @@ def _describe(
     network: torch.nn.Module,
     encoder: dict[str, Any],
 ) -> dict[str, Any]:
-    training = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items()}
-    # Where things lay on the machine that trained says nothing to anybody else.
-    training["encoder_weights"] = encoder.get("file", config.encoder_weights)
-    training["start_from"] = Path(config.start_from).name
-    for local in ("output", "data_root", "resume", "encoder_origin"):
-        del training[local]
+    training = config.portable()
+    del training["encoder_origin"]  # it stands under "encoder"
     return {
         "schema_version": folder.SCHEMA_VERSION,
         "classes": data.classes.to_json(),

@@ -15,7 +15,7 @@ from PIL import Image
 from model.data import annotations
 from model.data.class_file import default_classes
 from model.data.classes import VOID
-from model.data.masks import MaskEncoding, palette_png
+from model.data.masks import MaskEncoding, index_png
 from model.data.polygons import Disc, Polygon, Shape, paint
 from model.errors import StudioError
 
@@ -61,7 +61,7 @@ def offset(labels: np.ndarray) -> np.ndarray:
 
 ENCODINGS = {
     "index PNG": (IDS, saved),
-    "palette PNG": (IDS, lambda labels: palette_png(labels, TABLE)),
+    "palette PNG": (IDS, lambda labels: index_png(labels, TABLE)),
     "index TIFF": (IDS, lambda labels: saved(labels, "TIFF", compression="tiff_lzw")),
     "index BMP": (IDS, lambda labels: saved(labels, "BMP")),
     "16-bit PNG": (OFFSET, lambda labels: saved(offset(labels))),

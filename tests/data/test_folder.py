@@ -12,7 +12,7 @@ from model.data.annotations import read as read_annotations
 from model.data.annotations.convert import write_masks
 from model.data.class_file import ClassFile
 from model.data.classes import VOID
-from model.data.masks import palette_png
+from model.data.masks import index_png
 from model.data.recognise import MOST_VALUES, recognise, scan
 from model.errors import ConfigError, DataError
 
@@ -270,10 +270,10 @@ def test_contradictory_masks_are_refused(tmp_path):
 
 def test_compressed_and_smoothed_masks_are_refused(tmp_path):
     levels = np.uint8([np.linspace(0, 255, MOST_VALUES + 2)])
-    with pytest.raises(DataError, match=r"66 different values.*data check"):
+    with pytest.raises(DataError, match=r"66 different values.*Export them as PNG"):
         recognise(masks_of(tmp_path, a=levels))
     noisy = RNG.integers(0, 256, (9, 9, 3), np.uint8)
-    with pytest.raises(DataError, match=r"81 different colours.*data check"):
+    with pytest.raises(DataError, match=r"81 different colours.*Export them as PNG"):
         recognise(masks_of(tmp_path, b=noisy))
     jpeg = save(tmp_path / "c.jpg", noisy)
     with pytest.raises(DataError, match="is a JPEG"):
@@ -410,7 +410,7 @@ def test_the_written_class_file_reads_back(tmp_path):
     file = described(tmp_path, class_file.text(table, [255]))
     assert file.table() == table
     encoding = file.mask_encoding("index")
-    assert encoding.read(palette_png(np.uint8([[0, 2, 255]]), table)).tolist() == [[0, 2, VOID]]
+    assert encoding.read(index_png(np.uint8([[0, 2, 255]]), table)).tolist() == [[0, 2, VOID]]
 
 
 def test_default_colours_differ_for_many_classes():

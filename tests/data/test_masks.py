@@ -13,7 +13,7 @@ from model.data.classes import VOID, ClassTable
 from model.data.masks import (
     TRANSPARENT,
     MaskEncoding,
-    palette_png,
+    index_png,
     read_binary,
     read_colours,
     read_index,
@@ -229,9 +229,14 @@ def test_unreadable_masks_are_image_errors(content):
         assert isinstance(caught.value, ImageError) or storage == "red"
 
 
-def test_palette_png_shows_the_class_colours_and_keeps_the_ids():
+def test_index_png_takes_labels_only():
+    with pytest.raises(ValueError, match="uint8"):
+        index_png(np.zeros((2, 2), np.int32), CLASSES)
+
+
+def test_index_png_shows_the_class_colours_and_keeps_the_ids():
     labels = np.uint8([[0, 1, 2, VOID]])
-    image = Image.open(io.BytesIO(palette_png(labels, CLASSES)))
+    image = Image.open(io.BytesIO(index_png(labels, CLASSES)))
     assert image.mode == "P"
     assert np.array_equal(np.asarray(image), labels)
     assert image.convert("RGB").getpixel((1, 0)) == (0x84, 0x29, 0xF6)

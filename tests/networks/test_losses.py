@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from model.data.classes import VOID
 from model.errors import ConfigError
-from model.networks.losses import CrossEntropy, SoftDice, loss_by_name
+from model.networks.losses import CrossEntropy, SoftDice, balanced_weights, loss_by_name
 
 
 def logits_of(probabilities: list[list[float]]) -> torch.Tensor:
@@ -116,3 +116,28 @@ def test_names_are_weighted_sums():
 def test_names_that_cannot_be_read_are_refused(name):
     with pytest.raises(ConfigError, match=r"cannot be read .*\['ce', 'dice'\]"):
         loss_by_name(name)
+
+
+def test_balanced_weights_by_hand():
+    # Frequencies 400 : 100 : 25 have the median 100; the last class does not occur.
+    assert balanced_weights([400, 100, 25, 0]).tolist() == pytest.approx([0.5, 1, 2, 1])
+
+
+def test_balanced_weights_are_bounded():
+    assert balanced_weights([10**6, 10**6, 1]).max() == 10
+
+
+def test_weighted_cross_entropy_by_hand():
+    weights = torch.tensor([1.0, 3.0, 1.0])
+    terms = [
+        (w, -math.log(row[label]))
+        for row, label, w in zip(PROBABILITIES, LABELS, (1, 1, 3, 3), strict=True)
+    ]
+    expected = sum(w * value for w, value in terms) / 8
+    loss = loss_by_name("ce", weights)(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_weighted_cross_entropy_of_void_alone_is_zero():
+    loss = loss_by_name("ce", torch.ones(3))(logits_of(PROBABILITIES), target_of(*[VOID] * 4))
+    assert loss.item() == 0

@@ -68,6 +68,11 @@ def test_the_recorded_command_names_no_place_of_this_machine():
         encoder_weights="/home/me/encoder.safetensors",
         output=Path("/home/me/runs/x"),
         data_root=Path("/home/me/data"),
+        start_from="/home/me/runs/first",
+        data="folder:/home/me/pictures",
     )
     assert "/home" not in config.command()
+    assert "/home" not in str(config.portable())
     assert "--encoder-weights encoder.safetensors" in config.command()
+    assert "--start-from first" in config.command()
+    assert "--data folder:pictures" in config.command()

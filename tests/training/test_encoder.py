@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model.checkpoints.weights import save_network
+from model.checkpoints.weights import load_network, save_network
+from model.data import streets
 from model.errors import CheckpointError, ConfigError
-from model.networks.registry import architecture, construct
-from model.training.encoder import build_with_encoder
+from model.networks.registry import Architecture, architecture, construct
+from model.training.encoder import build_with_encoder, start_from
 
 PLAN = architecture("unet-mobilenet_v2", 3)
 
@@ -93,3 +94,22 @@ def test_the_real_encoder_files_fit(data_root, encoder, file):
         pytest.skip(f"needs {path.name}")
     _, record = build_with_encoder(architecture(f"unet-{encoder}", 3), str(path))
     assert record["pretrained"]
+
+
+def test_training_can_start_from_a_checkpoint(make_checkpoint, tmp_path):
+    checkpoint = make_checkpoint(tmp_path / "earlier")
+    network = construct(Architecture.from_json(checkpoint.config))
+    before = network.head.weight.clone()
+    assert start_from(network, str(checkpoint.path), checkpoint.classes).name == "earlier"
+    assert not torch.equal(network.head.weight, before)
+    expected = load_network(checkpoint).state_dict()
+    assert all(torch.equal(v, expected[k]) for k, v in network.state_dict().items())
+
+
+def test_a_checkpoint_of_other_classes_or_another_network_is_refused(make_checkpoint, tmp_path):
+    checkpoint = make_checkpoint(tmp_path / "earlier")
+    network = construct(architecture("unet", 3, base_width=2, depth=1))
+    with pytest.raises(ConfigError, match=r"--start-from .* do not fit"):
+        start_from(network, str(checkpoint.path), checkpoint.classes)
+    with pytest.raises(ConfigError, match=r"--start-from .* knows the classes"):
+        start_from(network, str(checkpoint.path), streets.CLASSES)

@@ -14,7 +14,7 @@ from model.data.annotations.base import AnnotationSet
 from model.data.classes import VOID
 from model.data.files import empty_folder, pictures_in
 from model.data.images import decode
-from model.data.masks import palette_png
+from model.data.masks import index_png
 from model.errors import DataError
 
 Missing = Literal["error", "background", "skip"]
@@ -80,7 +80,7 @@ def write_masks(
             labels = np.zeros((height, width), np.uint8)
         target = output / f"{name}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(palette_png(labels, annotations.classes))
+        target.write_bytes(index_png(labels, annotations.classes))
         result.written += 1
         result.pixels += np.bincount(labels.ravel(), minlength=256)
     void = [VOID] if result.pixels[VOID] else []
