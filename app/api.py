@@ -347,7 +347,7 @@ def _entry(checkpoint: Checkpoint) -> ModelEntry:
 
 
 def _figures(checkpoint: Checkpoint) -> Figures | None:
-    result = checkpoint.metrics.get("splits", {}).get("test", {}).get("f32")
+    result = checkpoint.figures("test")
     if result is None:
         return None
     return Figures(

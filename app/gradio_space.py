@@ -10,10 +10,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from app import segment_page
 from app.api import create_api
+from app.uploads import BoundedUploads, forbid_downloads
 from model.data.images import MAX_BYTES
 
 PORT = 7860
@@ -22,12 +24,16 @@ PORT = 7860
 def main(host: str = "0.0.0.0", port: int = PORT) -> None:
     """Runs until it is stopped."""
     mark_for_zero_gpu()
+    forbid_downloads()
     with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
         segment_page.SegmentPage(Path(folder)).blocks.launch(
             server_name=host,
             server_port=port,
             # First in the list, before Gradio's own routes, which take every path.
-            app_kwargs={"routes": [Mount("/api", create_api())]},
+            app_kwargs={
+                "routes": [Mount("/api", create_api())],
+                "middleware": [Middleware(BoundedUploads)],
+            },
             footer_links=[],
             run_history=False,
             show_error=False,

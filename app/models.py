@@ -120,5 +120,5 @@ def _told_apart(plain: dict[str, str]) -> dict[str, str]:
 
 def _mean_iou(checkpoint: Checkpoint) -> float:
     """On validation, in the reference precision; -1 for a checkpoint without figures."""
-    figures = checkpoint.metrics.get("splits", {}).get("validation", {}).get("f32", {})
-    return figures.get("mean_iou", -1.0)
+    figures = checkpoint.figures("validation")
+    return figures["mean_iou"] if figures else -1.0

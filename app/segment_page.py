@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.data_classes import FileData
 from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image
@@ -25,10 +24,9 @@ from PIL import Image
 from app import look, models, overlay
 from app.segment import views
 from app.segment.examples import examples_for
-from app.uploads import trim
 from model.checkpoints.folder import Checkpoint
 from model.data.images import decode
-from model.data.masks import index_png
+from model.data.masks import index_png, read_index
 from model.errors import StudioError
 
 logger = logging.getLogger(__name__)
@@ -208,7 +206,6 @@ class SegmentPage:
 
     @spoken
     def on_upload(self, file: FileData, model: str) -> list[Any]:
-        trim(Path(self.mask.GRADIO_CACHE))
         path = Path(file.path)
         return self._show(Desk(path, file.orig_name or path.name), models.find(model))
 
@@ -234,7 +231,7 @@ class SegmentPage:
         if not (desk.mask.exists() and desk.path.exists()):
             raise StudioError(CLEARED)
         classes = models.find(desk.model).classes
-        labels = np.asarray(Image.open(desk.mask))
+        labels = read_index(desk.mask)
         shown = {info.id for info in classes} - set(view["hidden"])
         picture = overlay.overlay(decode(desk.path), labels, classes, view["opacity"], shown)
         buffer = io.BytesIO()

@@ -45,7 +45,8 @@ def serve(host: str, port: int, *, model: str | None = None, open_browser: bool 
         if model is not None:
             models.preselect(model)
         app = create_app(folder)
-        home = f"http://{'localhost' if host in ('0.0.0.0', '::') else host}:{port}"
+        name = "localhost" if host in ("0.0.0.0", "::") else host
+        home = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
         print(
             f"{TITLE}: segment {home}/  ·  compare {home}/compare/  ·  API {home}/api/docs",
             flush=True,
@@ -74,6 +75,7 @@ def create_app(folder: Path) -> FastAPI:
 
     from app import segment_page
     from app.api import create_api
+    from app.uploads import BoundedUploads, forbid_downloads
 
     compare = st.App(COMPARE_SCRIPT)
     compare_lifespan = compare.lifespan()
@@ -87,6 +89,8 @@ def create_app(folder: Path) -> FastAPI:
             yield
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.add_middleware(BoundedUploads)
+    forbid_downloads()
     app.mount("/api", create_api())
     # Relative, so that they also work below a proxy's path.
     app.get("/compare")(lambda: RedirectResponse("compare/"))
@@ -124,6 +128,8 @@ def _warm_up() -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
+        if not 0 <= port < 2**16:  # getaddrinfo would take the remainder
+            raise ConfigError(f"--port {port}: a port is a number from 0 to {2**16 - 1}.")
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=128)
     except OSError as error:

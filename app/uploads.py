@@ -1,9 +1,12 @@
-"""Keeps the folder of uploaded files within a bound, whatever visitors send."""
+"""What visitors send: kept within a bound, and never fetched for them from elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+
+import anyio.to_thread
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 MOST_BYTES = 2 * 2**30
 """Gradio deletes files by age only; this bounds what can come in until then."""
@@ -24,3 +27,33 @@ def trim(folder: Path, most_bytes: int = MOST_BYTES) -> None:
             return
         path.unlink(missing_ok=True)
         excess -= size
+
+
+class BoundedUploads:
+    """ASGI middleware that brings Gradio's folder back within the bound after each upload."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+        if scope["type"] == "http" and scope["path"].endswith("/gradio_api/upload"):
+            from gradio.utils import get_upload_folder
+
+            await anyio.to_thread.run_sync(trim, Path(get_upload_folder()))
+
+
+def forbid_downloads() -> None:
+    """Makes Gradio refuse to fetch what a request names by its address.
+
+    Gradio would stream any public address to whoever asks for `/file=https://...`, and
+    download the address in a forged upload. A visitor's own browser can do that for him.
+    """
+    from fastapi import HTTPException
+    from gradio import processing_utils, routes
+
+    async def refuse(*_: object) -> None:
+        raise HTTPException(403, "This server fetches nothing from other addresses.")
+
+    routes.secure_url_stream_response = refuse
+    processing_utils.async_ssrf_protected_download = refuse

@@ -34,6 +34,8 @@ settings.load_profile("studio")
 def own_cache(tmp_path_factory):
     """Keeps converted networks out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
+        for variable in ("NO_PROXY", "no_proxy"):  # the tests' own servers need none
+            patch.setenv(variable, "127.0.0.1,localhost")
         patch.setenv("UNET_STUDIO_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

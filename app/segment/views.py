@@ -20,6 +20,7 @@ from app.look import TAGLINE, TITLE
 from app.overlay import LegendRow
 from app.segment.examples import Example
 from model.checkpoints.folder import Checkpoint
+from model.data.images import decode
 from model.inference.segmenter import Segmentation
 
 SPACE = "\N{NO-BREAK SPACE}"
@@ -139,7 +140,8 @@ def facts(checkpoint: Checkpoint) -> str:
         "Source": data.get("source"),
         "Network": _network_text(checkpoint),
         "Encoder": (
-            f"{encoder['name']}, pretrained on {encoder.get('origin', 'unknown data')}"
+            f"{encoder.get('name', 'unnamed')}, "
+            f"pretrained on {encoder.get('origin', 'unknown data')}"
             if encoder.get("pretrained")
             else "trained from scratch, nothing pretrained"
         ),
@@ -160,19 +162,17 @@ def _network_text(checkpoint: Checkpoint) -> str:
 
 
 def _figure_text(checkpoint: Checkpoint, title: str) -> str:
-    figures = checkpoint.metrics.get("splits", {}).get("test", {})
-    if not figures:
+    result = checkpoint.figures("test")
+    if result is None:
         return "not measured yet"
-    precision, result = next(iter(figures.items()))
     return (
         f"{100 * result['mean_iou']:.1f}{SPACE}% on {title}, test split of "
-        f"{result['num_images']} pictures, original resolution, {checkpoint.name} in {precision}"
+        f"{result['num_images']} pictures, original resolution, {checkpoint.name} in f32"
     )
 
 
 def _thumbnail_uri(entry: Example) -> str:
-    with Image.open(entry.path) as file:
-        image = file.convert("RGB")
+    image = Image.fromarray(decode(entry.path))
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     return _data_uri(image, "jpeg", quality=85)
 

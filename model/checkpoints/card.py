@@ -224,8 +224,8 @@ def _limits(checkpoint: Checkpoint) -> str:
 
 def _splits(checkpoint: Checkpoint) -> dict[str, dict]:
     """Figures of the reference precision, float32, by split."""
-    splits = checkpoint.metrics.get("splits", {})
-    return {name: precisions["f32"] for name, precisions in splits.items() if "f32" in precisions}
+    figures = {name: checkpoint.figures(name) for name in ("train", "validation", "test")}
+    return {name: found for name, found in figures.items() if found}
 
 
 def _percent(value: float | None) -> str:

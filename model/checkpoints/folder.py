@@ -93,6 +93,17 @@ class Checkpoint:
                 continue
         return rows
 
+    def figures(self, split: str, precision: str = "f32") -> dict[str, Any] | None:
+        """What `metrics.json` says of a split in a precision; None if it holds no such figures."""
+        found: Any = self.metrics
+        for key in ("splits", split, precision):
+            found = found.get(key) if isinstance(found, dict) else None
+        headline = ("mean_iou", "mean_dice", "accuracy")
+        numbers = isinstance(found, dict) and all(
+            isinstance(found.get(name), int | float) for name in headline
+        )
+        return found if numbers else None
+
     def per_image(self) -> list[dict[str, str]]:
         """The rows of `per_image.csv`, empty where there is none."""
         try:

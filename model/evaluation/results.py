@@ -13,18 +13,19 @@ def markdown_table(checkpoints: list[Checkpoint]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for checkpoint in checkpoints:
-        figures = checkpoint.metrics.get("splits", {}).get("test", {}).get("f32")
+        figures = checkpoint.figures("test")
         if figures is None:
             continue
-        description = checkpoint.description
-        encoder = description["encoder"]
-        start = encoder["origin"].split(" (")[0] if encoder["pretrained"] else "scratch"
+        encoder = checkpoint.description.get("encoder", {})
+        origin = encoder.get("origin", "pretrained").split(" (")[0]
+        start = origin if encoder.get("pretrained") else "scratch"
+        parameters = checkpoint.description.get("network", {}).get("parameters", 0)
         percent = " | ".join(
             f"{100 * figures[name]:.1f} %" for name in ("mean_iou", "mean_dice", "accuracy")
         )
         rows.append(
             f"| `{checkpoint.name}` | {checkpoint.network_name} | {start} "
-            f"| {description['network']['parameters'] / 1e6:.1f} M | {percent} "
+            f"| {parameters / 1e6:.1f} M | {percent} "
             f"| {figures['num_images']} |"
         )
     return "\n".join(rows)

@@ -1,1 +1,1 @@
-"""From a picture to a segmentation and its exports."""
+"""From a picture to a segmentation."""

@@ -16,7 +16,8 @@ class TrainConfig:
     """Train a network on a data set and write a checkpoint folder."""
 
     data: str = "streets"
-    """Data set: carla, pets or streets (drawn, needs no download)."""
+    """A data set of `python -m model data list`, or folder:PATH for your own pictures and masks;
+    "streets" is drawn and needs no download."""
     output: Path = Path("runs/latest")
     """Folder of the run; it is a checkpoint folder from the first epoch on."""
     data_root: Path | None = None

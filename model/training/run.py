@@ -253,7 +253,7 @@ def _describe(
             "split_digest": splits.digest(data.split),
             "split_sizes": {part: len(names) for part, names in data.split.items()},
         },
-        "training": {**training, "command": config.command(), "machine": _machine()},
+        "training": {**training, "command": config.command(), "machine": _machine(config)},
         "versions": {
             "unet-studio": __version__,
             "torch": torch.__version__,
@@ -262,8 +262,8 @@ def _describe(
     }
 
 
-def _machine() -> str:
-    if torch.cuda.is_available():
+def _machine(config: TrainConfig) -> str:
+    if config.device != "cpu" and torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"{torch.get_num_threads()} CPU cores ({platform.machine()})"
 

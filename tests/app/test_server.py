@@ -48,6 +48,7 @@ def test_port_of_the_environment_is_the_default():
         (("--model", "nobody"), {}, "There is no model 'nobody'. Bundled: broken, pets-scratch"),
         (("--model", "broken"), {}, "has no config.json"),
         ((), {"PORT": "many"}, "PORT is 'many'"),
+        ((), {"PORT": "70000"}, "--port 70000: a port is a number from 0 to 65535"),
     ],
 )
 def test_wrong_arguments_get_a_sentence(weights, arguments, environment, words):
@@ -93,8 +94,9 @@ def test_a_model_folder_can_be_served_and_is_the_default(weights, free_server):
         assert process.wait(20) == 0
 
 
-def test_nothing_is_left_behind_after_stopping(tmp_path, free_server):
-    with free_server({"TMPDIR": str(tmp_path)}) as (url, process):
+def test_nothing_is_left_behind_after_stopping(tmp_path, weights, free_server):
+    environment = {"TMPDIR": str(tmp_path), WEIGHTS_VARIABLE: str(weights)}
+    with free_server(environment) as (url, process):
         httpx.post(f"{url}/gradio_api/upload", files={"files": ("a.png", b"12345")})
         assert any(path.name == "a.png" for path in tmp_path.rglob("*"))
         process.send_signal(signal.SIGTERM)
@@ -102,8 +104,8 @@ def test_nothing_is_left_behind_after_stopping(tmp_path, free_server):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_addresses_are_printed_in_one_line(free_server):
-    with free_server({}) as (url, process):
+def test_addresses_are_printed_in_one_line(weights, free_server):
+    with free_server({WEIGHTS_VARIABLE: str(weights)}) as (url, process):
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=20)
     (line,) = output.splitlines()

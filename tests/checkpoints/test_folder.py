@@ -200,3 +200,27 @@ def test_a_failed_write_keeps_the_old_content(tmp_path, monkeypatch):
 def test_json_refuses_what_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         folder.write_json(tmp_path / "file.json", {"value": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {"splits": []},
+        {"splits": {"test": None}},
+        {"splits": {"test": {"f32": {"mean_iou": None, "mean_dice": 0.5, "accuracy": 0.5}}}},
+        {"splits": {"test": {"bf16": {"mean_iou": 0.5, "mean_dice": 0.5, "accuracy": 0.5}}}},
+    ],
+)
+def test_figures_that_are_not_there_or_odd_are_none(make_checkpoint, tmp_path, metrics):
+    checkpoint = make_checkpoint(tmp_path / "odd")
+    folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
+    assert folder.read(checkpoint.path).figures("test") is None
+
+
+def test_figures_are_found_by_split_and_precision(make_checkpoint, tmp_path):
+    checkpoint = make_checkpoint(tmp_path / "scored")
+    figures = {"mean_iou": 0.5, "mean_dice": 0.6, "accuracy": 0.7}
+    metrics = {"splits": {"test": {"f32": figures}}}
+    folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
+    assert folder.read(checkpoint.path).figures("test") == figures
+    assert folder.read(checkpoint.path).figures("validation") is None
