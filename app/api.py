@@ -5,8 +5,9 @@
 
 Every error is JSON, {"detail": "a sentence"}:
 
-    404  unknown model             422  not a picture, damaged, or a wrong or missing argument
-    413  too many bytes or pixels  503  the model's checkpoint is damaged
+    400  a malformed form          422  not a picture, damaged, or a wrong or missing argument
+    404  unknown model             503  the model's checkpoint is damaged
+    413  too many bytes or pixels
 """
 
 from __future__ import annotations
@@ -159,6 +160,7 @@ router = APIRouter()
 _pictures = anyio.CapacityLimiter(MOST_PICTURES)
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The form is malformed."},
     404: {"model": Problem, "description": "There is no such model."},
     413: {
         "model": Problem,
@@ -201,15 +203,16 @@ async def predict(
 
     `model` and `output` may stand in the form or in the address.
     """
-    checkpoint = models.find(model or model_in_query)
+    name = model or model_in_query
     kind = output or output_in_query or Output.mask
     # A thread: the event loop stays free for everybody else.
-    return await anyio.to_thread.run_sync(_predict, file.file, checkpoint, kind, limiter=_pictures)
+    return await anyio.to_thread.run_sync(_predict, file.file, name, kind, limiter=_pictures)
 
 
 @router.get("/models", tags=["models"], summary="The models that can be named")
 def list_models() -> ModelList:
-    return ModelList(models=[_entry(checkpoint) for checkpoint in models.catalogue()])
+    default = models.default()
+    return ModelList(models=[_entry(c, default=c == default) for c in models.catalogue()])
 
 
 @router.get("/health", tags=["server"], summary="Whether the server can answer")
@@ -279,7 +282,8 @@ class LimitedBody:
         await self.app(scope, limited_receive, send)
 
 
-def _predict(file: BinaryIO, checkpoint: Checkpoint, output: Output) -> Response:
+def _predict(file: BinaryIO, model: str | None, output: Output) -> Response:
+    checkpoint = models.find(model)
     start = time.perf_counter()
     image = decode(file)
     decoding = 1e3 * (time.perf_counter() - start)
@@ -328,13 +332,13 @@ def _prediction(result: Segmentation) -> Prediction:
     )
 
 
-def _entry(checkpoint: Checkpoint) -> ModelEntry:
+def _entry(checkpoint: Checkpoint, *, default: bool) -> ModelEntry:
     description = checkpoint.description
     data, encoder = description.get("data", {}), description.get("encoder", {})
     return ModelEntry(
         name=checkpoint.name,
         title=models.label(checkpoint),
-        default=checkpoint == models.default(),
+        default=default,
         data=checkpoint.data_name,
         network=checkpoint.network_name,
         parameters=description.get("network", {}).get("parameters"),
@@ -356,8 +360,8 @@ def _figures(checkpoint: Checkpoint) -> Figures | None:
         accuracy=result["accuracy"],
         pictures=result["num_images"],
         split="test",
-        resolution=result["resolution"],
-        precision=result["precision"],
+        resolution=result.get("resolution", "unknown"),
+        precision="f32",
     )
 
 

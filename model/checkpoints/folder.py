@@ -98,7 +98,7 @@ class Checkpoint:
         found: Any = self.metrics
         for key in ("splits", split, precision):
             found = found.get(key) if isinstance(found, dict) else None
-        headline = ("mean_iou", "mean_dice", "accuracy")
+        headline = ("mean_iou", "mean_dice", "accuracy", "num_images")
         numbers = isinstance(found, dict) and all(
             isinstance(found.get(name), int | float) for name in headline
         )

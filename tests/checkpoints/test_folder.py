@@ -202,13 +202,16 @@ def test_json_refuses_what_is_no_json(tmp_path):
         folder.write_json(tmp_path / "file.json", {"value": float("nan")})
 
 
+FIGURES = {"mean_iou": 0.5, "mean_dice": 0.6, "accuracy": 0.7, "num_images": 3}
+
+
 @pytest.mark.parametrize(
     "metrics",
     [
         {"splits": []},
         {"splits": {"test": None}},
-        {"splits": {"test": {"f32": {"mean_iou": None, "mean_dice": 0.5, "accuracy": 0.5}}}},
-        {"splits": {"test": {"bf16": {"mean_iou": 0.5, "mean_dice": 0.5, "accuracy": 0.5}}}},
+        {"splits": {"test": {"f32": {**FIGURES, "mean_iou": None}}}},
+        {"splits": {"test": {"bf16": FIGURES}}},
     ],
 )
 def test_figures_that_are_not_there_or_odd_are_none(make_checkpoint, tmp_path, metrics):
@@ -219,8 +222,7 @@ def test_figures_that_are_not_there_or_odd_are_none(make_checkpoint, tmp_path, m
 
 def test_figures_are_found_by_split_and_precision(make_checkpoint, tmp_path):
     checkpoint = make_checkpoint(tmp_path / "scored")
-    figures = {"mean_iou": 0.5, "mean_dice": 0.6, "accuracy": 0.7}
-    metrics = {"splits": {"test": {"f32": figures}}}
+    metrics = {"splits": {"test": {"f32": FIGURES}}}
     folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
-    assert folder.read(checkpoint.path).figures("test") == figures
+    assert folder.read(checkpoint.path).figures("test") == FIGURES
     assert folder.read(checkpoint.path).figures("validation") is None
