@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.data_classes import FileData
 from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image
@@ -231,7 +232,7 @@ class SegmentPage:
         if not (desk.mask.exists() and desk.path.exists()):
             raise StudioError(CLEARED)
         classes = models.find(desk.model).classes
-        labels = read_index(desk.mask)
+        labels = read_index(desk.mask).astype(np.uint8)
         shown = {info.id for info in classes} - set(view["hidden"])
         picture = overlay.overlay(decode(desk.path), labels, classes, view["opacity"], shown)
         buffer = io.BytesIO()
