@@ -1,0 +1,38 @@
+"""The README tells the truth: its figures are the checkpoints', its pictures and links exist."""
+
+import re
+from pathlib import Path
+
+from model.checkpoints import folder
+from model.evaluation.results import markdown_table
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_is_what_the_results_command_prints():
+    shown = re.search(r"<!-- results -->\n(.*?)\n<!-- /results -->", README, re.DOTALL)
+    assert shown[1] == markdown_table(folder.list_bundled()[0])
+
+
+def test_its_pictures_and_links_are_there():
+    targets = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert {"LICENSE", "CONTRIBUTING.md"} <= set(targets)
+    assert [target for target in targets if not (REPOSITORY / target).exists()] == []
+
+
+def test_each_bundled_checkpoint_is_complete_and_scored():
+    checkpoints, damaged = folder.list_bundled()
+    assert damaged == {}
+    assert {c.name for c in checkpoints} >= {
+        "carla-scratch", "carla-resnet34", "pets-scratch", "pets-mobilenet",
+    }  # fmt: skip
+    for checkpoint in checkpoints:
+        history = checkpoint.history()
+        best = checkpoint.description["training"]["best_epoch"]
+        assert max(history, key=lambda row: row["val_iou"])["epoch"] == best
+        assert set(checkpoint.metrics["splits"]) == {"validation", "test"}
+        sizes = checkpoint.description["data"]["split_sizes"]
+        assert len(checkpoint.per_image()) == sizes["test"]
+        card = (checkpoint.path / folder.CARD_FILE).read_text(encoding="utf-8")
+        assert checkpoint.description["training"]["command"] in card
