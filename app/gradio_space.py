@@ -16,7 +16,6 @@ from starlette.routing import Mount
 from app import segment_page
 from app.api import create_api
 from app.uploads import BoundedUploads, forbid_downloads
-from model.data.images import MAX_BYTES
 
 PORT = 7860
 
@@ -34,15 +33,7 @@ def main(host: str = "0.0.0.0", port: int = PORT) -> None:
                 "routes": [Mount("/api", create_api())],
                 "middleware": [Middleware(BoundedUploads)],
             },
-            footer_links=[],
-            run_history=False,
-            show_error=False,
-            max_file_size=MAX_BYTES,
-            ssr_mode=False,
-            mcp_server=False,
-            theme=segment_page.theme(),
-            css_paths=[segment_page.PARTS / "page.css"],
-            js=(segment_page.PARTS / "page.js").read_text(encoding="utf-8"),
+            **segment_page.page_options(),
         )
 
 

@@ -26,7 +26,7 @@ from app import look, models, overlay
 from app.segment import views
 from app.segment.examples import examples_for
 from model.checkpoints.folder import Checkpoint
-from model.data.images import decode
+from model.data.images import MAX_BYTES, decode
 from model.data.masks import index_png, read_index
 from model.errors import StudioError
 
@@ -297,6 +297,21 @@ def render_example(desk: Desk, checkpoint: Checkpoint) -> Rendered:
 @functools.lru_cache(maxsize=16)
 def _render_example(desk: Desk, model: str, changed: int) -> Rendered:
     return render(desk, models.find(model))
+
+
+def page_options() -> dict[str, Any]:
+    """What `launch` and `mount_gradio_app` are to do alike: the look, and nothing to the public."""
+    return {
+        "footer_links": [],
+        "run_history": False,
+        "show_error": False,
+        "max_file_size": MAX_BYTES,
+        "ssr_mode": False,
+        "mcp_server": False,
+        "theme": theme(),
+        "css_paths": [PARTS / "page.css"],
+        "js": (PARTS / "page.js").read_text(encoding="utf-8"),
+    }
 
 
 def theme() -> gr.Theme:

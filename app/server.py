@@ -19,7 +19,6 @@ from fastapi.responses import RedirectResponse
 
 from app import models
 from app.look import TITLE
-from model.data.images import MAX_BYTES
 from model.errors import ConfigError, StudioError
 
 logger = logging.getLogger(__name__)
@@ -97,20 +96,7 @@ def create_app(folder: Path) -> FastAPI:
     app.get("/docs")(lambda: RedirectResponse("api/docs"))
     app.mount("/compare", compare)
     page = segment_page.SegmentPage(folder).blocks
-    gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        max_file_size=MAX_BYTES,
-        ssr_mode=False,
-        mcp_server=False,
-        theme=segment_page.theme(),
-        css_paths=[segment_page.PARTS / "page.css"],
-        js=(segment_page.PARTS / "page.js").read_text(encoding="utf-8"),
-    )
+    gr.mount_gradio_app(app, page, path="/", **segment_page.page_options())
     # Only `launch` sets this. Without it Gradio does not check that a path in a request was
     # uploaded, and whoever sends one could look at any picture on this machine.
     page.has_launched = True
