@@ -30,6 +30,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import models, overlay
+from app.discretion import without_folders
 from app.look import TAGLINE, TITLE
 from model import __version__
 from model.checkpoints.folder import Checkpoint
@@ -152,7 +153,7 @@ class Health(BaseModel):
     open_models: list[str] = Field(description="Models in memory.", examples=[["pets-mobilenet"]])
     damaged: dict[str, str] = Field(
         description="Checkpoints that cannot be used, with the reason.",
-        examples=[{"carla-scratch": "The checkpoint weights/carla-scratch has no config.json."}],
+        examples=[{"carla-scratch": "The checkpoint carla-scratch has no config.json."}],
     )
 
 
@@ -371,7 +372,7 @@ def _problem(status: int, detail: str) -> JSONResponse:
 
 def _studio_problem(_: Request, error: StudioError) -> JSONResponse:
     status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
-    return _problem(status, str(error))
+    return _problem(status, without_folders(error))
 
 
 def _validation_problem(_: Request, error: RequestValidationError) -> JSONResponse:

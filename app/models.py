@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
 
+from app.discretion import without_folders
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
+from model.checkpoints.titles import data_title, title, told_apart
 from model.errors import CheckpointError, UnknownModelError
-from model.inference.segmenter import Segmenter, SegmenterPool
+from model.inference.pool import SegmenterPool
+from model.inference.segmenter import Segmenter
 
-POOL = SegmenterPool()
+ENGINE_VARIABLE = "UNET_STUDIO_ENGINE"
+"""Environment variable that names the engine: "auto" (also by default), "openvino", "torch"."""
+
+PRECISION_VARIABLE = "UNET_STUDIO_PRECISION"
+"""Environment variable that names the precision: "auto" (also by default), "f32", ..."""
+
+POOL = SegmenterPool(
+    engine=os.environ.get(ENGINE_VARIABLE) or "auto",
+    precision=os.environ.get(PRECISION_VARIABLE) or "auto",
+)
 
 _preselected: Checkpoint | None = None
-
-ENCODER_TITLES = {
-    "mobilenet_v2": "MobileNetV2",
-    "resnet34": "ResNet34",
-    "vgg16_bn": "VGG16",
-}
-"""Encoders as people write them; others go by their name in the registry."""
 
 
 def catalogue() -> list[Checkpoint]:
@@ -78,29 +83,8 @@ def segmenter(checkpoint: Checkpoint) -> Segmenter:
 
 
 def damaged() -> dict[str, str]:
-    """Why each checkpoint that cannot be chosen was left out, by name."""
-    return folder.list_bundled()[1]
-
-
-def title(checkpoint: Checkpoint) -> str:
-    """How the pages call it, by network and start: "MobileNetV2 (pretrained)"."""
-    encoder = checkpoint.description.get("encoder", {})
-    name = encoder.get("name")
-    if not name:
-        return "U-Net from scratch"
-    network = ENCODER_TITLES.get(name, name)
-    return f"{network} (pretrained)" if encoder.get("pretrained") else f"{network} from scratch"
-
-
-def titles(checkpoints: list[Checkpoint]) -> dict[str, str]:
-    """Titles by checkpoint name; where two would be called the same, the name tells them apart."""
-    return _told_apart({checkpoint.name: title(checkpoint) for checkpoint in checkpoints})
-
-
-def data_title(checkpoint: Checkpoint) -> str:
-    """Its data set's name in short: "Oxford-IIIT Pet"."""
-    data = checkpoint.description.get("data", {})
-    return (data.get("title") or checkpoint.data_name).partition(",")[0]
+    """Why each checkpoint that cannot be chosen was left out, by name, for the public."""
+    return {name: without_folders(text) for name, text in folder.list_bundled()[1].items()}
 
 
 def label(checkpoint: Checkpoint) -> str:
@@ -110,12 +94,7 @@ def label(checkpoint: Checkpoint) -> str:
 
 def labels(checkpoints: list[Checkpoint]) -> dict[str, str]:
     """Labels by checkpoint name, told apart as in `titles`."""
-    return _told_apart({checkpoint.name: label(checkpoint) for checkpoint in checkpoints})
-
-
-def _told_apart(plain: dict[str, str]) -> dict[str, str]:
-    shared = Counter(plain.values())
-    return {name: f"{text} · {name}" if shared[text] > 1 else text for name, text in plain.items()}
+    return told_apart({checkpoint.name: label(checkpoint) for checkpoint in checkpoints})
 
 
 def _mean_iou(checkpoint: Checkpoint) -> float:

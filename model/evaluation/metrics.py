@@ -73,19 +73,19 @@ class Metrics:
 
     @property
     def mean_iou(self) -> float:
-        return _mean(self.iou)
+        return mean_of_known(self.iou)
 
     @property
     def mean_dice(self) -> float:
-        return _mean(self.dice)
+        return mean_of_known(self.dice)
 
     @property
     def mean_precision(self) -> float:
-        return _mean(self.precision)
+        return mean_of_known(self.precision)
 
     @property
     def mean_recall(self) -> float:
-        return _mean(self.recall)
+        return mean_of_known(self.recall)
 
     def to_json(self) -> dict:
         """Plain numbers, NaN as None, the matrix included."""
@@ -113,6 +113,7 @@ class Metrics:
         }
 
 
-def _mean(values: np.ndarray) -> float:
+def mean_of_known(values: np.ndarray) -> float:
+    """The mean of those that are not NaN; NaN if there is none."""
     finite = values[~np.isnan(values)]
     return float(finite.mean()) if finite.size else float("nan")

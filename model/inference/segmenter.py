@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,24 @@ from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data.classes import ClassTable
 from model.data.images import Source, decode
+from model.errors import CheckpointError, ConfigError, ImageError, StudioError
+from model.inference import components, tiling
+from model.inference.augment import Look
 from model.inference.engines import make_engine
-from model.inference.resampling import labels_from_logits
+from model.inference.options import SegmentOptions
+from model.inference.resampling import Maps, Painter
+
+Picture = Source | np.ndarray
+"""A path, the file's bytes, a binary file, or RGB uint8 (H, W, 3)."""
+
+AT_ONCE = 2
+"""Pictures that `segment_many` has in hand: one is computed while the next is decoded."""
+
+_DEFAULTS = SegmentOptions()
+
+
+class Cancelled(StudioError):
+    """Somebody no longer wants the segmentation."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,10 @@ class Segmentation:
         model: name of the checkpoint.
         engine, precision: what computed it, e.g. "openvino", "f32".
         confidence: float16 (H, W) in [0, 1], softmax probability of the chosen class; None
-            unless asked for.
+            unless asked for. Where a small region was removed, of the class before that.
+        entropy: float16 (H, W) in [0, 1], entropy of the class probabilities, divided by that
+            of equally probable classes; None unless asked for.
+        probabilities: float16 (C, H, W) in [0, 1], softmax; None unless asked for.
         milliseconds: wall time by step: "decode", "network", "labels".
     """
 
@@ -39,12 +59,13 @@ class Segmentation:
     engine: str
     precision: str
     confidence: np.ndarray | None = None
+    entropy: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     def shares(self) -> np.ndarray:
         """Fraction of the picture's pixels per class, float64 (C,), sums to 1."""
-        counts = np.bincount(self.labels.ravel(), minlength=len(self.classes))
-        return counts / max(self.labels.size, 1)
+        return self._counts() / max(self.labels.size, 1)
 
     def mean_confidences(self) -> np.ndarray:
         """Mean confidence per class over its own pixels, float64 (C,), NaN for absent classes.
@@ -53,34 +74,75 @@ class Segmentation:
         """
         if self.confidence is None:
             raise ValueError("segment(..., confidence=True) is needed for confidences")
-        flat, size = self.labels.ravel(), len(self.classes)
-        sums = np.bincount(flat, self.confidence.ravel(), minlength=size)
         with np.errstate(invalid="ignore"):
-            return sums / np.bincount(flat, minlength=size)
+            return self._counts(self.confidence) / self._counts()
+
+    def _counts(self, weights: np.ndarray | None = None) -> np.ndarray:
+        """Pixels, or their weights, summed by class."""
+        total = np.zeros(len(self.classes))
+        rows = 1 + 2**20 // self.labels.shape[1]  # bincount needs 8 or 16 bytes a pixel
+        for start in range(0, len(self.labels), rows):
+            band = slice(start, start + rows)
+            part = None if weights is None else weights[band].ravel()
+            total += np.bincount(self.labels[band].ravel(), part, minlength=len(total))
+        return total
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture of many: either a segmentation or an error.
+
+    Attributes: source: what was given; segmentation or error: the other one is None.
+    """
+
+    source: Picture
+    segmentation: Segmentation | None = None
+    error: StudioError | None = None
 
 
 class Segmenter:
-    """Segments pictures with one checkpoint. Safe to share between threads.
+    """Segments pictures with one checkpoint, or several together. Safe to share between threads.
+
+    Several checkpoints, such as the folds of a cross-validation, are an ensemble: the mean of
+    their softmax probabilities counts. A checkpoint that lists `members` in its
+    `segmentation.json`, checkpoint folders within its own, is one together with them.
 
     Args:
-        model: a name in `weights/`, a checkpoint folder's path, or a `Checkpoint`.
+        model: a name in `weights/`, a checkpoint folder's path, `owner/name[@revision]` on the
+            Hub, or a `Checkpoint`; or a list of these.
         engine: "auto", "openvino" or "torch".
+        precision: "auto", "f32", "bf16" or "int8"; see `model.inference.engines.make_engine`.
 
-    Raises: `UnknownModelError`, `CheckpointError`, `ConfigError`.
+    Raises: `UnknownModelError`, `CheckpointError`; `ConfigError` also for checkpoints that do
+        not go together.
 
     >>> segmenter = Segmenter("pets-mobilenet")             # doctest: +SKIP
     >>> segmenter.segment("cat.jpg").labels.shape           # doctest: +SKIP
     (480, 640)
     """
 
-    def __init__(self, model: str | Path | Checkpoint, *, engine: str = "auto") -> None:
-        if isinstance(model, Checkpoint):
-            self.checkpoint = model
-        elif isinstance(model, Path):
-            self.checkpoint = folder.read(model)
-        else:
-            self.checkpoint = folder.find(model)
-        self._engine = make_engine(self.checkpoint, engine)
+    def __init__(
+        self,
+        model: str | Path | Checkpoint | Sequence[str | Path | Checkpoint],
+        *,
+        engine: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        models = model if isinstance(model, list | tuple) else [model]
+        named = [_checkpoint(one) for one in models]
+        if not named:
+            raise ConfigError("An ensemble needs at least one checkpoint.")
+        self.name = " + ".join(checkpoint.name for checkpoint in named)
+        self.checkpoint = named[0]
+        self.members = [member for checkpoint in named for member in _members(checkpoint)]
+        for member in self.members:
+            for what in ("classes", "preprocessing"):
+                if getattr(member, what) != getattr(self.checkpoint, what):
+                    raise ConfigError(
+                        f"{member.name} and {self.checkpoint.name} cannot be averaged: "
+                        f"their {what} differ."
+                    )
+        self._engines = [make_engine(member, engine, precision) for member in self.members]
         # One picture at a time: an engine already uses all cores for one.
         self._lock = threading.Lock()
 
@@ -90,95 +152,205 @@ class Segmenter:
 
     @property
     def engine(self) -> str:
-        return self._engine.name
+        return self._engines[0].name
 
     @property
     def precision(self) -> str:
-        return self._engine.precision
+        return self._engines[0].precision
 
-    def segment(self, picture: Source | np.ndarray, *, confidence: bool = False) -> Segmentation:
-        """Segments one picture.
+    @property
+    def memory_bytes(self) -> int:
+        """What its engines keep in memory, as far as they know."""
+        return sum(engine.memory_bytes for engine in self._engines)
+
+    def segment(
+        self,
+        picture: Picture,
+        options: SegmentOptions = _DEFAULTS,
+        *,
+        confidence: bool = False,
+        progress: Callable[[float], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Segmentation:
+        """Segments one picture, of any size.
 
         Args:
             picture: path, bytes, binary file, or RGB array uint8 (H, W, 3).
-            confidence: also compute the confidence map.
+            options: how.
+            confidence: short for `SegmentOptions(confidence=True)`.
+            progress: called from time to time with the finished fraction, up to 1.
+            cancelled: asked from time to time whether to give up.
 
-        Raises: `ImageError` if it cannot be read as a picture.
+        Raises: `ImageError` if it cannot be read as a picture, `ConfigError` for options that
+            do not suit the checkpoint, `Cancelled`.
         """
-        start = time.perf_counter()
+        if confidence:
+            options = replace(options, confidence=True)
+        options.check(self.classes)
+        watch = _Watch()
         image = picture if isinstance(picture, np.ndarray) else decode(picture)
-        decoded = time.perf_counter()
-        logits = self.logits(image)
-        computed = time.perf_counter()
-        labels, certainty = labels_from_logits(logits, image.shape[:2], confidence=confidence)
-        done = time.perf_counter()
+        watch.lap("decode")
+        view = self._view(image, options)
+        maps = Maps.empty(image.shape[:2], options, len(self.classes))
+        # Blocks come row by row, and what a row of them shares with the next is kept: rows
+        # should not be the longer side of a panorama.
+        height, width = view.grid.size_hw
+        along = width > 2 * height
+        painter = (
+            Painter(maps.transposed(), (width, height)) if along else Painter(maps, (height, width))
+        )
+        blocks = self._blocks(view, transposed=along, cancelled=cancelled)
+        for done, (y, x, logits) in enumerate(blocks, 1):
+            watch.lap("network")
+            painter.add(y, x, logits)
+            watch.lap("labels")
+            if progress is not None:
+                progress(done / len(view.grid))
+        labels = maps.labels
+        least_areas = options.least_areas(self.classes)
+        if any(least_areas):
+            labels = components.without_small(labels, least_areas)
+        watch.lap("labels")
         return Segmentation(
             labels=labels,
             classes=self.classes,
-            model=self.checkpoint.name,
+            model=self.name,
             engine=self.engine,
             precision=self.precision,
-            confidence=certainty,
-            milliseconds={
-                "decode": 1e3 * (decoded - start),
-                "network": 1e3 * (computed - decoded),
-                "labels": 1e3 * (done - computed),
-            },
+            confidence=maps.confidence,
+            entropy=maps.entropy,
+            probabilities=maps.probabilities,
+            milliseconds=watch.milliseconds,
         )
 
-    def logits(self, image: np.ndarray) -> np.ndarray:
+    def segment_many(
+        self, pictures: Iterable[Picture], options: SegmentOptions = _DEFAULTS
+    ) -> Iterator[Outcome]:
+        """Segments pictures one after the other; while one is computed, the next is decoded.
+
+        Pictures are taken from the iterable as they are needed, and outcomes come in their
+        order. One that cannot be segmented is reported in its outcome and the next one is gone
+        on to; what is no `StudioError` is raised.
+
+        Raises: `ConfigError` for options that do not suit the checkpoint.
+        """
+        options.check(self.classes)
+
+        stop = threading.Event()
+
+        def outcome(picture: Picture) -> Outcome:
+            try:
+                result = self.segment(picture, options, cancelled=stop.is_set)
+                return Outcome(picture, segmentation=result)
+            except StudioError as error:
+                return Outcome(picture, error=error)
+
+        waiting: deque[Future[Outcome]] = deque()
+        with ThreadPoolExecutor(AT_ONCE, "segment") as threads:
+            try:
+                for picture in pictures:
+                    waiting.append(threads.submit(outcome, picture))
+                    if len(waiting) > AT_ONCE:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:  # also if nobody wants the rest
+                stop.set()
+                for future in waiting:
+                    future.cancel()
+
+    def logits(self, image: np.ndarray, options: SegmentOptions = _DEFAULTS) -> np.ndarray:
         """Logits at the network's resolution, padding removed.
 
         Args: image: uint8 (H, W, 3), RGB.
-        Returns: float32 (C, h, w) with h, w = `preprocessing.fitted_hw(H, W)`.
+        Returns: float32 (C, h, w) with h, w = `preprocessing.fitted_hw(H, W)`, or H, W at the
+            native scale.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
-        preprocessing = self.checkpoint.preprocessing
-        height, width = preprocessing.fitted_hw(*image.shape[:2])
-        batch = preprocessing.network_input(image)
-        with self._lock:
-            logits = self._engine.logits(batch)
-        return logits[0, :, :height, :width]
+        view = self._view(image, options)
+        whole = np.empty((len(self.classes), *view.grid.size_hw), np.float32)
+        for y, x, logits in self._blocks(view):
+            whole[:, y : y + logits.shape[1], x : x + logits.shape[2]] = logits
+        return whole
+
+    def _view(self, image: np.ndarray, options: SegmentOptions) -> _View:
+        """Brings a picture to the network's scale and lays tiles over it."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ImageError(
+                f"The array is {image.dtype} {image.shape}; expected uint8 (H, W, 3), RGB."
+            )
+        trained = self.checkpoint.preprocessing
+        own_scale = replace(trained, size_policy="pad", longest_side=None)
+        fitted = image if options.scale == "native" else trained.fit_image(image)
+        tile = options.tile or (trained.tile if trained.size_policy == "tile" else None)
+        grid = tiling.Grid.over(
+            fitted.shape[:2],
+            tile=tile,
+            overlap=options.overlap,
+            multiple=trained.multiple,
+            magnified=max([1.0, *options.zooms]),
+        )
+        networks = [self._alone(engine.logits) for engine in self._engines]
+        return _View(grid, Look(networks, own_scale, image, fitted, options))
+
+    def _alone(self, run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        def run_alone(batch: np.ndarray) -> np.ndarray:
+            with self._lock:
+                return run(batch)
+
+        return run_alone
+
+    def _blocks(
+        self,
+        view: _View,
+        *,
+        transposed: bool = False,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Finished blocks of logits; see `tiling.blended`."""
+
+        def predict(rows: slice, columns: slice) -> np.ndarray:
+            if cancelled is not None and cancelled():
+                raise Cancelled("The segmentation was cancelled.")
+            if transposed:
+                return view.look.logits(columns, rows).transpose(0, 2, 1)
+            return view.look.logits(rows, columns)
+
+        return tiling.blended(view.grid.transposed() if transposed else view.grid, predict)
 
 
-class SegmenterPool:
-    """Shares opened segmenters between pages and API; the least recently used one goes.
+@dataclass(frozen=True)
+class _View:
+    grid: tiling.Grid
+    look: Look
 
-    Args: size: how many stay open; engine: see `Segmenter`.
-    """
 
-    def __init__(self, size: int = 6, engine: str = "auto") -> None:
-        self.size = size
-        self.engine = engine
-        self._open: OrderedDict[tuple[str, int], Future[Segmenter]] = OrderedDict()
-        self._lock = threading.Lock()
+class _Watch:
+    """Wall time by step; each lap is added to its step."""
 
-    def get(self, model: str | Checkpoint) -> Segmenter:
-        """The segmenter of that model, opened now if need be. Raises as `Segmenter` does.
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+        self._last = time.perf_counter()
 
-        Who asks for a model that is being opened waits for it; other models are not held up.
-        """
-        checkpoint = model if isinstance(model, Checkpoint) else folder.find(model)
-        # A retrained checkpoint of the same name must not be answered by its old weights.
-        key = (str(checkpoint.path.resolve()), checkpoint.weights_path.stat().st_mtime_ns)
-        with self._lock:
-            mine = key not in self._open
-            opened = self._open.setdefault(key, Future())
-            self._open.move_to_end(key)
-            while len(self._open) > self.size:
-                self._open.popitem(last=False)
-        if mine:
-            try:
-                opened.set_result(Segmenter(checkpoint, engine=self.engine))
-            except BaseException as error:
-                with self._lock:  # so that the next one tries again
-                    self._open.pop(key, None)
-                opened.set_exception(error)
-        return opened.result()
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.milliseconds[step] = self.milliseconds.get(step, 0.0) + 1e3 * (now - self._last)
+        self._last = now
 
-    def open_models(self) -> list[str]:
-        """Names of the models in memory, least recently used first."""
-        with self._lock:
-            ready = [future for future in self._open.values() if future.done()]
-        return [future.result().checkpoint.name for future in ready if not future.exception()]
+
+def _checkpoint(model: str | Path | Checkpoint) -> Checkpoint:
+    if isinstance(model, Checkpoint):
+        return model
+    return folder.read(model) if isinstance(model, Path) else folder.find(model)
+
+
+def _members(checkpoint: Checkpoint) -> list[Checkpoint]:
+    """A checkpoint and those that its `members` name. Raises `CheckpointError`."""
+    names = checkpoint.description.get("members", [])
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and Path(name).name == name for name in names
+    ):
+        raise CheckpointError(
+            f"{checkpoint.path / folder.DESCRIPTION_FILE}: 'members' must list names of folders "
+            f"within {checkpoint.path}, got {names!r}."
+        )
+    return [checkpoint, *(folder.read(checkpoint.path / name) for name in names)]

@@ -16,6 +16,7 @@ class Drawn:
     """In place of a data set: random pictures of several sizes, with some void."""
 
     name = "drawn"
+    fold_rule = "random"
 
     def __init__(self, classes: ClassTable, truth=None) -> None:
         self.classes = classes

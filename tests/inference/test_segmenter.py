@@ -1,7 +1,7 @@
 """From a picture to labels: any size, both engines, many threads, and a pool that forgets."""
 
-import os
-import shutil
+import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +11,8 @@ from PIL import Image
 from model.checkpoints import folder
 from model.data.classes import ClassTable
 from model.errors import CheckpointError, ConfigError, ImageError, UnknownModelError
-from model.inference.segmenter import Segmentation, Segmenter, SegmenterPool
+from model.inference.options import SegmentOptions
+from model.inference.segmenter import Cancelled, Segmentation, Segmenter
 
 SIZES = [(1, 1), (1, 500), (500, 1), (33, 65), (64, 64), (7, 3), (201, 133), (2, 3000)]
 
@@ -101,7 +102,7 @@ def test_what_is_no_picture_is_refused(segmenter):
     "array", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
 )
 def test_arrays_that_are_not_rgb_are_refused(segmenter, array):
-    with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\)"):
+    with pytest.raises(ImageError, match=r"expected uint8 \(H, W, 3\)"):
         segmenter.segment(array)
 
 
@@ -139,57 +140,97 @@ def test_mean_confidences_are_over_the_pixels_of_each_class():
         result_of([[0, 1]]).mean_confidences()
 
 
-@pytest.fixture
-def weights(checkpoint, make_checkpoint, tmp_path, monkeypatch):
-    """A folder of bundled checkpoints: a, b and c."""
-    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(tmp_path))
-    for seed, name in enumerate("abc"):
-        make_checkpoint(tmp_path / name, seed=seed)
-    return tmp_path
+def test_many_come_in_order_and_bad_ones_are_reported(segmenter, picture, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    pictures = [picture, broken, np.zeros((4, 4), np.uint8), noise(30, 40), tmp_path / "none.png"]
+    outcomes = list(segmenter.segment_many(pictures))
+    assert all(outcome.source is given for outcome, given in zip(outcomes, pictures, strict=True))
+    good = [outcome.segmentation is not None for outcome in outcomes]
+    assert good == [True, False, False, True, False]
+    for outcome in outcomes:
+        assert (outcome.segmentation is None) != (outcome.error is None)
+    assert "broken.png" in str(outcomes[1].error)
+    for i in (0, 3):
+        expected = segmenter.segment(pictures[i]).labels
+        assert np.array_equal(outcomes[i].segmentation.labels, expected)
 
 
-def test_the_pool_shares_what_is_open(weights):
-    pool = SegmenterPool(engine="torch")
-    assert pool.get("a") is pool.get("a")
-    assert pool.get(str(weights / "a")) is pool.get("a")
-    assert pool.get("a") is not pool.get("b")
+def test_many_are_taken_as_they_are_needed(segmenter):
+    taken = []
+
+    def endless():
+        for i in itertools.count():
+            taken.append(i)
+            yield noise(20, 20 + i)
+
+    outcomes = segmenter.segment_many(endless())
+    assert taken == []
+    for wanted in range(5):
+        assert next(outcomes).segmentation.labels.shape == (20, 20 + wanted)
+        assert len(taken) <= wanted + 4
+    outcomes.close()
 
 
-def test_the_pool_opens_once_for_many_threads(weights):
-    pool = SegmenterPool(engine="torch")
-    with ThreadPoolExecutor(4) as threads:
-        opened = set(threads.map(pool.get, ["a"] * 8))
-    assert len(opened) == 1
+def test_what_is_no_fault_of_the_picture_is_raised(segmenter, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(segmenter._engines[0], "logits", fail)
+    with pytest.raises(RuntimeError, match="out of order"):
+        list(segmenter.segment_many([noise(20, 20)]))
 
 
-def test_the_pool_closes_the_least_recently_used(weights):
-    pool = SegmenterPool(size=2, engine="torch")
-    first = pool.get("a")
-    pool.get("b")
-    pool.get("a")
-    pool.get("c")
-    assert pool.open_models() == ["a", "c"]
-    assert pool.get("a") is first
-    pool.get("b")
-    assert pool.open_models() == ["a", "b"]
+def test_decoding_the_next_overlaps_computing_this_one(checkpoint, monkeypatch):
+    """The second picture is being decoded while the first is still in the network."""
+    segmenter = Segmenter(checkpoint, engine="torch")
+    decoding, plain = threading.Event(), segmenter._engines[0].logits
+    overlapped = []
+
+    def logits(batch):
+        overlapped.append(decoding.wait(10))
+        return plain(batch)
+
+    def decode(source):
+        if source == "second":
+            decoding.set()
+        return noise(20, 20)
+
+    monkeypatch.setattr(segmenter._engines[0], "logits", logits)
+    monkeypatch.setattr("model.inference.segmenter.decode", decode)
+    assert len(list(segmenter.segment_many(["first", "second"]))) == 2
+    assert overlapped == [True, True]
 
 
-def test_the_pool_notices_replaced_weights(weights):
-    pool = SegmenterPool(engine="torch")
-    before = pool.get("a").logits(noise(20, 20))
-    shutil.copy(weights / "b" / folder.WEIGHTS_FILE, weights / "a" / folder.WEIGHTS_FILE)
-    os.utime(weights / "a" / folder.WEIGHTS_FILE, ns=(1, 1))
-    after = pool.get("a").logits(noise(20, 20))
-    assert np.abs(after - before).max() > 0.01
-    assert np.array_equal(after, pool.get("b").logits(noise(20, 20)))
+def test_progress_goes_up_to_one(segmenter):
+    fractions = []
+    options = SegmentOptions(scale="native", tile=64)
+    segmenter.segment(noise(100, 130), options, progress=fractions.append)
+    assert fractions == pytest.approx([i / 12 for i in range(1, 13)])
+    fractions.clear()
+    segmenter.segment(noise(20, 20), progress=fractions.append)
+    assert fractions == [1]
 
 
-def test_the_pool_refuses_what_cannot_be_opened_and_goes_on(weights):
-    (weights / "b" / folder.WEIGHTS_FILE).write_bytes(b"nothing")
-    pool = SegmenterPool(engine="torch")
-    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
-        pool.get("b")
-    with pytest.raises(UnknownModelError):
-        pool.get("d")
-    pool.get("a")
-    assert pool.open_models() == ["a"]
+def test_a_segmentation_can_be_cancelled(segmenter):
+    fractions = []
+    options = SegmentOptions(scale="native", tile=64)
+    with pytest.raises(Cancelled):
+        segmenter.segment(
+            noise(100, 130),
+            options,
+            progress=fractions.append,
+            cancelled=lambda: len(fractions) >= 3,
+        )
+    assert len(fractions) == 3
+    assert segmenter.segment(noise(20, 20)).labels.shape == (20, 20)
+
+
+def test_figures_of_large_maps_are_summed_in_parts():
+    rng = np.random.default_rng(0)
+    labels, confidence = rng.integers(0, 3, (3000, 1000)), rng.random((3000, 1000), np.float32)
+    result = result_of(labels, confidence)
+    expected = [(labels == label).mean() for label in range(3)]
+    assert result.shares() == pytest.approx(expected, abs=1e-12)
+    means = [np.float64(result.confidence[labels == label]).mean() for label in range(3)]
+    assert result.mean_confidences() == pytest.approx(means, abs=1e-6)

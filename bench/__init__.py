@@ -1,0 +1,1 @@
+"""Speed, memory and accuracy as ratios against named peers; see README.md."""

@@ -1,0 +1,83 @@
+"""Converted networks on disk: whoever opens one gets what was written, or it is made again.
+
+<cache>/<name>/network.xml   the graph, in OpenVINO's own format
+               network.bin   its weights
+               SHA256        the digests of both, by which damage is noticed
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import openvino
+
+logger = logging.getLogger(__name__)
+
+CACHE_VARIABLE = "UNET_STUDIO_CACHE"
+NETWORK_FILE = "network.xml"
+FILES = (NETWORK_FILE, "network.bin")
+DIGESTS_FILE = "SHA256"
+
+
+def cache_folder() -> Path:
+    """Where converted networks are kept: `UNET_STUDIO_CACHE`, else below the user's cache."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unet-studio"
+    return Path(os.environ.get(CACHE_VARIABLE) or default)
+
+
+def network(name: str, make: Callable[[], openvino.Model]) -> Path:
+    """The path of the network kept under that name; it is made if missing or damaged.
+
+    Raises: `OSError` if it cannot be kept, and what `make` raises.
+    """
+    folder = cache_folder() / name
+    if _is_whole(folder):
+        return folder / NETWORK_FILE
+    if folder.exists():
+        logger.warning("The cached network %s is damaged; it is made again.", folder)
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside and renamed whole: another process may make the same one.
+    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    try:
+        _write(make(), part)
+        try:
+            part.rename(folder)
+        except OSError:
+            if not _is_whole(folder):
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder / NETWORK_FILE
+
+
+def _write(model: openvino.Model, folder: Path) -> None:
+    import openvino
+
+    openvino.save_model(model, folder / NETWORK_FILE, compress_to_fp16=False)
+    (folder / DIGESTS_FILE).write_text(_digests(folder))
+
+
+def _is_whole(folder: Path) -> bool:
+    # A flipped bit in the weights opens without complaint and gives other labels.
+    try:
+        return (folder / DIGESTS_FILE).read_bytes() == _digests(folder).encode()
+    except OSError:
+        return False
+
+
+def _digests(folder: Path) -> str:
+    """As `sha256sum` prints them."""
+    lines = []
+    for name in FILES:
+        with open(folder / name, "rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    return "".join(lines)

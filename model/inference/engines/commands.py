@@ -1,0 +1,39 @@
+"""The command `quantise`: what it takes, and what it prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.checkpoints import folder
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """Calibrate a checkpoint for int8 on training pictures; `evaluate` then says what it costs."""
+
+    checkpoint: str
+    """A name in weights/, or a checkpoint folder's path."""
+    data: str | None = None
+    """The data set; by default the one that the checkpoint was trained on."""
+    data_root: Path | None = None
+    """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
+    pictures: int = 128
+    """How many training pictures, spread evenly."""
+
+
+def quantise(command: Quantise) -> None:
+    """Runs `quantise`. Raises `StudioError`."""
+    from model.data import datasets
+    from model.inference.engines.post_training import calibrate
+
+    checkpoint = folder.find(command.checkpoint)
+    data = datasets.load(command.data or checkpoint.data_name, command.data_root)
+    found = calibrate(checkpoint, data, command.pictures)
+    found.write(checkpoint)
+    size = checkpoint.int8_path.stat().st_size / 1e3
+    print(f"{checkpoint.int8_path}: {size:.0f} kB, calibrated on {found.pictures} pictures.")
+    print(
+        "What it costs: python -m model evaluate "
+        f"--checkpoint {command.checkpoint} --split validation --precision int8 --record"
+    )

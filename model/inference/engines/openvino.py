@@ -1,0 +1,146 @@
+"""OpenVINO on the CPU: the engine that serves."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.checkpoints.folder import Checkpoint
+from model.inference.engines import cache
+
+if TYPE_CHECKING:
+    import openvino
+
+logger = logging.getLogger(__name__)
+
+SETTINGS = {
+    "PERFORMANCE_HINT": "LATENCY",
+    # Threads bound to cores gain nothing for one picture, and two processes would be bound to
+    # the same ones.
+    "ENABLE_CPU_PINNING": False,
+}
+
+# torch.jit.trace, which the converter uses, fails if two threads are in it.
+_TRACING = threading.Lock()
+
+
+class OpenVinoEngine:
+    """OpenVINO in one precision: "f32", "bf16" or "int8" (see `quantisation`).
+
+    The converted network is cached on disk, so that a second start neither converts again nor
+    imports torch. What int8 leaves unrounded is computed in float32.
+
+    Raises: `CheckpointError` for damaged weights, and for int8 where it was not calibrated.
+    """
+
+    name = "openvino"
+
+    def __init__(self, checkpoint: Checkpoint, precision: str = "f32") -> None:
+        self.precision = precision
+        core = import_openvino().Core()
+        model = _open(core, checkpoint, quantised=precision == "int8")
+        hint = "bf16" if precision == "bf16" else "f32"
+        settings = {**SETTINGS, "INFERENCE_PRECISION_HINT": hint}
+        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        self._weights_bytes = _weights_bytes(model)
+        self._bytes_per_pixel = _bytes_per_pixel(model) / (1 if precision == "f32" else 2)
+        self._most_pixels = 0
+
+    @property
+    def memory_bytes(self) -> int:
+        # The weights as they lie in the file, and again in the order that the processor likes.
+        return int(2 * self._weights_bytes + self._most_pixels * self._bytes_per_pixel)
+
+    def logits(self, batch: np.ndarray) -> np.ndarray:
+        self._most_pixels = max(self._most_pixels, batch.shape[2] * batch.shape[3])
+        # Not shared: the request's output buffer is overwritten by its next run.
+        return self._request.infer([batch], share_outputs=False)[0]
+
+
+def converted_network(checkpoint: Checkpoint, *, quantised: bool = False) -> Path:
+    """The OpenVINO network of a checkpoint, converted now if it is not in the cache.
+
+    Returns: the path of its `.xml`; the `.bin` with the weights lies beside it.
+    Raises: as `OpenVinoEngine` does; `OSError` if it cannot be kept.
+    """
+    kind = "int8" if quantised else "f32"
+    key = checkpoint.digest(kind)[:24]
+    name = f"{checkpoint.name}-{kind}-{import_openvino().__version__.split('-')[0]}-{key}"
+    return cache.network(name, lambda: _convert(checkpoint, quantised=quantised))
+
+
+def capabilities() -> list[str]:
+    """What OpenVINO says that this processor can do, such as "BF16"."""
+    return import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def import_openvino() -> ModuleType:
+    """The package `openvino`, reporting to nobody."""
+    # Its converter reports every import and conversion to its makers if this package can be
+    # imported; without it, it does all the same and reports nothing.
+    sys.modules.setdefault("openvino_telemetry", None)
+    import openvino
+
+    return openvino
+
+
+def _open(core: openvino.Core, checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
+    try:
+        path = converted_network(checkpoint, quantised=quantised)
+        try:
+            return core.read_model(path)
+        except RuntimeError:
+            # Whole, but nothing that this OpenVINO reads.
+            logger.warning("The cached network %s cannot be read; converting again.", path)
+            shutil.rmtree(path.parent)
+            return core.read_model(converted_network(checkpoint, quantised=quantised))
+    except OSError as error:
+        where = cache.cache_folder()
+        logger.warning("Converted networks cannot be kept in %s: %s.", where, error)
+        return _convert(checkpoint, quantised=quantised)
+
+
+def _convert(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
+    openvino = import_openvino()
+    if quantised:
+        from model.inference.engines import quantisation
+
+        ranges = quantisation.read(checkpoint)
+        return ranges.apply(_open(openvino.Core(), checkpoint, quantised=False))
+    import torch
+
+    from model.checkpoints.weights import load_network
+
+    network = load_network(checkpoint)
+    size = 2 * checkpoint.preprocessing.multiple
+    with _TRACING:
+        return openvino.convert_model(
+            network,
+            example_input=torch.zeros(1, 3, size, size),
+            input=[openvino.PartialShape([1, 3, -1, -1])],
+        )
+
+
+def _weights_bytes(model: openvino.Model) -> int:
+    constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
+    return sum(node.get_byte_size() for node in constants)
+
+
+def _bytes_per_pixel(model: openvino.Model) -> float:
+    """Of float32 buffers that OpenVINO keeps per input pixel; changes the model's input size.
+
+    It does not tell. Measured on U-Nets it was 1 / 3.3 to 1 / 3.9 of what all operations
+    together put out, as buffers are used again once their readers are done.
+    """
+    side = 128
+    model.reshape([1, 3, side, side])
+    outputs = [out for node in model.get_ops() for out in node.outputs()]
+    held = [o for o in outputs if o.get_node().get_type_name() != "Constant"]
+    return 4 * sum(int(np.prod(list(out.get_shape()))) for out in held) / side**2 / 3.5

@@ -1,0 +1,68 @@
+"""In which precision a network may compute: what the processor has, and what it costs.
+
+A precision below float32 is taken unasked only if the checkpoint's own `metrics.json` says
+that it costs at most `MOST_POINTS` of mean IoU on the validation split, measured with the
+same weights (`python -m model evaluate --precision ... --split validation --record`), and
+if the processor has instructions for it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from model.checkpoints.folder import Checkpoint
+from model.errors import ConfigError
+
+FASTEST_FIRST = ("int8", "bf16", "f32")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+
+MOST_POINTS = 0.1
+"""The highest price of a precision that is taken unasked, in hundredths of mean IoU."""
+
+CPU_INFO = Path("/proc/cpuinfo")
+VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+"""The kernel's names for instructions that multiply 8-bit integers without saturating."""
+
+
+@cache
+def native() -> frozenset[str]:
+    """The precisions that this processor has instructions for; "f32" always.
+
+    OpenVINO says so of bf16. It claims int8 everywhere, but without VNNI its sums saturate
+    and the labels differ; that the kernel says, and where there is no `/proc/cpuinfo` int8
+    counts as missing.
+    """
+    from model.inference.engines.openvino import capabilities
+
+    found = {"f32"}
+    if "BF16" in capabilities():
+        found.add("bf16")
+    if CPU_INFO.is_file() and VNNI & set(CPU_INFO.read_text().split()):
+        found.add("int8")
+    return frozenset(found)
+
+
+def check(precision: str) -> None:
+    """Raises `ConfigError` if this processor cannot compute in that precision itself."""
+    if precision not in native():
+        has = ", ".join(name for name in FASTEST_FIRST if name in native())
+        raise ConfigError(f"This processor has no instructions for {precision}; it has {has}.")
+
+
+def affordable(checkpoint: Checkpoint) -> list[str]:
+    """The precisions that may be taken unasked, fastest first; the last is "f32"."""
+    prices = checkpoint.prices()
+    cheap = [p for p in FASTEST_FIRST[:-1] if prices.get(p, MOST_POINTS + 1) <= MOST_POINTS]
+    return [
+        *(p for p in cheap if p in native() and _is_of_these_weights(checkpoint, p)),
+        "f32",
+    ]
+
+
+def _is_of_these_weights(checkpoint: Checkpoint, precision: str) -> bool:
+    try:
+        digest = checkpoint.digest(precision)
+    except OSError:  # its ranges were measured, and are gone
+        return False
+    return checkpoint.metrics["splits"]["validation"][precision].get("digest") == digest

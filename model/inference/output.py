@@ -1,0 +1,128 @@
+"""The folder that a run writes: a folder for each export, and a record of how they were made.
+
+    segment.json         checkpoint, precision, options: what a later run must share to go on
+    mask/sub/a.png       of sub/a.jpg, and so on for every export and file
+    pixels.csv, ...      summaries over all files
+    failed.txt           files that could not be read, if any, and why
+
+A file has its name only once it is complete: whatever is there is whole, and what is not
+there is still to be done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.checkpoints.folder import write_bytes, write_json
+from model.data.classes import ClassTable
+from model.data.files import empty_folder
+from model.errors import ConfigError
+from model.inference.exports import EXPORTS
+from model.inference.inputs import Item
+from model.inference.video import VIDEO_EXPORTS
+
+RECORD_FILE = "segment.json"
+FAILED_FILE = "failed.txt"
+
+
+class OutputFolder:
+    """See the module's text.
+
+    Args:
+        path: a folder that is empty or not there; with `resume` that of an earlier run.
+        formats: names in `EXPORTS`.
+        settings: whatever decides what the files contain, as for JSON.
+
+    Raises: `ConfigError` if the folder is in use or cannot be made, or if its files were made
+        with other settings.
+    """
+
+    def __init__(
+        self, path: Path, formats: Sequence[str], settings: dict[str, Any], *, resume: bool
+    ) -> None:
+        self.path = path
+        self.formats = formats
+        self.resume = resume
+        settings = json.loads(json.dumps(settings))  # as it will be read: tuples become lists
+        record = path / RECORD_FILE
+        if record.exists():
+            if not resume:
+                raise ConfigError(
+                    f"--output: {path} holds the results of an earlier run. Add --resume to "
+                    "complete them, or choose another folder."
+                )
+            _check_same(record, settings)
+            for part in path.rglob(".*.part"):  # what was being written when it was stopped
+                part.unlink()
+        else:
+            empty_folder(path)
+        write_json(record, settings)
+
+    def targets(self, item: Item) -> dict[str, Path]:
+        """Where each export of a file goes; of videos there are not all."""
+        suffixes = {name: EXPORTS[name].suffix for name in self.formats}
+        if item.is_video:
+            suffixes = {name: VIDEO_EXPORTS[name] for name in suffixes if name in VIDEO_EXPORTS}
+        return {name: self.path / name / f"{item.key}{suffixes[name]}" for name in suffixes}
+
+    def has(self, item: Item) -> bool:
+        """Whether all outputs of a file are there and, as `make` would ask, not older than it."""
+        try:
+            changed = item.path.stat().st_mtime_ns
+            return all(p.stat().st_mtime_ns >= changed for p in self.targets(item).values())
+        except OSError:
+            return False
+
+    def write(self, target: Path, content: bytes) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(target, content)
+
+    def summarise(self, items: Iterable[Item], classes: ClassTable) -> None:
+        """Writes the summaries of those files whose outputs are there."""
+        pictures = [item for item in items if not item.is_video]
+        for name in self.formats:
+            if (summary := EXPORTS[name].summary) is None:
+                continue
+            files = [target for i in pictures if (target := self.targets(i)[name]).exists()]
+            if files:
+                place, text = summary
+                self._write_text(self.path / place, text(files, classes))
+
+    def write_failed(self, failed: dict[str, str]) -> None:
+        """Lists files that could not be segmented, by name with the reason."""
+        path = self.path / FAILED_FILE
+        if failed:
+            lines = (f"{name}: {reason}\n" for name, reason in failed.items())
+            self._write_text(path, lines)
+        else:
+            path.unlink(missing_ok=True)
+
+    def _write_text(self, path: Path, pieces: Iterable[str]) -> None:
+        """As `write`, in pieces: summaries of many files need not fit into memory."""
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+
+
+def _check_same(record: Path, settings: dict[str, Any]) -> None:
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))
+        differing = [name for name in settings if before[name] != settings[name]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"--resume: {record} is not the record of an earlier run ({error!r}). Choose another "
+            "--output."
+        ) from error
+    if differing:
+        shown = ", ".join(f"{n} {before[n]!r} instead of {settings[n]!r}" for n in differing)
+        raise ConfigError(
+            f"--resume: the files in {record.parent} were made with {shown}. Use the same, or "
+            "choose another --output."
+        )

@@ -1,0 +1,61 @@
+"""`evaluate --record`: figures of each precision side by side in metrics.json."""
+
+import json
+import shutil
+
+import pytest
+
+from model.checkpoints import folder
+from model.inference.engines import precision as precisions
+
+
+@pytest.fixture
+def run(trained_run, tmp_path):
+    return shutil.copytree(trained_run, tmp_path / "run")
+
+
+def validation(run) -> dict:
+    return json.loads((run / folder.METRICS_FILE).read_text())["splits"]["validation"]
+
+
+def test_float32_again_gives_the_recorded_figures_and_changes_no_other(run, command):
+    before = json.loads((run / folder.METRICS_FILE).read_text())
+    done = command(
+        "evaluate", "--checkpoint", run, "--split", "validation", "--precision", "f32", "--record"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Recorded in" in done.stdout
+    after = json.loads((run / folder.METRICS_FILE).read_text())
+    figures = after["splits"]["validation"]["f32"]
+    earlier = before["splits"]["validation"]["f32"]
+    assert figures["mean_iou"] == pytest.approx(earlier["mean_iou"], abs=1e-3)
+    assert figures["engine"] != earlier["engine"]
+    assert figures["digest"] == folder.read(run).digest()
+    assert after["splits"]["test"] == before["splits"]["test"]
+
+
+@pytest.mark.skipif("bf16" not in precisions.native(), reason="this processor has no bf16")
+def test_a_recorded_precision_has_a_price(run, command):
+    exact = validation(run)["f32"]
+    arguments = ("--split", "validation", "--precision", "bf16", "--record")
+    done = command("evaluate", "--checkpoint", run, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "bf16 costs" in done.stdout
+    assert validation(run)["f32"] == exact
+    figures = validation(run)["bf16"]
+    assert figures["precision"] == "bf16"
+    price = folder.read(run).prices()["bf16"]
+    assert price == pytest.approx(100 * (exact["mean_iou"] - figures["mean_iou"]), abs=1e-3)
+
+
+def test_figures_of_other_data_are_not_recorded(run, command):
+    before = (run / folder.METRICS_FILE).read_bytes()
+    path = run / folder.DESCRIPTION_FILE
+    description = json.loads(path.read_text())
+    description["data"]["digest"] = "0" * 16
+    folder.write_json(path, description)
+    done = command("evaluate", "--checkpoint", run, "--split", "validation", "--record")
+    assert done.returncode == 2
+    assert "--record" in done.stderr
+    assert "digest" in done.stderr
+    assert (run / folder.METRICS_FILE).read_bytes() == before
