@@ -21,7 +21,7 @@ import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from model.data.classes import OKABE_ITO, VOID, ClassTable
-from model.data.masks import MaskEncoding, Storage, pack_colour
+from model.data.masks import TRANSPARENT, MaskEncoding, Storage, pack_colour
 from model.data.schema import Record, parse_yaml, validate
 from model.errors import DataError
 
@@ -75,6 +75,8 @@ class ClassFile(Record):
         """How masks with this storage are read. Raises `DataError` if the file contradicts it."""
         ids = {entry.name: i for i, entry in enumerate(self.classes)}
         void = {_stored(value, storage): VOID for value in self.void}
+        if storage == "colour":
+            void[TRANSPARENT] = VOID
         if self.values is not None:
             unknown = sorted(set(self.values.values()) - set(ids))
             if unknown:

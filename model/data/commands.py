@@ -1,8 +1,9 @@
-"""The commands `data list`, `info`, `get`, `preview` and `masks`: what they take and print.
+"""The commands `data list`, `info`, `get`, `check`, `preview` and `masks`: arguments and output.
 
 python -m model data list
 python -m model data info pets
 python -m model data get pets --data-root data
+python -m model data check photos --fix mended
 python -m model data preview folder:photos --output preview
 python -m model data masks labels/ --images images/ --output masks/
 """
@@ -49,6 +50,24 @@ class Get:
 
 
 @dataclass(frozen=True)
+class Check:
+    """Find what is wrong with pictures and masks; mend a copy.
+
+    Exit code: 0 if nothing is wrong (notes do not count), 1 with warnings, 2 with errors. With
+    --fix it is that of the mended copy.
+    """
+
+    target: tyro.conf.Positional[str]
+    """A folder (images/ and masks/, or masks alone), or a data set's name."""
+    fix: Path | None = None
+    """Write a mended copy into this folder, empty or not there yet; nothing else is changed."""
+    json: bool = False
+    """Print the report as JSON, with all files concerned, instead of text."""
+    data_root: Path | None = None
+    """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
+
+
+@dataclass(frozen=True)
 class Preview:
     """Write a contact sheet and a page with class shares, sizes and splits."""
 
@@ -88,20 +107,22 @@ DataCommand = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Get, tyro.conf.subcommand("get")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Preview, tyro.conf.subcommand("preview")]
     | Annotated[Masks, tyro.conf.subcommand("masks")]
 )
 
 
-def run(command: List | Info | Get | Preview | Masks) -> int:
+def run(command: List | Info | Get | Check | Preview | Masks) -> int:
     """Runs a command and prints what there is to say.
 
-    Returns: the exit code: 1 if `get` found nothing it could check, else 0.
+    Returns: the exit code: of `check` as it says, 1 if `get` found nothing it could check, else 0.
     Raises: `StudioError`.
     """
-    return {List: list_all, Info: info, Get: get, Preview: preview, Masks: masks}[type(command)](
-        command
-    )
+    runners = {
+        List: list_all, Info: info, Get: get, Check: check, Preview: preview, Masks: masks,
+    }  # fmt: skip
+    return runners[type(command)](command)
 
 
 def list_all(command: List) -> int:
@@ -201,6 +222,27 @@ def how_to_get(kind, root: Path) -> str:
         f"3. Run `python -m model data get {kind.name} --data-root {root}` again: it checks them.",
     ]
     return "\n".join(lines)
+
+
+def check(command: Check) -> int:
+    import json
+
+    from model.data import doctor
+
+    seen = doctor.check(command.target, command.data_root)
+    report = seen.report
+    content = report.model_dump()
+    if not command.json:
+        print(report.text())
+    if command.fix:
+        copy = doctor.write_copy(seen, command.fix)
+        report = doctor.check(str(command.fix)).report
+        content |= {"left_out": copy.left_out, "copy": report.model_dump()}
+        if not command.json:
+            print(f"\n{copy.text()} Written to {command.fix}, which was checked:\n{report.text()}")
+    if command.json:
+        print(json.dumps(content | {"exit_code": report.exit_code}, indent=1))
+    return report.exit_code
 
 
 def preview(command: Preview) -> int:

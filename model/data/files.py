@@ -14,6 +14,26 @@ def key_of(path: str | Path) -> str:
     return (pure.parent / pure.stem).as_posix()
 
 
+def list_pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:
+    """The picture files in a folder and those below it, by name, sorted.
+
+    Returns: the files, and for each name that several have (they differ in their suffix only)
+        all of these; the first of them is among the files.
+    """
+    found: dict[str, Path] = {}
+    same: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        # Hidden files are other programs' (macOS leaves "._a.jpg" beside "a.jpg").
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        name = key_of(path.relative_to(folder))
+        if name in found:
+            same.setdefault(name, [found[name]]).append(path)
+        else:
+            found[name] = path
+    return found, same
+
+
 def pictures_in(folder: Path) -> dict[str, Path]:
     """The picture files in a folder and those below it, by name, sorted.
 
@@ -21,18 +41,12 @@ def pictures_in(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise DataError(f"The folder {folder} does not exist.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        # Hidden files are other programs' (macOS leaves "._a.jpg" beside "a.jpg").
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
-        if key_of(relative) in found:
-            raise DataError(
-                f"{folder} has both {found[key_of(relative)].name} and {path.name}; names must "
-                "differ in more than the suffix."
-            )
-        found[key_of(relative)] = path
+    found, same = list_pictures(folder)
+    for first, second, *_ in same.values():
+        raise DataError(
+            f"{folder} has both {first.name} and {second.name}; names must differ in more than "
+            "the suffix."
+        )
     if not found:
         raise DataError(f"{folder} has no pictures ({', '.join(s[1:] for s in SUFFIXES)}).")
     return found

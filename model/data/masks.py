@@ -254,17 +254,27 @@ def _unknown_values(
     )
 
 
-def _open_lossless(source: Source) -> Image.Image:
-    image = open_image(source)
+def lossy_compression(image: Image.Image) -> str | None:
+    """The format of an opened file if it may have been compressed with loss, else None."""
     compression = str(image.info.get("compression", ""))
     if image.format in ("JPEG", "MPO") or "jpeg" in compression:
+        return "JPEG"
+    if image.format not in LOSSLESS_FORMATS or "webp" in compression:
+        return image.format
+    return None
+
+
+def _open_lossless(source: Source) -> Image.Image:
+    image = open_image(source)
+    lossy = lossy_compression(image)
+    if lossy == "JPEG":
         raise DataError(
             f"{describe(source)} is a JPEG: its compression changes label values. "
             "Export the masks as PNG."
         )
-    if image.format not in LOSSLESS_FORMATS or "webp" in compression:
+    if lossy:
         raise DataError(
-            f"{describe(source)} is a {image.format} file, which may be compressed with loss; "
+            f"{describe(source)} is a {lossy} file, which may be compressed with loss; "
             "label values would not survive. Export the masks as PNG."
         )
     return image

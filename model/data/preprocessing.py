@@ -7,6 +7,7 @@ in the checkpoint; there is no second place that resizes, pads or normalises.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -16,39 +17,75 @@ from model.errors import CheckpointError, ConfigError
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+SizePolicy = Literal["resize", "pad", "crop", "tile"]
+
 
 @dataclass(frozen=True)
 class Preprocessing:
     """Size policy and normalisation of a network.
 
+    The policy says at which scale a network sees pictures, and how much of one at a time:
+
+    | size_policy | scale             | trained on     | predicts                    |
+    |-------------|-------------------|----------------|-----------------------------|
+    | resize      | `longest_side`    | random crops   | the whole picture           |
+    | pad         | the picture's own | whole pictures | the whole picture           |
+    | crop        | the picture's own | random crops   | the whole picture           |
+    | tile        | the picture's own | random crops   | in tiles of `tile` x `tile` |
+
+    Whatever does not fill the network's input is padded with the mean colour.
+
     Attributes:
-        longest_side: pictures are scaled so that their longer side has this many pixels.
-            Networks learn objects at a scale; a 12-megapixel photograph of the same
-            scene is brought to that scale.
-        multiple: sides are then padded with the mean colour, at the right and at the
-            bottom, to a multiple of this (the network halves its input several times).
+        longest_side: with "resize", pictures are scaled so that their longer side has this
+            many pixels. Networks learn objects at a scale; a 12-megapixel photograph of the
+            same scene is brought to that scale. None with the other policies.
+        size_policy: see the table.
+        tile: with "tile", the side of the tiles in pixels, a multiple of `multiple`.
+        multiple: sides are padded, at the right and at the bottom, to a multiple of this
+            (the network halves its input several times).
         mean, std: per RGB channel, of pictures in [0, 1].
 
-    Raises `ConfigError` for sides that are not whole numbers above 0, and for other than
+    Raises `ConfigError` for sides that are not whole numbers above 0, for a `longest_side`
+    that the policy lacks or does not use, for a `tile` that is no multiple, and for other than
     three finite means and deviations above 0.
 
     >>> Preprocessing(longest_side=256).fitted_hw(300, 400)
     (192, 256)
+    >>> Preprocessing(size_policy="crop").fitted_hw(300, 400)
+    (300, 400)
     """
 
-    longest_side: int
+    longest_side: int | None = None
+    size_policy: SizePolicy = "resize"
+    tile: int = 512
     multiple: int = 32
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        if any(type(side) is not int or side < 1 for side in (self.longest_side, self.multiple)):
+        if self.size_policy not in get_args(SizePolicy):
             raise ConfigError(
-                "longest_side and multiple must be whole numbers above 0, got "
-                f"{self.longest_side!r} and {self.multiple!r}."
+                f"The size policy '{self.size_policy}' is not known; choose one of "
+                f"{', '.join(get_args(SizePolicy))}."
             )
+        resizes = self.size_policy == "resize"
+        if not resizes and self.longest_side is not None:
+            raise ConfigError(
+                f"The size policy '{self.size_policy}' takes pictures at their own scale: leave "
+                f"longest_side out (it is {self.longest_side}), or use the policy 'resize'."
+            )
+        sides = {"multiple": self.multiple, "tile": self.tile}
+        if resizes:
+            sides["longest_side"] = self.longest_side
+        for name, side in sides.items():
+            if type(side) is not int or side < 1:
+                raise ConfigError(f"{name} must be a whole number above 0, got {side!r}.")
+        if self.size_policy == "tile" and self.tile % self.multiple:
+            raise ConfigError(f"tile must be a multiple of {self.multiple}, got {self.tile}.")
         mean, std = (np.asarray(values, np.float64) for values in (self.mean, self.std))
-        if not (mean.shape == std.shape == (3,) and np.isfinite(mean).all() and (std > 0).all()):
+        if not (
+            mean.shape == std.shape == (3,) and np.isfinite([mean, std]).all() and (std > 0).all()
+        ):
             raise ConfigError(
                 "mean and std must be three numbers each, std above 0, got "
                 f"{self.mean!r} and {self.std!r}."
@@ -56,6 +93,8 @@ class Preprocessing:
 
     def fitted_hw(self, height: int, width: int) -> tuple[int, int]:
         """Size (height, width) after scaling, before padding; never below 1."""
+        if self.longest_side is None:
+            return height, width
         scale = self.longest_side / max(height, width)
         return max(1, round(height * scale)), max(1, round(width * scale))
 
@@ -97,14 +136,20 @@ class Preprocessing:
         return padded
 
     def to_json(self) -> dict:
-        return {"size_policy": "resize", **asdict(self)}
+        """The settings; those that the size policy does not use are left out."""
+        values = asdict(self)
+        if self.size_policy != "resize":
+            del values["longest_side"]
+        if self.size_policy != "tile":
+            del values["tile"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict) -> Preprocessing:
-        """Raises `CheckpointError` for a size policy this version does not know."""
-        values = dict(values)
-        policy = values.pop("size_policy", "resize")
-        if policy != "resize":
+        """Raises `CheckpointError` for a size policy this version does not know, `ConfigError`
+        for values that cannot be, `TypeError` for settings that are not known."""
+        policy = values.get("size_policy", "resize")
+        if policy not in get_args(SizePolicy):
             raise CheckpointError(
                 f"The checkpoint asks for the size policy '{policy}', which this version does "
                 "not know. Update U-Net Studio."

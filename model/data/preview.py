@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from model.data import splits
 from model.data.classes import VOID, ClassInfo, ClassTable
@@ -30,20 +31,42 @@ def overlay(image: np.ndarray, labels: np.ndarray, classes: ClassTable) -> np.nd
     return np.where((labels == VOID)[..., None], image, painted).astype(np.uint8)
 
 
-def contact_sheet(data: DataSet, names: list[str], title: str, columns: int = 3) -> Image.Image:
+def contact_sheet(data: DataSet, names: list[str], title: str) -> Image.Image:
     """Samples side by side, each as picture and overlay with its name, and the legend below."""
-    font = ImageFont.load_default(13)
-    cells = [_cell(data, name, font) for name in names]
-    cell_w, cell_h = 2 * THUMBNAIL + GAP, max(cell.height for cell in cells) + GAP
-    legend = _legend_lines(data.classes, columns * cell_w, font)
+    cells = []
+    for name in names:
+        image, labels = data.pair(name)
+        cells.append(cell([image, overlay(image, labels, data.classes)], name))
+    return arrange(cells, title, data.classes, columns=3)
+
+
+def cell(pictures: list[np.ndarray], caption: str) -> Image.Image:
+    """Pictures side by side, each uint8 (H, W, 3), with a line of text below."""
+    width = len(pictures) * THUMBNAIL + GAP
+    small = [_fitted(Image.fromarray(picture)) for picture in pictures]
+    height = max(picture.height for picture in small)
+    image = Image.new("RGB", (width, height + LINE_HEIGHT), "white")
+    x = 0
+    for picture in small:
+        image.paste(picture, (x, 0))
+        x += picture.width
+    ImageDraw.Draw(image).text((0, height + 1), caption, INK, _font(13))
+    return image
+
+
+def arrange(cells: list[Image.Image], title: str, classes: ClassTable, columns: int) -> Image.Image:
+    """Cells of the same width in rows, under a title and over the classes' colours."""
+    font = _font(13)
+    cell_w, cell_h = cells[0].width, max(image.height for image in cells) + GAP
+    legend = _legend_lines(classes, columns * cell_w, font)
     grid_h = -(-len(cells) // columns) * cell_h
     size = (columns * cell_w + GAP, TITLE_HEIGHT + grid_h + LINE_HEIGHT * len(legend) + GAP)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, GAP), title, INK, ImageFont.load_default(18))
-    for number, cell in enumerate(cells):
+    draw.text((GAP, GAP), title, INK, _font(18))
+    for number, image in enumerate(cells):
         row, column = divmod(number, columns)
-        sheet.paste(cell, (GAP + column * cell_w, TITLE_HEIGHT + row * cell_h))
+        sheet.paste(image, (GAP + column * cell_w, TITLE_HEIGHT + row * cell_h))
     for line, entries in enumerate(legend):
         y = TITLE_HEIGHT + grid_h + LINE_HEIGHT * line
         for x, info in entries:
@@ -114,17 +137,16 @@ def _stacked(sheets: list[Image.Image]) -> Image.Image:
     return whole
 
 
-def _cell(data: DataSet, name: str, font) -> Image.Image:
-    """A sample's picture and overlay, with its name below."""
-    image, labels = data.pair(name)
-    pair = [Image.fromarray(image), Image.fromarray(overlay(image, labels, data.classes))]
-    for picture in pair:
-        picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    cell = Image.new("RGB", (2 * THUMBNAIL, pair[0].height + LINE_HEIGHT), "white")
-    cell.paste(pair[0], (0, 0))
-    cell.paste(pair[1], (pair[0].width, 0))
-    ImageDraw.Draw(cell).text((0, pair[0].height + 1), name, INK, font)
-    return cell
+def _fitted(picture: Image.Image) -> Image.Image:
+    """The picture, `THUMBNAIL` pixels at its longest side; pixels of small ones stay sharp."""
+    enlarge = max(picture.size) < THUMBNAIL
+    method = Image.Resampling.NEAREST if enlarge else Image.Resampling.LANCZOS
+    return ImageOps.contain(picture, (THUMBNAIL, THUMBNAIL), method)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
 
 
 def _legend_lines(classes: ClassTable, width: int, font) -> list[list[tuple[int, ClassInfo]]]:

@@ -14,7 +14,7 @@ colours are refused: compression and smoothed edges make such masks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,15 +58,29 @@ class MaskScan:
 
 def scan(path: Path) -> MaskScan:
     """Looks at all pixels of a mask. Raises `DataError`, `ImageError` as the readers do."""
+    kind, stored = read_by_kind(path)
+    values = distinct(stored)
+    colours = palette_colours(path, stored, values) if kind == "palette" else ()
+    return MaskScan(kind, values, colours)
+
+
+def read_by_kind(path: Path) -> tuple[str, np.ndarray]:
+    """A mask's kind, see `MaskScan`, and its values as stored, int32 (H, W).
+
+    Raises: `DataError`, `ImageError` as the readers do.
+    """
     mode = open_image(path).mode
     if mode in ("RGB", "RGBA", "RGBX"):
-        return MaskScan("rgb", distinct(read_colours(path)))
-    indices = read_index(path)
-    if mode not in ("P", "PA"):
-        return MaskScan("bit" if mode == "1" else "grey", distinct(indices))
-    values, first = np.unique(indices, return_index=True)
-    colours = read_colours(path).ravel()[first]
-    return MaskScan("palette", tuple(values.tolist()), tuple(colours.tolist()))
+        return "rgb", read_colours(path)
+    kind = {"1": "bit", "P": "palette", "PA": "palette"}.get(mode, "grey")
+    return kind, read_index(path)
+
+
+def palette_colours(path: Path, stored: np.ndarray, values: Sequence[int]) -> tuple[int, ...]:
+    """The colours of these indices of a palette file, as `read_colours` returns them."""
+    flat = stored.ravel()
+    colours = read_colours(path).ravel()
+    return tuple(int(colours[(flat == value).argmax()]) for value in values)
 
 
 def distinct(values: np.ndarray) -> tuple[int, ...]:
@@ -77,14 +91,20 @@ def distinct(values: np.ndarray) -> tuple[int, ...]:
     return tuple(np.unique(flat[np.concatenate([[0], changes])]).tolist())
 
 
-def look_at_all(look: Callable[[Path], object], paths: Sequence[Path]) -> list:
-    """`look(path)` for many masks on all cores, with a progress bar where there are many."""
+def look_at_all(look: Callable, items: Iterable, description: str = "masks") -> list:
+    """`look(item)` for many items on all cores, with a progress bar where there are many."""
     from tqdm import tqdm
 
-    disable = True if len(paths) < 200 else None  # None: shown on a terminal
+    items = list(items)
+    disable = True if len(items) < 200 else None  # None: shown on a terminal
     with ThreadPoolExecutor() as pool:
-        results = pool.map(look, paths)
-        return list(tqdm(results, "masks", len(paths), unit="file", disable=disable))
+        try:
+            results = pool.map(look, items)
+            return list(tqdm(results, description, len(items), unit="file", disable=disable))
+        except BaseException:
+            # Ctrl-C, or the first bad file: the others need not be looked at.
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def recognise(
@@ -107,7 +127,19 @@ def recognise(
         found = look_at_all(lambda path: distinct(read_stored(path, storage)), paths)
         values = sorted({value for file in found for value in file})
     else:
-        storage, values = _storage(paths, look_at_all(scan, paths))
+        storage, values = storage_of([path.name for path in paths], look_at_all(scan, paths))
+    return interpret(storage, values, described)
+
+
+def interpret(
+    storage: Storage, values: list[int], described: ClassFile
+) -> tuple[MaskEncoding, ClassTable]:
+    """What stored values mean: as `described`, else each its own class.
+
+    Args: values: the stored values that occur, sorted, as the reader for `storage` returns them.
+
+    Raises: `DataError` if the values contradict `described`, are too many, or too few.
+    """
     two_levels = {"binary": [0, 1], "red": [0, 255]}.get(storage) == values
     if described.classes:
         encoding = described.mask_encoding(storage)
@@ -123,19 +155,25 @@ def recognise(
     return _by_values(storage, values, described.void)
 
 
-def _storage(paths: Sequence[Path], scans: list[MaskScan]) -> tuple[Storage, list[int]]:
-    """How the masks are to be read, and the values that are then found."""
+class MixedMasksError(DataError):
+    """Grey masks and coloured ones in one set."""
+
+
+def storage_of(names: Sequence[str], scans: Sequence[MaskScan]) -> tuple[Storage, list[int]]:
+    """How the masks are to be read, and the values that are then found, sorted.
+
+    Raises: `MixedMasksError` naming a grey and a coloured mask.
+    """
     kinds = {entry.kind for entry in scans}
     values = sorted({value for entry in scans for value in entry.values})
     levels = {value for entry in scans for value in entry.values if entry.kind != "bit"}
     pairs = {p for s in scans for p in zip(s.values, s.colours, strict=False)}
     ambiguous = len(pairs) > len({index for index, _ in pairs})
     if kinds & {"bit", "grey"} and ("rgb" in kinds or ambiguous):
-        grey = next(p for p, s in zip(paths, scans, strict=True) if s.kind in ("bit", "grey"))
-        other = next(p for p, s in zip(paths, scans, strict=True) if s.kind in ("palette", "rgb"))
-        raise DataError(
-            f"The masks mix encodings: {grey.name} holds grey values, {other.name} colours. "
-            f"{ADVICE}"
+        grey = next(n for n, s in zip(names, scans, strict=True) if s.kind in ("bit", "grey"))
+        other = next(n for n, s in zip(names, scans, strict=True) if s.kind in ("palette", "rgb"))
+        raise MixedMasksError(
+            f"The masks mix encodings: {grey} holds grey values, {other} colours. {ADVICE}"
         )
     if "rgb" not in kinds and not ambiguous:
         if levels <= {0, 255} and (255 in levels or "bit" in kinds):
@@ -168,8 +206,9 @@ def _by_values(
             f"were compressed with loss or have smoothed edges. {ADVICE}"
         )
     if len(classes) < 2:
+        found = [show_colour(value) if storage == "colour" else value for value in values]
         raise DataError(
-            f"All masks hold one class only (values {values}); there is nothing to tell apart."
+            f"All masks hold one class only (values {found}); there is nothing to tell apart."
         )
     labels = {value: label for label, value in enumerate(classes)}
     if storage == "colour":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
 from model.data.classes import VOID
 from model.data.datasets import DataSet
@@ -36,12 +39,14 @@ class Statistics:
 
     def add(self, labels: np.ndarray) -> None:
         """Counts the labels of one sample, uint8 (H, W)."""
-        counts = np.bincount(labels.ravel(), minlength=VOID + 1)
+        self._add(histogram(labels), labels.shape)
+
+    def _add(self, counts: np.ndarray, size_hw: tuple[int, int]) -> None:
         self.num_images += 1
         self.pixels += counts[: len(self.pixels)]
         self.images += counts[: len(self.pixels)] > 0
         self.void_pixels += int(counts[VOID])
-        self.sizes_wh[labels.shape[::-1]] += 1
+        self.sizes_wh[size_hw[::-1]] += 1
 
     def __add__(self, other: Statistics) -> Statistics:
         return Statistics(
@@ -63,14 +68,39 @@ class Statistics:
         return self.void_pixels / max(1, self.void_pixels + int(self.pixels.sum()))
 
 
-def measure(data: DataSet, names: Iterable[str], description: str = "counting") -> Statistics:
-    """Counts over the named samples, with a progress bar on a terminal.
+def histogram(labels: np.ndarray) -> np.ndarray:
+    """How many pixels have each value, uint8 (H, W) -> int64 (256,)."""
+    # Several times faster than bincount, which first makes eight bytes of each.
+    return np.array(Image.fromarray(labels).histogram(), np.int64)
+
+
+def measure(
+    data: DataSet,
+    names: Iterable[str],
+    description: str = "counting",
+    pair: Callable[[str], tuple[np.ndarray, np.ndarray]] | None = None,
+) -> Statistics:
+    """Counts over the named samples, in threads, with a progress bar on a terminal.
+
+    Args: pair: what reads a sample, by default `data.pair`.
 
     Raises: `DataError`, `ImageError` for samples that cannot be read.
     """
     from tqdm import tqdm
 
+    read = pair or data.pair
+
+    def count(name: str) -> tuple[np.ndarray, tuple[int, int]]:
+        labels = read(name)[1]
+        return histogram(labels), labels.shape
+
+    names = list(names)
     statistics = Statistics.empty(len(data.classes))
-    for name in tqdm(list(names), description, unit="picture", disable=None):
-        statistics.add(data.pair(name)[1])
+    # Decoders let other threads run meanwhile.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        counted = threads.map(count, names)
+        for counts, size_hw in tqdm(
+            counted, description, total=len(names), unit="picture", disable=None
+        ):
+            statistics._add(counts, size_hw)
     return statistics

@@ -113,14 +113,14 @@ def test_scaled_labels_have_no_new_values_and_fit_the_picture(size):
 
 
 def test_survives_the_way_through_json():
-    preprocessing = Preprocessing(400, 16, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    preprocessing = Preprocessing(400, "resize", 512, 16, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     stored = {k: list(v) if isinstance(v, tuple) else v for k, v in preprocessing.to_json().items()}
     assert Preprocessing.from_json(stored) == preprocessing
 
 
 def test_an_unknown_size_policy_is_refused():
-    with pytest.raises(CheckpointError, match="size policy 'tile'"):
-        Preprocessing.from_json({"size_policy": "tile", "longest_side": 64})
+    with pytest.raises(CheckpointError, match="size policy 'stretch'"):
+        Preprocessing.from_json({"size_policy": "stretch", "longest_side": 64})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ An empty file says that the picture is all background. Class names are looked fo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,10 @@ class YoloAnnotations(AnnotationSet):
         return shapes
 
     def _numbered(self) -> list[str]:
-        numbers = [n for path in self.files.values() for _, n, _ in read_lines(path)]
+        numbers = []
+        for path in self.files.values():
+            with suppress(DataError):  # said when the labels of its picture are asked for
+                numbers += [number for _, number, _ in read_lines(path)]
         return [f"class {number}" for number in range(max(numbers, default=0) + 1)]
 
 

@@ -81,6 +81,10 @@ class Aerial(FileDataSet):
         """The tile."""
         return name.partition("-")[0]
 
+    def file_of(self, name: str) -> str:
+        """The part that a patch is cut from."""
+        return name.rsplit("-", 2)[0]
+
     def image(self, name: str) -> np.ndarray:
         return self._cut(name, 0)
 

@@ -153,6 +153,10 @@ class FileDataSet(DataSet):
     def make_split(self, names: list[str]) -> Split:
         """The split of the sample names, which are sorted."""
 
+    def file_of(self, name: str) -> str:
+        """The name in `images` and `masks` of the files that a sample is in."""
+        return name
+
     def need(self, folder: Path) -> Path:
         """Returns the folder. Raises `DataError` with what to do if it does not exist."""
         if not folder.is_dir():

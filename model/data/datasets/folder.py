@@ -10,7 +10,9 @@ A mask has its picture's name, with or without one of the usual endings (`a_mask
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from shlex import quote
 
 from model.data import class_file, splits
 from model.data.class_file import ClassFile, default_classes
@@ -19,7 +21,7 @@ from model.data.datasets.base import FileDataSet
 from model.data.files import pictures_in
 from model.data.recognise import recognise
 from model.data.splits import Split
-from model.errors import DataError
+from model.errors import DataError, ImageError
 
 MASK_ENDINGS = ("_gtfine_labelids", "_labelids", "_label", "_mask", "_gt", "_l")
 IMAGE_ENDINGS = ("_leftimg8bit",)
@@ -34,6 +36,8 @@ PART_OF = {
     "testing": "test",
 }
 """The part that a subfolder's name stands for."""
+
+OWN_PARTS = "the folder's own train, val and test"
 
 
 class UserFolder(FileDataSet):
@@ -57,13 +61,20 @@ class UserFolder(FileDataSet):
 
     def __init__(self, path: Path) -> None:
         self.folders = ("",)
-        super().__init__(path)
-        described = self._class_file()
-        self.encoding, self.classes = recognise(list(self.masks.values()), described)
+        if not path.is_dir():
+            raise DataError(f"The folder {path} does not exist.")
+        try:
+            super().__init__(path)
+            file = find_class_file(path)
+            described = class_file.read(file) if file else ClassFile()
+            self.encoding, self.classes = recognise(list(self.masks.values()), described)
+        except (DataError, ImageError) as error:
+            raise DataError(
+                f"{error} `python -m model data check {quote(str(path))}` lists all that is wrong, "
+                "and mends a copy."
+            ) from error
 
     def collect(self) -> None:
-        if not self.root.is_dir():
-            raise DataError(f"The folder {self.root} does not exist.")
         pairs = {"": self.root}
         if not (self.root / "images").is_dir():
             pairs = {
@@ -73,7 +84,12 @@ class UserFolder(FileDataSet):
             }
         for prefix, folder in pairs.items():
             images = pictures_in(self.need(folder / "images"))
-            masks = match_masks(images, pictures_in(self.need(folder / "masks")))
+            masks, rivals = match_masks(images, pictures_in(self.need(folder / "masks")))
+            for name, (first, second, *_) in rivals.items():
+                raise DataError(
+                    f"{first.name} and {second.name} in {second.parent} both belong to the "
+                    f"picture {name}."
+                )
             self.images |= {prefix + name: path for name, path in images.items()}
             self.masks |= {prefix + name: path for name, path in masks.items()}
         if not self.images:
@@ -88,49 +104,64 @@ class UserFolder(FileDataSet):
         return folder
 
     def make_split(self, names: list[str]) -> Split:
-        parts: dict[str, list[str]] = {}
-        for name in names:
-            parts.setdefault(PART_OF.get(name.partition("/")[0].lower(), ""), []).append(name)
-        if set(parts) == set(splits.PARTS):
-            self.split_rule = "the folder's own train, val and test"
-            return parts
-        if len(parts) == 2 and "train" in parts and "" not in parts:
-            (other,) = set(parts) - {"train"}
-            self.split_rule = (
-                f"the folder's own {other} is the test part; validation is 15 % of train, at random"
-            )
-            own = splits.random(parts["train"], fractions=(0.85, 0.15, 0))
-            return own | {"test": parts[other]}
-        return splits.random(names)
+        split, self.split_rule = own_split(names)
+        return split
 
     def digest(self) -> str:
         meaning = f"{super().digest()} {self.classes.to_json()} {self.encoding}"
         return hashlib.sha256(meaning.encode()).hexdigest()[:16]
 
-    def _class_file(self) -> ClassFile:
-        for place in (self.root, self.root / "masks"):
-            if (path := place / class_file.NAME).is_file():
-                return class_file.read(path)
-        return ClassFile()
+
+def find_class_file(root: Path) -> Path | None:
+    """The folder's `classes.yaml`, or that in its `masks/`."""
+    places = (root / class_file.NAME, root / "masks" / class_file.NAME)
+    return next((path for path in places if path.is_file()), None)
 
 
-def match_masks(images: dict[str, Path], masks: dict[str, Path]) -> dict[str, Path]:
+def own_split(names: list[str]) -> tuple[Split, str]:
+    """The parts that the first folder in the names stands for, else a random split.
+
+    Returns: the split, and its rule in words.
+    Raises: `DataError` if some pictures are in such folders, and others are not.
+    """
+    parts: dict[str, list[str]] = {}
+    for name in names:
+        parts.setdefault(PART_OF.get(name.partition("/")[0].lower(), ""), []).append(name)
+    if set(parts) == set(splits.PARTS):
+        return parts, OWN_PARTS
+    if len(parts) == 2 and "train" in parts and "" not in parts:
+        (other,) = set(parts) - {"train"}
+        own = splits.random(parts["train"], fractions=(0.85, 0.15, 0))
+        rule = f"the folder's own {other} is the test part; validation is 15 % of train, at random"
+        return own | {"test": parts[other]}, rule
+    if len(parts) > 1:
+        counts = ", ".join(f"{len(parts[part])} in {part or 'none'}" for part in sorted(parts))
+        raise DataError(
+            "The folders' names put some pictures into parts of a split, but not into one that can "
+            f"be trained on ({counts}). Put all into train/, val/ and test/, or rename the folders."
+        )
+    return splits.random(names), UserFolder.split_rule
+
+
+def match_masks(
+    images: Iterable[str], masks: Mapping[str, Path]
+) -> tuple[dict[str, Path], dict[str, list[Path]]]:
     """The mask files by the name of the picture they belong to, else by their own name.
 
-    Raises: `DataError` if two masks belong to one picture.
+    Returns: the files, and for each picture that several belong to all of these; the first of
+        them is among the files.
     """
     picture_of = {_without(name, IMAGE_ENDINGS): name for name in images} | {n: n for n in images}
     matched: dict[str, Path] = {}
+    rivals: dict[str, list[Path]] = {}
     for name, path in masks.items():
         # The plain name first: a picture's own name may end in "_l".
         key = picture_of.get(name) or picture_of.get(_without(name, MASK_ENDINGS)) or name
         if key in matched:
-            raise DataError(
-                f"{matched[key].name} and {path.name} in {path.parent} both belong to the "
-                f"picture {key}."
-            )
-        matched[key] = path
-    return matched
+            rivals.setdefault(key, [matched[key]]).append(path)
+        else:
+            matched[key] = path
+    return matched, rivals
 
 
 def _without(name: str, endings: tuple[str, ...]) -> str:

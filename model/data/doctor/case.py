@@ -1,0 +1,325 @@
+"""What is examined: the pictures and masks of a folder or a data set, whatever is wrong with them.
+
+A data set refuses to open when a file is missing; a case is collected all the same, and what is
+missing is one of its findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from shlex import quote
+
+from model.data import annotations, class_file
+from model.data.annotations import AnnotationSet
+from model.data.annotations.convert import match
+from model.data.class_file import ClassFile
+from model.data.classes import ClassTable
+from model.data.datasets import DATA_SETS, FileDataSet
+from model.data.datasets.folder import (
+    OWN_PARTS,
+    PART_OF,
+    UserFolder,
+    find_class_file,
+    match_masks,
+)
+from model.data.datasets.outlined import OutlinedDataSet
+from model.data.doctor.findings import Finding, counted, some
+from model.data.doctor.look import Painter
+from model.data.files import list_pictures
+from model.data.masks import MaskEncoding
+from model.errors import DataError
+
+IMAGE_FOLDERS = (
+    "images", "image", "imgs", "img", "pictures", "photos", "jpegimages", "rgb", "camerargb",
+)  # fmt: skip
+MASK_FOLDERS = (
+    "masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth",
+    "segmentations", "segmentation", "segmentationclass", "cameraseg", "cameramask", "trimaps",
+)  # fmt: skip
+
+
+@dataclass
+class Case:
+    """The files that are examined together.
+
+    Attributes:
+        target: what it is called on the command line.
+        options: further words that the command line needs to find it, with a leading space.
+        root: the folder.
+        images, masks: files by name; those of one name belong together.
+        painters: instead of mask files, what draws the labels of a picture, by its name.
+        described: the folder's `classes.yaml`.
+        encoding, classes: of a known data set; for a folder they are found out.
+        part_of: the part of a split that each picture is in, if that is known beforehand.
+        fixed_parts: these parts stay as they are if pictures are left out.
+        film: neighbours in the order of names are frames of a film.
+        own: a folder of the user's, whose encoding and split are up to them.
+        rivals: names of pictures that several files or masks claim.
+        unread: there are masks or annotations that could not be collected.
+        findings: what collecting the files found.
+    """
+
+    target: str
+    root: Path
+    options: str = ""
+    images: dict[str, Path] = field(default_factory=dict)
+    masks: dict[str, Path] = field(default_factory=dict)
+    painters: dict[str, Painter] = field(default_factory=dict)
+    described: ClassFile = field(default_factory=ClassFile)
+    encoding: MaskEncoding | None = None
+    classes: ClassTable | None = None
+    part_of: dict[str, str] = field(default_factory=dict)
+    fixed_parts: bool = False
+    film: bool = False
+    own: bool = True
+    rivals: set[str] = field(default_factory=set)
+    unread: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def pairs(self) -> list[str]:
+        """The names that have both a picture and a mask, and no rivals, sorted."""
+        both = self.images.keys() & (self.masks.keys() | self.painters.keys())
+        return sorted(both - self.rivals)
+
+    @property
+    def name(self) -> str:
+        """What other commands call it, with the options to find it."""
+        target = self.target.removeprefix("folder:")
+        return f"folder:{quote(target)}" if self.own else f"{self.target}{self.options}"
+
+    @property
+    def fix(self) -> str:
+        """The command that writes a mended copy."""
+        return f"python -m model data check {quote(self.target)}{self.options} --fix OUT"
+
+    def found(self, **fields) -> None:
+        """Adds a finding with these fields."""
+        self.findings.append(Finding(**fields))
+
+
+def of_data_set(data: FileDataSet, target: str, options: str = "") -> Case:
+    """The files of a data set that could be opened."""
+    files_in = {part: {data.file_of(n) for n in names} for part, names in data.split.items()}
+    case = Case(
+        target,
+        data.root,
+        options,
+        images=data.images,
+        classes=data.classes,
+        part_of={name: part for part, names in files_in.items() for name in names},
+        fixed_parts=not isinstance(data, UserFolder) or data.split_rule == OWN_PARTS,
+        film=data.fold_rule == "contiguous",
+        own=isinstance(data, UserFolder),
+    )
+    if isinstance(data, OutlinedDataSet):
+        case.painters = {name: partial(data.annotations.labels, name) for name in data.masks}
+    else:
+        case.masks, case.encoding = data.masks, data.encoding
+    return case
+
+
+def of_folder(root: Path) -> Case:
+    """The files of anybody's folder: pictures with masks or polygons, or masks alone."""
+    case = Case(str(root), root)
+    file = find_class_file(root)
+    try:
+        case.described = class_file.read(file) if file else ClassFile()
+    except DataError as error:
+        case.found(
+            code="class-file",
+            severity="error",
+            what=str(error),
+            why="Nothing in the file counts until it can be read; training stops with this error.",
+            mend="Correct it; docs/masks.md shows what it may hold.",
+            files=[file.name],
+        )
+    places = list(_places(root))
+    for place in places:
+        _collect(case, *place)
+    if not places:
+        case.masks = list_pictures(root)[0]
+        case.findings += _no_layout(case)
+    elif not case.images and not case.masks and not case.painters:
+        case.found(
+            code="empty",
+            severity="error",
+            what=f"{_shown(case, places[0][1])} and {_shown(case, places[0][2])} hold no pictures.",
+            why="There is nothing to train on.",
+        )
+    if not case.unread:
+        case.findings += [*_odd_layout(case, places), *_without_partner(case)]
+    return case
+
+
+Place = tuple[str, Path, Path | None]
+
+
+def _places(root: Path) -> Iterator[Place]:
+    """Where pictures and their masks are: a prefix for the names, and the two folders."""
+    if found := _pair_of_folders(root):
+        yield "", *found
+        return
+    for folder in _folders(root):
+        if folder.name.lower() in PART_OF and (found := _pair_of_folders(folder)):
+            yield f"{folder.name}/", *found
+
+
+def _pair_of_folders(folder: Path) -> tuple[Path, Path | None] | None:
+    by_name = {path.name.lower(): path for path in _folders(folder)}
+    images = next((by_name[name] for name in IMAGE_FOLDERS if name in by_name), None)
+    masks = next((by_name[name] for name in MASK_FOLDERS if name in by_name), None)
+    if masks is None:  # one file of annotations beside the pictures
+        masks = next(iter(sorted(folder.glob("*.json"))), None)
+    return images and (images, masks)
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be opened: {error.strerror or error}.") from error
+
+
+def _collect(case: Case, prefix: str, images: Path, masks: Path | None) -> None:
+    pictures, same = list_pictures(images)
+    case.images |= {prefix + name: path for name, path in pictures.items()}
+    files, same_masks = list_pictures(masks) if masks and masks.is_dir() else ({}, {})
+    matched, rivals = match_masks(pictures, files)
+    claims = [*same.values(), *same_masks.values(), *rivals.values()]
+    if claims:
+        doubled = {name: paths[0] for name, paths in same_masks.items()}
+        names = [*same, *rivals, *match_masks(pictures, doubled)[0]]
+        case.rivals |= {prefix + name for name in names}
+        case.found(
+            code="rivals",
+            severity="error",
+            what=f"{counted(len(claims), 'name is', 'names are')} claimed by more than one file.",
+            why="Which of the files is meant cannot be told; training stops with an error.",
+            mend=f"Remove or rename what is not meant; `{case.fix}` leaves these out.",
+            files=[" and ".join(path.name for path in paths) for paths in claims],
+        )
+    case.masks |= {prefix + name: path for name, path in matched.items()}
+    if not files and masks:
+        _collect_annotations(case, prefix, pictures, masks)
+
+
+def _collect_annotations(case: Case, prefix: str, pictures: dict[str, Path], path: Path) -> None:
+    has_text = path.is_dir() and next(path.rglob("*.txt"), None)
+    if path.is_dir() and not has_text and not next(path.rglob("*.json"), None):
+        return
+    try:
+        shapes: AnnotationSet = annotations.read(path)
+    except DataError as error:
+        case.unread = True
+        case.found(
+            code="annotations",
+            severity="error",
+            what=str(error),
+            why="No mask can be drawn from annotations that cannot be read.",
+            mend="Correct the file, or export it again.",
+            files=[_shown(case, path)],
+        )
+        return
+    partner = match(shapes.names(), list(pictures))
+    if case.classes is not None and case.classes != shapes.classes:
+        raise DataError(
+            f"The annotations in {path} have other classes than those of the other parts: "
+            f"{shapes.classes.names} and {case.classes.names}."
+        )
+    case.classes = shapes.classes
+    case.painters |= {
+        prefix + name: partial(shapes.labels, partner[name]) for name in pictures if name in partner
+    }
+    case.found(
+        code="polygons",
+        severity="error",
+        what=f"The masks are outlines: {shapes.format} in {_shown(case, path)}.",
+        why="Training on a folder reads mask images.",
+        mend=f"`{case.fix}` draws them; `python -m model data masks` has more options.",
+    )
+
+
+def _no_layout(case: Case) -> Iterator[Finding]:
+    known = [name for name, kind in DATA_SETS.items() if case.root.name in _folder_names(kind)]
+    if known:
+        parent = quote(str(case.root.parent))
+        hint = f"python -m model data check {known[0]} --data-root {parent}"
+        yield Finding(
+            code="layout",
+            severity="note",
+            what=f"This looks like the data set '{known[0]}'; its files were taken for masks here.",
+            why="The program knows its layout and its encoding.",
+            mend=hint,
+        )
+    folders = [f"{path.name}/" for path in _folders(case.root)]
+    yield Finding(
+        code="layout",
+        severity="note" if case.masks else "error",
+        what=(
+            f"{case.root} has no folders images/ and masks/"
+            + (f"; it has {some(folders)}." if folders else ".")
+            + (" Its pictures were looked at as masks." if case.masks else "")
+        ),
+        why="Without the pictures, pairs, sizes and copies cannot be examined.",
+        mend="Put the pictures into images/ and their masks, of the same names, into masks/.",
+    )
+
+
+def _folder_names(kind: type) -> tuple[str, ...]:
+    return getattr(kind, "folders", ())
+
+
+def _odd_layout(case: Case, places: list[Place]) -> Iterator[Finding]:
+    odd = [
+        _shown(case, path)
+        for _, images, masks in places
+        for path, name in ((images, "images"), (masks, "masks"))
+        if path and path.name != name and (name == "images" or not case.painters)
+    ]
+    if odd:
+        yield Finding(
+            code="layout",
+            severity="error",
+            what=f"{counted(len(odd), 'folder has', 'folders have')} an unusual name.",
+            why="Training looks for images/ and masks/.",
+            mend=f"Rename them, or `{case.fix}`.",
+            files=odd,
+        )
+    missing = [_shown(case, images.parent / "masks") for _, images, masks in places if not masks]
+    if missing:
+        yield Finding(
+            code="layout",
+            severity="error",
+            what=f"There is no folder {some(missing)}.",
+            why="Each picture needs a mask of the same name.",
+            mend="Put the masks there.",
+        )
+
+
+def _without_partner(case: Case) -> Iterator[Finding]:
+    if not case.images:
+        return
+    masks = case.masks.keys() | case.painters.keys()
+    # The names of pictures and masks without a partner may be the same but for an ending.
+    for alone, thing, other in (
+        (sorted(case.images.keys() - masks), "picture", "mask"),
+        (sorted(case.masks.keys() - case.images.keys()), "mask", "picture"),
+    ):
+        if alone:
+            yield Finding(
+                code="no-partner",
+                severity="error",
+                what=f"{counted(len(alone), thing + ' has', thing + 's have')} no {other}.",
+                why="Training stops: a pair is missing, or its names do not match.",
+                mend=f"Give both the same name, or add what is missing; `{case.fix}` leaves these "
+                "out.",
+                files=alone,
+            )
+
+
+def _shown(case: Case, path: Path) -> str:
+    return path.relative_to(case.root).as_posix() + ("" if path.suffix else "/")
