@@ -1,7 +1,21 @@
-"""Losses by name, all through segmentation_models_pytorch, all blind to void pixels."""
+"""Losses by name, all through segmentation_models_pytorch, all blind to void pixels.
+
+Two kinds, which weighted sums such as `ce+dice` join:
+
+- Pixel losses (`ce`, `bce`, `focal`) are means over the pixels that are not void.
+- Overlap losses (`dice`, `jaccard`, `tversky`, `lovasz`) compare whole regions, and are means
+  over the classes that occur in the batch's truth. An absent class has no region to overlap
+  with: its overlap is 0 / 0. Counted as a loss of 1 it would be a constant that nothing can
+  lower (with 23 classes of which a batch shows 12, the loss could not fall below 11/23 = 0.48);
+  counted as 0 it would make the loss look better the less a batch shows. Either way the other
+  classes' progress is diluted by classes that are not there. So they are left out.
+
+docs/losses.md says which loss is for what.
+"""
 
 from __future__ import annotations
 
+import difflib
 import math
 
 import numpy as np
@@ -11,28 +25,6 @@ from torch import Tensor, nn
 
 from model.data.classes import VOID
 from model.errors import ConfigError
-
-
-class SoftDice(nn.Module):
-    """1 - soft Dice, averaged over the classes that occur in the batch's truth.
-
-    Per class `1 - 2 |p t| / (|p| + |t|)` with softmax probabilities p summed over the whole
-    batch (Milletari et al. 2016, arXiv 1606.04797). smp's own mean divides by all classes:
-    with 23 classes of which a batch shows 12, absent ones would sit in the mean at a
-    constant and hide the progress of the others. Classes that do not occur are left out.
-
-    Shape: logits (B, C, H, W), target int64 (B, H, W) with `VOID` ignored -> scalar.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loss = smp.losses.DiceLoss("multiclass", ignore_index=VOID, smooth=0.0)
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        num_classes = logits.shape[1]
-        present = torch.bincount(target[target != VOID], minlength=num_classes).count_nonzero()
-        # smp sets absent classes to 0 and takes the mean over all: undo its divisor.
-        return self.loss(logits, target) * num_classes / present.clamp(min=1)
 
 
 class CrossEntropy(nn.Module):
@@ -58,6 +50,116 @@ class CrossEntropy(nn.Module):
         return summed / total.where(total > 0, 1)
 
 
+class BinaryCrossEntropy(nn.Module):
+    """Each class against all others by a sigmoid: summed over classes, mean over pixels.
+
+    The sum over classes, as RetinaNet has it (arXiv 1708.02002, section 4): a mean would
+    shrink with each class that is not in the picture and long learned to be absent.
+
+    Shape: logits (B, C, H, W), target int64 (B, H, W) with `VOID` ignored -> scalar.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss = smp.losses.SoftBCEWithLogitsLoss(ignore_index=VOID, reduction="sum")
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        ids = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
+        planes = (target[:, None] == ids).to(logits.dtype)  # (B, C, H, W)
+        planes = planes.masked_fill(target[:, None] == VOID, VOID)
+        return self.loss(logits, planes) / _counted(target)
+
+
+class Focal(nn.Module):
+    """Focal loss: `BinaryCrossEntropy` with each term weighted by (1 - p)^2.
+
+    p is the probability of what is true, so pixels that are right already hardly count
+    (Lin et al. 2017, arXiv 1708.02002; gamma 2 as there, without its alpha).
+
+    Shape: logits (B, C, H, W), target int64 (B, H, W) with `VOID` ignored -> scalar.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss = smp.losses.FocalLoss(
+            "multiclass", gamma=2.0, ignore_index=VOID, reduction="sum"
+        )
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        # smp takes the mean over classes: undo its divisor, as in BinaryCrossEntropy.
+        return self.loss(logits, target) * logits.shape[1] / _counted(target)
+
+
+class Overlap(nn.Module):
+    """One of smp's region losses, averaged over the classes that occur in the batch's truth.
+
+    smp sets absent classes to 0 but divides by the number of all of them.
+
+    Args: loss: smp's, for mode "multiclass" with `ignore_index=VOID` and no smoothing.
+
+    Shape: logits (B, C, H, W), target int64 (B, H, W) -> scalar.
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        num_classes = logits.shape[1]
+        present = torch.bincount(target[target != VOID], minlength=num_classes).count_nonzero()
+        return self.loss(logits, target) * num_classes / present.clamp(min=1)
+
+
+class SoftDice(Overlap):
+    """1 - soft Dice: per class `1 - 2 |p t| / (|p| + |t|)`, p summed over the whole batch.
+
+    Milletari et al. 2016, arXiv 1606.04797; softmax probabilities p, truth t.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(smp.losses.DiceLoss("multiclass", ignore_index=VOID))
+
+
+class SoftJaccard(Overlap):
+    """1 - soft IoU: per class `1 - |p t| / (|p| + |t| - |p t|)`.
+
+    Rahman & Wang 2016, "Optimizing intersection-over-union in deep neural networks".
+    """
+
+    def __init__(self) -> None:
+        super().__init__(smp.losses.JaccardLoss("multiclass", ignore_index=VOID))
+
+
+class Tversky(Overlap):
+    """1 - Tversky index: `1 - TP / (TP + 0.3 FP + 0.7 FN)` per class, all of them soft.
+
+    What is missed costs more than what is found too much, for small or thin classes (Salehi
+    et al. 2017, arXiv 1706.05721, whose best weights these are). With 0.5 and 0.5 it is Dice.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            smp.losses.TverskyLoss("multiclass", ignore_index=VOID, alpha=0.3, beta=0.7)
+        )
+
+
+class Lovasz(nn.Module):
+    """Lovász-Softmax: a convex surrogate of 1 - IoU, averaged over the classes that occur.
+
+    Berman et al. 2018, arXiv 1705.08790. It sorts all pixels for each class: the slowest here.
+
+    Shape: logits (B, C, H, W), target int64 (B, H, W) with `VOID` ignored -> scalar.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss = smp.losses.LovaszLoss("multiclass", ignore_index=VOID)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        # For a batch of nothing but void smp returns an empty array: its sum is 0.
+        return self.loss(logits, target).sum()
+
+
 class WeightedSum(nn.Module):
     """`sum_i weight_i * loss_i`."""
 
@@ -71,7 +173,15 @@ class WeightedSum(nn.Module):
         return sum(weight * value for weight, value in zip(self.weights, values, strict=True))
 
 
-LOSSES = ("ce", "dice")
+LOSSES: dict[str, type[nn.Module]] = {
+    "ce": CrossEntropy,
+    "bce": BinaryCrossEntropy,
+    "focal": Focal,
+    "dice": SoftDice,
+    "jaccard": SoftJaccard,
+    "tversky": Tversky,
+    "lovasz": Lovasz,
+}
 
 MAX_CLASS_WEIGHT = 10.0
 
@@ -95,21 +205,29 @@ def balanced_weights(pixels: np.ndarray) -> Tensor:
 def loss_by_name(name: str, class_weights: Tensor | None = None) -> nn.Module:
     """A loss such as "dice", "ce+dice" or "0.5*ce+dice".
 
-    Args: class_weights: float (C,), for cross-entropy; Dice weighs classes equally as it is.
+    Args: class_weights: float (C,), for cross-entropy; the others know none.
 
     Raises: `ConfigError` for a name or weight that cannot be read.
     """
     terms = []
     for term in name.split("+"):
-        factor, _, kind = term.strip().rpartition("*")
+        factor, _, kind = (part.strip() for part in term.rpartition("*"))
         try:
             weight = float(factor or 1)
         except ValueError:
             weight = math.nan
-        if kind.strip() not in LOSSES or not 0 < weight < math.inf:
+        if kind not in LOSSES or not 0 < weight < math.inf:
+            near = difflib.get_close_matches(kind, LOSSES.keys() - {kind})
+            hint = f" Perhaps you meant '{near[0]}'." if near and kind not in LOSSES else ""
             raise ConfigError(
-                f"The loss '{name}' cannot be read at '{term}'. Use one of {sorted(LOSSES)}, or a "
-                "sum such as 'ce+dice' or '0.5*ce+dice', with weights above 0."
+                f"--loss: '{name}' cannot be read at '{term}'.{hint} Use one of {list(LOSSES)}, or "
+                "a sum such as 'ce+dice' or '0.5*ce+dice', with weights above 0."
             )
-        terms.append((weight, CrossEntropy(class_weights) if kind.strip() == "ce" else SoftDice()))
+        loss = CrossEntropy(class_weights) if kind == "ce" else LOSSES[kind]()
+        terms.append((weight, loss))
     return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else WeightedSum(terms)
+
+
+def _counted(target: Tensor) -> Tensor:
+    """How many pixels count, at least 1."""
+    return (target != VOID).sum().clamp(min=1)

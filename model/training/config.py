@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from model.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, SizePolicy
 from model.errors import ConfigError
+from model.training.presets import PRESETS
+
+Schedule = Literal["one-cycle", "cosine", "poly", "constant", "plateau"]
+
+NORMALISATIONS = {
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+
+LOCAL = ("output", "data_root", "skip_check", "resume", "samples_every", "cache_gib")
+"""Settings that say where and how a run is watched, not what is trained."""
+
+CHANGEABLE = ("preset", "device", "time_limit", "early_stopping", "on_collapse")
+"""Settings that a resumed run may have otherwise than when it was started."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Train a network on a data set and write a checkpoint folder."""
 
+    preset: str = ""
+    """A recipe whose settings the other flags override: road-vgg16, road-scratch, carla-scratch,
+    carla-resnet34, carla-mobilenet, carla-course, aerial, aerial-mobilenet, pets, pets-scratch,
+    pets-mobilenet, camvid-scratch, camvid-mobilenet. `--preset NAME --help` shows its settings.
+    In Python: TrainConfig.of_preset(name, ...)."""
     data: str = "streets"
     """A data set of `python -m model data list`, or folder:PATH for your own pictures and masks;
     "streets" is drawn and needs no download."""
-    output: Path = Path("runs/latest")
-    """Folder of the run; it is a checkpoint folder from the first epoch on."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
+    split: Path | None = None
+    """A split file that replaces the data set's own split."""
+    limit: int | None = None
+    """Use only the first so many training pictures (a quick trial, a study of small data)."""
+    include_validation: bool = False
+    """Train on the validation pictures too, as at the end of a search. They can choose no epoch
+    then: the last one is kept, and only the test part is scored."""
+    skip_check: bool = False
+    """Train without `data check`, whose errors would stop the run before it begins."""
+    output: Path = Path("runs/latest")
+    """Folder of the run; it is a checkpoint folder from the first epoch on."""
+
     network: str = "unet"
     """"unet" (from scratch) or "unet-<encoder>", such as unet-resnet34."""
     encoder_weights: str = "none"
-    """"imagenet" (smp's, from the Hugging Face Hub), "none", or a safetensors file."""
+    """"imagenet" (smp's, from the Hugging Face Hub), "none", a safetensors file, or
+    owner/name[@revision] on the Hub: an encoder's weights, or a checkpoint that has the encoder."""
     encoder_origin: str = ""
-    """What the encoder file was pretrained on, for the model card."""
+    """What the encoder weights were pretrained on, for the model card."""
     start_from: str = ""
     """Continue from the weights of a checkpoint of the same network and classes, such as an
     earlier run's folder."""
@@ -36,72 +69,220 @@ class TrainConfig:
     depth: int = 4
     """Number of poolings of "unet"."""
     dropout: float = 0.0
-    """Dropout in the two deepest blocks of "unet"."""
+    """Dropout in the two deepest blocks of "unet", in [0, 1)."""
+
+    size_policy: SizePolicy = "resize"
+    """"resize": pictures are scaled to --longest-side. The others take them at their own scale:
+    "pad" whole, "crop" in random crops, "tile" in random crops and later in tiles of --tile."""
     longest_side: int | None = None
-    """Pictures are scaled to this longer side, in pixels; by default the data set's own."""
+    """With --size-policy resize: the longer side in pixels; by default the data set's own."""
+    tile: int = 512
+    """With --size-policy tile: side of the tiles in pixels; a multiple of 32."""
     crop: int = 256
     """Side of the training crops, in pixels; a multiple of 32."""
+    normalisation: Literal["imagenet", "unit"] = "imagenet"
+    """"imagenet": by ImageNet's mean and deviation, as pretrained encoders expect; "unit": pixels
+    are only rescaled to [0, 1]."""
+    augment: float = 1.0
+    """Strength of the augmentation, from 0 (none but the crop's position) to 2."""
+
     loss: str = "ce+dice"
-    """"ce", "dice", or a weighted sum such as "0.5*ce+dice"."""
+    """ce, bce, focal, dice, jaccard, tversky, lovasz, or a weighted sum such as "0.5*ce+dice";
+    see docs/losses.md."""
     class_weights: Literal["none", "balanced"] = "none"
-    """"balanced": rare classes count more in the cross-entropy."""
+    """"balanced": rare classes count more in the cross-entropy (ce)."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    """Adam, AdamW, or SGD with Nesterov momentum 0.9."""
     lr: float = 1e-3
     """Peak learning rate."""
     encoder_lr_factor: float = 1.0
-    """The encoder's learning rate as a fraction of `lr`; about 0.1 to 0.3 when pretrained."""
+    """The encoder's learning rate as a fraction of --lr; about 0.1 to 0.3 when pretrained."""
+    freeze_encoder_epochs: int = 0
+    """The encoder learns nothing in so many first epochs, while the new decoder finds its feet."""
     weight_decay: float = 1e-2
-    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    """Weight decay of AdamW and SGD; Adam has none."""
+    schedule: Schedule = "one-cycle"
+    """Course of the learning rate; "plateau" halves it when the validation IoU stops rising."""
+    warmup_epochs: float = 0.0
+    """Epochs in which the learning rate rises; one-cycle takes 15 % of all without this."""
+    plateau_patience: int = 5
+    """With --schedule plateau: epochs without a better validation IoU before the rate is halved."""
+    ema: float = 0.0
+    """Decay per step, such as 0.999, of a moving average of the weights, which is then what is
+    validated and kept; 0 for none."""
     epochs: int = 30
+    """How often all training pictures are seen."""
     batch_size: int = 8
-    limit: int | None = None
-    """Use only the first so many training pictures (a quick trial)."""
+    """Pictures per step; an incomplete last batch of an epoch is left out."""
+    accumulate: int = 1
+    """Batches whose gradients are added up for one step of the optimizer."""
+
+    early_stopping: int | None = None
+    """Stop after so many epochs without a better validation IoU; by default never."""
+    time_limit: float | None = None
+    """Hours of training, over resumes, after which the run ends with its epoch. For a schedule
+    that comes to its end choose --epochs instead."""
+    on_collapse: Literal["warn", "stop"] = "warn"
+    """What to do when one class is predicted everywhere for three epochs."""
+    samples_every: int = 5
+    """Epochs between two pictures of sample predictions in samples/; 0 for none."""
+    cache_gib: float = 2.0
+    """Decoded pictures kept in memory, in GiB; the rest is kept in a temporary file."""
+
     precision: Literal["auto", "f32", "bf16"] = "auto"
     """"auto": bf16 autocast where the processor has bf16 instructions."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
+    """What computes; "auto" takes a GPU where there is one."""
     seed: int = 0
+    """Weights, order of the pictures and augmentation follow from it."""
     resume: bool = False
     """Continue the run in `output` after its last finished epoch; repeat its other arguments."""
 
     def __post_init__(self) -> None:
-        for name in ("base_width", "depth", "epochs", "batch_size", "limit"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
-        if self.batch_size < 2:
-            raise ConfigError("--batch-size must be at least 2: BatchNorm needs more than one.")
-        if self.crop < 32 or self.crop % 32:
-            raise ConfigError(f"--crop must be a multiple of 32, got {self.crop}.")
-        if self.longest_side is not None and self.longest_side < 32:
-            raise ConfigError(f"--longest-side must be at least 32, got {self.longest_side}.")
-        if not (0 < self.lr < math.inf and 0 < self.encoder_lr_factor < math.inf):
-            raise ConfigError("--lr and --encoder-lr-factor must be greater than 0.")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ConfigError(f"--weight-decay must be at least 0, got {self.weight_decay}.")
-        if not 0 <= self.seed < 2**32:
-            raise ConfigError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}.")
-        if self.network == "unet" and 2**self.depth > self.crop:
+        for name in ("base_width", "depth", "epochs", "batch_size", "limit", "accumulate",
+                     "plateau_patience", "early_stopping"):  # fmt: skip
+            self._check(name, lambda value: value >= 1, "must be at least 1")
+        for name in ("samples_every", "freeze_encoder_epochs", "cache_gib"):
+            self._check(name, lambda value: 0 <= value < math.inf, "must be at least 0")
+        for name in ("lr", "encoder_lr_factor", "time_limit"):
+            self._check(name, lambda value: 0 < value < math.inf, "must be greater than 0")
+        self._check("weight_decay", lambda value: 0 <= value < math.inf, "must be at least 0")
+        self._check("dropout", lambda value: 0 <= value < 1, "must be in [0, 1)")
+        self._check("ema", lambda value: 0 <= value < 1, "must be in [0, 1)")
+        self._check("augment", lambda value: 0 <= value <= 2, "must be from 0 to 2")
+        self._check("seed", lambda value: 0 <= value < 2**32, f"must be from 0 to {2**32 - 1}")
+        self._check("longest_side", lambda value: value >= 32, "must be at least 32")
+        for name in ("crop", "tile"):
+            self._check(name, lambda v: v >= 32 and v % 32 == 0, "must be a multiple of 32")
+        self._check("batch_size", lambda v: v >= 2, "must be at least 2: BatchNorm needs more")
+        self._check_together()
+
+    def _check(self, name: str, is_right, rule: str) -> None:
+        value = getattr(self, name)
+        if value is not None and not is_right(value):
+            raise ConfigError(f"{flag(name)} {rule}, got {value}.")
+
+    def _check_together(self) -> None:
+        """Settings that do not go together."""
+        if self.network == "unet":
+            if 2**self.depth > self.crop:
+                raise ConfigError(
+                    f"--depth {self.depth} halves the crop of {self.crop} pixels to less than one."
+                )
+            for name in ("encoder_weights", "freeze_encoder_epochs", "encoder_lr_factor"):
+                if getattr(self, name) != _DEFAULTS[name]:
+                    raise ConfigError(f"{flag(name)} needs a network with an encoder: "
+                                      "unet-<encoder>.")  # fmt: skip
+        if self.longest_side is not None and self.size_policy != "resize":
             raise ConfigError(
-                f"--depth {self.depth} halves the crop of {self.crop} pixels to less than one."
+                f"--longest-side needs --size-policy resize; {self.size_policy} takes pictures at "
+                "their own scale."
             )
-        if self.network == "unet" and self.encoder_weights != "none":
-            raise ConfigError("--encoder-weights needs a network with an encoder: unet-<encoder>.")
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ConfigError(
+                f"--warmup-epochs must be at least 0 and less than the {self.epochs} of --epochs, "
+                f"got {self.warmup_epochs}."
+            )
+        if self.freeze_encoder_epochs >= self.epochs:
+            raise ConfigError(
+                f"--freeze-encoder-epochs {self.freeze_encoder_epochs} leaves none of the "
+                f"{self.epochs} epochs to train the encoder in."
+            )
+        if self.preset:
+            settings = _settings_of(self.preset)
+            if not any(getattr(self, name) == value for name, value in settings.items()):
+                raise ConfigError(
+                    f"--preset {self.preset}: all of its settings are overridden. In Python, "
+                    f'TrainConfig.of_preset("{self.preset}", ...) brings them.'
+                )
+
+    @classmethod
+    def of_preset(cls, name: str, **changes: Any) -> Self:
+        """The settings of a preset, some of them changed.
+
+        Raises: `ConfigError` for an unknown preset or impossible settings.
+
+        >>> TrainConfig.of_preset("pets", epochs=3).network
+        'unet-resnet34'
+        """
+        return cls(**{"preset": name, **_settings_of(name), **changes})
+
+    @classmethod
+    def of_words(cls, words: Sequence[str]) -> Self:
+        """The defaults that a command line's other flags override: those of its --preset.
+
+        Raises: `ConfigError` for an unknown preset.
+        """
+        for index, word in enumerate(words):
+            given, equals, name = word.partition("=")
+            if given == "--preset":
+                name = name if equals else "".join(words[index + 1 : index + 2])
+                return cls.of_preset(name)
+        return cls()
+
+    def preprocessing(self, longest_side: int) -> Preprocessing:
+        """How pictures become the network's input. Args: longest_side: the data set's own."""
+        mean, std = NORMALISATIONS[self.normalisation]
+        resizes = self.size_policy == "resize"
+        return Preprocessing(
+            longest_side=(self.longest_side or longest_side) if resizes else None,
+            size_policy=self.size_policy,
+            tile=self.tile,
+            mean=mean,
+            std=std,
+        )
 
     def portable(self) -> dict[str, Any]:
         """The settings, without where things lay on this machine: files by their names only."""
-        local = ("output", "data_root", "resume")
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in local}
-        for name in ("encoder_weights", "start_from"):
-            values[name] = Path(values[name]).name
+        values = {name: getattr(self, name) for name in _DEFAULTS if name not in LOCAL}
+        values["start_from"] = Path(self.start_from).name
+        values["split"] = self.split and self.split.name
+        if self.encoder_weights.endswith(".safetensors"):
+            values["encoder_weights"] = Path(self.encoder_weights).name
         kind, colon, path = self.data.partition(":")
         values["data"] = kind + colon + Path(path).name
         return values
 
     def command(self) -> str:
-        """The command line that trains the same again, given its files."""
-        defaults = {item.name: item.default for item in fields(self)}
+        """The command line that trains the same again, given its files; without the preset,
+        whose settings a later version may change."""
         words = ["python", "-m", "model", "train"]
         for name, value in self.portable().items():
-            if value != defaults[name]:
-                words += [f"--{name.replace('_', '-')}", str(value)]
+            if name != "preset" and value != _DEFAULTS[name]:
+                words += [flag(name), str(value)]
         return shlex.join(words)
+
+
+def flag(name: str) -> str:
+    """How a setting is written on the command line.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Which settings of a run differ from those that it was started with, as
+    "--epochs 3 (now 5)". Args: both as `portable` gives them.
+
+    A setting that an older version did not know had its default.
+    """
+    return [
+        f"{flag(name)} {before.get(name, default)} (now {now[name]})"
+        for name, default in _DEFAULTS.items()
+        if name in now and name not in CHANGEABLE and before.get(name, default) != now[name]
+    ]
+
+
+def _settings_of(preset: str) -> dict[str, Any]:
+    if preset not in PRESETS:
+        near = difflib.get_close_matches(preset, PRESETS, 3, 0.5)
+        hint = f" Perhaps you meant {' or '.join(near)}." if near else ""
+        raise ConfigError(
+            f"--preset: there is no preset '{preset}'.{hint} There are {', '.join(PRESETS)}."
+        )
+    return PRESETS[preset]
+
+
+_DEFAULTS = {item.name: item.default for item in fields(TrainConfig)}

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from huggingface_hub import hf_hub_download
 from torch import nn
 
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
+from model.checkpoints.hub_errors import explain, in_words
+from model.checkpoints.hub_id import HubId
 from model.checkpoints.weights import misfit, read_tensors
 from model.data.classes import ClassTable
 from model.errors import ConfigError
@@ -21,11 +24,12 @@ def build_with_encoder(
     """Builds a network and loads pretrained encoder weights into it.
 
     Args:
-        weights: "none", "imagenet", or a safetensors file with the encoder's state.
-        origin: what a file's weights were pretrained on, in words.
+        weights: "none", "imagenet", or a safetensors file or a Hub id `owner/name[@revision]`
+            with the encoder's state, or with that of a network that has the encoder.
+        origin: what such weights were pretrained on, in words.
 
     Returns: the network, and what to record about the encoder.
-    Raises: `ConfigError` if the weights cannot be had or do not fit.
+    Raises: `ConfigError` if the weights cannot be had or do not fit, `HubError`.
     """
     name = architecture.arguments.get("encoder_name")
     if name is None:
@@ -40,12 +44,22 @@ def build_with_encoder(
             network = construct(Architecture(architecture.model_class, arguments))
         except Exception as error:  # whatever the Hub client raises when it cannot download
             raise ConfigError(
-                f"The ImageNet weights of {name} cannot be downloaded ({error}). Check the "
-                "network, or give a file: --encoder-weights FILE.safetensors."
+                f"{explain(error, f'The ImageNet weights of {name}')} Or give a file: "
+                "--encoder-weights FILE.safetensors."
             ) from error
         origin = "ImageNet, as distributed by segmentation_models_pytorch"
         return network, {"name": name, "pretrained": True, "origin": origin}
-    return _from_file(architecture, Path(weights), origin)
+    path = Path(weights)
+    if path.is_file() or not HubId.matches(weights) or path.suffix == ".safetensors":
+        return _from_file(architecture, path, origin)
+    hub_id = HubId.parse(weights)
+    with in_words(weights):
+        path = Path(
+            hf_hub_download(hub_id.repository, folder.WEIGHTS_FILE, revision=hub_id.revision)
+        )
+    network, record = _from_file(architecture, path, origin or weights)
+    # The client keeps a file in a folder named by its commit.
+    return network, record | {"file": f"{hub_id.repository}@{path.parent.name}/{path.name}"}
 
 
 def start_from(network: nn.Module, model: str, classes: ClassTable) -> Checkpoint:
@@ -75,12 +89,19 @@ def start_from(network: nn.Module, model: str, classes: ClassTable) -> Checkpoin
 def _from_file(architecture: Architecture, path: Path, origin: str) -> tuple[nn.Module, dict]:
     if not path.is_file():
         raise ConfigError(
-            f"--encoder-weights {path}: there is no such file. Give 'imagenet', 'none' or a "
-            "safetensors file."
+            f"--encoder-weights {path}: there is no such file. Give 'imagenet', 'none', a "
+            "safetensors file, or owner/name on the Hugging Face Hub."
         )
     network = construct(architecture)
+    tensors = read_tensors(path)
+    # A whole network's: its encoder is what stands under this name.
+    inner = {
+        key.removeprefix("encoder."): value
+        for key, value in tensors.items()
+        if key.startswith("encoder.")
+    }
     try:
-        network.encoder.load_state_dict(read_tensors(path))
+        network.encoder.load_state_dict(inner or tensors)
     except RuntimeError as error:
         raise ConfigError(
             f"{path} does not fit the encoder {architecture.arguments['encoder_name']}: "

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
@@ -12,15 +15,18 @@ from model.data.classes import VOID
 from model.evaluation.metrics import Metrics
 from model.networks.losses import loss_by_name
 from model.training.config import TrainConfig
+from model.training.guards import check_finite
+from model.training.schedules import Plateau, make_schedule
 
 
 class SegmentationModule(lightning.LightningModule):
     """Trains `network` with the loss, optimizer and schedule that `config` names.
 
-    After each epoch `figures` holds train and validation loss, Dice, IoU and accuracy, from
-    confusion matrices that torchmetrics sums over batches and processes. Training figures
-    are those of the augmented crops as they passed; validation figures are at the network's
-    resolution. The published ones are computed anew at the original resolution.
+    After each epoch `figures` holds train and validation loss, Dice, IoU and accuracy, and
+    `metrics` what they follow from: confusion matrices that torchmetrics sums over batches
+    and processes. Training figures are those of the augmented crops as they passed;
+    validation figures are at the network's resolution. The published ones are computed anew
+    at the original resolution.
     """
 
     def __init__(
@@ -33,32 +39,62 @@ class SegmentationModule(lightning.LightningModule):
         super().__init__()
         self.config = config
         self.network = network.to(memory_format=torch.channels_last)
+        self.averaged = averaged(network, config.ema) if config.ema else None
         self.loss = loss_by_name(config.loss, class_weights)
+        self.plateau = Plateau(config.plateau_patience) if config.schedule == "plateau" else None
         self.figures: dict[str, float] = {}
+        self.metrics: dict[str, Metrics] = {}
         self.matrices = nn.ModuleDict(
             {part: MulticlassConfusionMatrix(num_classes, ignore_index=VOID) for part in PARTS}
         )
         self.losses = nn.ModuleDict({part: MeanMetric() for part in PARTS})
 
+    @property
+    def result(self) -> nn.Module:
+        """The network that is validated and kept: that of the averaged weights, if any are."""
+        return self.averaged.module if self.averaged else self.network
+
+    @property
+    def encoder(self) -> nn.Module | None:
+        """The encoder that can be pretrained; None for the network from scratch."""
+        return self.network.encoder if self.config.network != "unet" else None
+
+    def on_train_epoch_start(self) -> None:
+        # From seed and epoch alone: a resumed run augments as if it had never stopped. The
+        # golden ratio's digits keep the streams of neighbouring seeds apart.
+        epoch, rank = self.current_epoch, self.global_rank
+        torch.manual_seed((self.config.seed * 2654435761 + epoch * 40503 + rank) % 2**63)
+        if self.encoder is not None and self.config.freeze_encoder_epochs:
+            learns = epoch >= self.config.freeze_encoder_epochs
+            # Also the statistics of its BatchNorm stay as they were pretrained.
+            self.encoder.train(learns).requires_grad_(learns)
+
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        return self._step(batch, "train_")
+        return self._step(self.network, batch, "train_")
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        self._step(batch, "val_")
+        self._step(self.result, batch, "val_")
 
-    def _step(self, batch: tuple[Tensor, Tensor], part: str) -> Tensor:
+    def _step(self, network: nn.Module, batch: tuple[Tensor, Tensor], part: str) -> Tensor:
         images, target = batch  # (B, 3, H, W), (B, H, W)
-        logits = self.network(images).float()  # the loss in float32: bf16 sums lose small terms
+        logits = network(images).float()  # the loss in float32: bf16 sums lose small terms
         loss = self.loss(logits, target)
+        check_finite(loss, self.config)
         self.losses[part].update(loss.detach(), len(images))
         self.matrices[part].update(logits.detach().argmax(1), target)
         return loss
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.averaged:
+            self.averaged.update_parameters(self.network)
 
     def on_validation_epoch_end(self) -> None:
         # Lightning validates at the end of the training epoch, so both are complete here.
         self.figures = {"lr": self.optimizers().param_groups[-1]["lr"]}
         for part in PARTS:
             metrics = Metrics.of(self.matrices[part].compute().cpu().numpy())
+            self.metrics[part] = metrics
             self.figures |= {
                 f"{part}loss": float(self.losses[part].compute()),
                 f"{part}dice": metrics.mean_dice,
@@ -67,31 +103,58 @@ class SegmentationModule(lightning.LightningModule):
             }
             self.matrices[part].reset()
             self.losses[part].reset()
-        self.log("val_iou", self.figures["val_iou"], prog_bar=True)
+        if self.plateau:
+            self.plateau.step(self.figures["val_iou"])
 
-    def configure_optimizers(self):
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.plateau:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.plateau:
+            self.plateau.load_state_dict(checkpoint["plateau"])
+
+    def configure_optimizers(self) -> dict[str, Any]:
         config = self.config
-        encoder = getattr(self.network, "encoder", None) if config.network != "unet" else None
-        special = {id(p) for p in encoder.parameters()} if encoder else set()
+        special = {id(p) for p in self.encoder.parameters()} if self.encoder else set()
         rest = [p for p in self.network.parameters() if id(p) not in special]
         groups = [{"params": rest, "lr": config.lr}]
-        if encoder:
+        if self.encoder:
             encoder_lr = config.lr * config.encoder_lr_factor
-            groups.insert(0, {"params": list(encoder.parameters()), "lr": encoder_lr})
+            groups.insert(0, {"params": list(self.encoder.parameters()), "lr": encoder_lr})
         optimizer = _OPTIMIZERS[config.optimizer](groups, config)
-        if config.schedule == "constant":
-            return optimizer
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        if config.schedule == "cosine":
-            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        else:
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.15
-            )
+        schedule = make_schedule(
+            optimizer,
+            config.schedule,
+            steps=max(1, int(self.trainer.estimated_stepping_batches)),
+            warmup=config.warmup_epochs / config.epochs,
+            plateau=lambda: self.plateau.factor if self.plateau else 1.0,
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """A copy of the network that follows it as an exponential moving average.
+
+    Its decay rises as (1 + n) / (10 + n) with the number n of updates up to `decay`
+    (TensorFlow's ExponentialMovingAverage has it so), else the random weights of the beginning
+    would stay in it for thousands of steps. BatchNorm's statistics are averaged like the
+    weights that they belong to.
+    """
+
+    @torch.no_grad()
+    def follow(average: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
+        n = float(updates)
+        if average[0].is_floating_point():
+            torch._foreach_lerp_(average, current, 1 - min(decay, (1 + n) / (10 + n)))
+        else:  # BatchNorm's count of batches
+            torch._foreach_copy_(average, current)
+
+    copy = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+    return copy.requires_grad_(False)
 
 
 # Also the prefixes of the columns in history.csv; the underscore because a ModuleDict

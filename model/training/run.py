@@ -6,58 +6,83 @@ epoch so far; `resume/` in it holds what continuing needs.
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-import math
 import platform
 import signal
-import time
 import warnings
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from torch.utils.data import DataLoader
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback, Timer
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from model import __version__
 from model.checkpoints import folder
 from model.checkpoints.card import write_card
-from model.checkpoints.weights import save_network
-from model.data import datasets, splits
+from model.data import datasets, doctor, splits
 from model.data.datasets import DataSet
 from model.data.preprocessing import Preprocessing
-from model.data.statistics import measure
-from model.data.transforms import Collate, SampleDataset, augmentation
-from model.errors import CheckpointError, ConfigError
+from model.errors import ConfigError
+from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
 from model.inference.segmenter import Segmenter
-from model.networks.losses import balanced_weights
-from model.networks.registry import architecture, parameter_count
+from model.networks.losses import balanced_weights, loss_by_name
+from model.networks.registry import Architecture, architecture, parameter_count
 from model.training.config import TrainConfig
 from model.training.encoder import build_with_encoder, start_from
+from model.training.guards import explained
+from model.training.loaders import Loaders, check_enough
 from model.training.module import SegmentationModule
+from model.training.progress import RunProgress
+from model.training.report import write_report
+from model.training.resuming import check_same_run, resume_file
+from model.training.watching import SamplePictures, TensorBoardCurves, board_folder
+from model.training.writer import AtomicCheckpointIO, Row, RunWriter, csv_text
 
-HISTORY_COLUMNS = (
-    "epoch", "lr", "train_loss", "val_loss", "train_dice", "val_dice", "train_iou", "val_iou",
-    "train_accuracy", "val_accuracy", "seconds",
-)  # fmt: skip
+SCORED = ("validation", "test")
 
 
-def train(config: TrainConfig) -> folder.Checkpoint:
+def train(
+    config: TrainConfig,
+    data: DataSet | None = None,
+    *,
+    on_epoch: Callable[[Row], None] | None = None,
+    score: bool = True,
+) -> folder.Checkpoint:
     """Trains, keeps the best epoch by validation mean IoU, and scores it at the end.
 
+    Args:
+        data: the data set, where it is not the one that `config` names with its own split: a
+            fold of a cross-validation, say.
+        on_epoch: is called after each epoch with its row of `history.csv`, once all is written;
+            what it raises ends the training.
+        score: whether to score the result on validation and test and to write its report.
+
     Returns: the finished checkpoint in `config.output`.
-    Raises: `ConfigError`, `DataError`, `CheckpointError`; `KeyboardInterrupt` after leaving a
-        usable folder.
+    Raises: `ConfigError`, `DataError`, `CheckpointError`, `TrainingError`; `KeyboardInterrupt`
+        after leaving a usable folder.
     """
-    resume = _resume_file(config)
+    with explained(config):
+        return _train(config, data, on_epoch, score)
+
+
+def _train(
+    config: TrainConfig,
+    data: DataSet | None,
+    on_epoch: Callable[[Row], None] | None,
+    score: bool,
+) -> folder.Checkpoint:
+    resume = resume_file(config)
     accelerator = _accelerator(config)
+    loss_by_name(config.loss)  # a name that cannot be read is told before anything is read
     lightning.seed_everything(config.seed, verbose=False)
-    data = datasets.load(config.data, config.data_root)
-    preprocessing = Preprocessing(longest_side=config.longest_side or data.longest_side)
+    data = data or datasets.load(config.data, config.data_root, config.split)
+    preprocessing = config.preprocessing(data.longest_side)
     plan = architecture(
         config.network,
         len(data.classes),
@@ -66,165 +91,87 @@ def train(config: TrainConfig) -> folder.Checkpoint:
         dropout=config.dropout,
     )
     network, encoder = build_with_encoder(plan, config.encoder_weights, config.encoder_origin)
-    before = start_from(network, config.start_from, data.classes) if config.start_from else None
-    train_loader, validation_loader = _loaders(config, data, preprocessing)
-    weights = None
-    if config.class_weights == "balanced":
-        weights = balanced_weights(measure(data, data.names("train"), "weighing classes").pixels)
-    module = SegmentationModule(config, network, len(data.classes), weights)
     description = _describe(config, data, preprocessing, plan.name, network, encoder)
-    if before:
+    if config.start_from:
+        before = start_from(network, config.start_from, data.classes)
         description["encoder"] = before.description["encoder"]
         description["training"]["before"] = before.description["training"]
     if resume:
-        _check_same_run(config.output, description)
-
-    _make_folder(config.output)
-    folder.write_json(config.output / folder.CONFIG_FILE, plan.to_json())
-    writer = RunWriter(config, description)
-    # Without the version counter: a run that was moved would write "last-v1.ckpt" beside the
-    # file that the next --resume reads.
-    keeper = ModelCheckpoint(
-        config.output / "resume", "last", monitor=None, enable_version_counter=False
-    )
+        check_same_run(resume, description)
+    elif not config.skip_check and rank_zero_only.rank == 0:
+        doctor.before_training(data)
+    check_enough(config, data)
+    if rank_zero_only.rank == 0:
+        _start_folder(config.output, plan)
+    loaders = Loaders(config, data, preprocessing)
+    weights = None
+    if config.class_weights == "balanced":
+        weights = balanced_weights(loaders.statistics.pixels)
+    module = SegmentationModule(config, network, len(data.classes), weights)
+    callbacks = [
+        *_time_limit(config),
+        SamplePictures(config, data.classes, loaders.samples, preprocessing),
+        # Before the curves: a kill between the two must not leave an epoch in them twice.
+        RunWriter(config, description, data.classes, on_epoch),
+        TensorBoardCurves(data.classes),
+        RunProgress(config),
+    ]
     _quiet_lightning()
     trainer = lightning.Trainer(
         max_epochs=config.epochs,
         accelerator=accelerator,
         devices=1,
         precision=_precision(config),
-        callbacks=[writer, keeper],
-        logger=False,
-        num_sanity_val_steps=0,
+        accumulate_grad_batches=config.accumulate,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(board_folder(config.output), name="", version=""),
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
         enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
     )
     try:
         # Our own file; still loaded as plain tensors and numbers only, never as a pickle.
-        trainer.fit(module, train_loader, validation_loader, ckpt_path=resume, weights_only=True)
+        trainer.fit(
+            module, loaders.training, loaders.validation, ckpt_path=resume, weights_only=True
+        )
     except SystemExit as stop:  # how Lightning ends after Ctrl-C, which it then ignores
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from stop
-    finish(config.output, data)
+    if score and trainer.is_global_zero:
+        finish(config.output, data, ("test",) if config.include_validation else SCORED)
     return folder.read(config.output)
 
 
-def finish(path: Path, data: DataSet) -> None:
-    """Scores the checkpoint in `path` on validation and test, and writes its model card."""
-    segmenter = Segmenter(path, engine="torch")
-    metrics: dict[str, Any] = {"data": data.name, "splits": {}}
-    for part in ("validation", "test"):
+def finish(path: Path, data: DataSet, parts: tuple[str, ...] = SCORED) -> None:
+    """Scores the checkpoint in `path`, lastly on test; writes model card and report."""
+    checkpoint = folder.read(path)
+    segmenter = Segmenter(checkpoint, engine="torch", precision="f32")
+    for part in parts:
         result = evaluate(segmenter, data, data.names(part))
-        metrics["splits"][part] = {result.precision: result.to_json()}
-    folder.write_json(path / folder.METRICS_FILE, metrics)
-    folder.write_text(path / folder.PER_IMAGE_FILE, _csv(result.per_image))
-    write_card(folder.read(path))
+        checkpoint = recording.record(checkpoint, part, result.to_json())
+    folder.write_text(path / folder.PER_IMAGE_FILE, csv_text(result.per_image))
+    write_card(checkpoint)
+    write_report(checkpoint, segmenter, data)
 
 
-class RunWriter(Callback):
-    """After each epoch: a row in `history.csv`, and the weights if they are the best so far."""
-
-    def __init__(self, config: TrainConfig, description: dict[str, Any]) -> None:
-        self.path = config.output
-        self.description = description
-        self.rows: list[dict[str, float]] = []
-        self.started = time.monotonic()
-
-    def on_train_epoch_start(self, trainer, module) -> None:
-        self.started = time.monotonic()
-
-    def on_train_epoch_end(self, trainer, module: SegmentationModule) -> None:
-        seconds = time.monotonic() - self.started
-        row = {"epoch": trainer.current_epoch + 1, **module.figures, "seconds": seconds}
-        self.rows.append({name: _rounded(row[name]) for name in HISTORY_COLUMNS})
-        best = max(self.rows, key=lambda r: (r["val_iou"], -r["epoch"]))
-        if best is self.rows[-1]:
-            # fp16 halves the file and costs nothing measurable; float32 where it overflows.
-            save_network(module.network, self.path / folder.WEIGHTS_FILE, dtype=torch.float16)
-        self.description["training"] |= {
-            "best_epoch": best["epoch"],
-            "epochs_done": len(self.rows),
-            "seconds": round(sum(r["seconds"] for r in self.rows), 1),
-        }
-        folder.write_json(self.path / folder.DESCRIPTION_FILE, self.description)
-        folder.write_text(self.path / folder.HISTORY_FILE, _csv(self.rows))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "random": torch.get_rng_state()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.rows = state["rows"]
-        # With it a resumed run shuffles and augments as if it had never stopped.
-        torch.set_rng_state(state["random"])
-
-
-def _resume_file(config: TrainConfig) -> Path | None:
-    last = config.output / "resume" / "last.ckpt"
-    if config.resume:
-        if not last.exists():
-            raise ConfigError(
-                f"--resume: {config.output} has no run to continue. Leave --resume out to start it."
-            )
-        try:
-            torch.load(last, map_location="cpu", weights_only=True, mmap=True)
-        except Exception as error:  # zip, pickle and torch each have their own
-            raise CheckpointError(
-                f"--resume: {last} is damaged, so the run cannot be continued. {config.output} "
-                "still holds its best epoch; start again with another --output."
-            ) from error
-        return last
-    if (config.output / folder.DESCRIPTION_FILE).exists():
-        raise ConfigError(
-            f"{config.output} already holds a run. Add --resume to continue it, or choose another "
-            "--output."
-        )
-    return None
-
-
-def _check_same_run(output: Path, description: dict[str, Any]) -> None:
-    """Raises `ConfigError` if the run in `output` was started with other settings or data."""
-    recorded = folder.read(output).description
-    before = recorded.get("training", {})
-    changed = [
-        f"--{name.replace('_', '-')} {before.get(name)} (now {value})"
-        for name, value in description["training"].items()
-        if name not in ("device", "command", "machine") and before.get(name) != value
-    ]
-    if changed:
-        raise ConfigError(
-            f"--resume: the run in {output} was started with {', '.join(changed)}. Repeat its own "
-            "settings to continue it, or choose another --output for a new run."
-        )
-    if any(description["data"][key] != recorded["data"][key] for key in ("digest", "split_digest")):
-        raise ConfigError(
-            f"--resume: the data set {description['data']['name']} or its split has changed since "
-            f"the run in {output} was started. Choose another --output for a new run."
-        )
-
-
-def _make_folder(path: Path) -> None:
+def _start_folder(path: Path, plan: Architecture) -> None:
+    """Makes the run's folder, before anything long begins, and writes into it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+        folder.write_json(path / folder.CONFIG_FILE, plan.to_json())
     except OSError as error:
-        raise ConfigError(f"--output {path} cannot be made: {error.strerror}.") from error
-
-
-def _loaders(
-    config: TrainConfig, data: DataSet, preprocessing: Preprocessing
-) -> tuple[DataLoader, DataLoader]:
-    names = data.names("train")[: config.limit]
-    if len(names) < config.batch_size:
         raise ConfigError(
-            f"--batch-size {config.batch_size} is more than the {len(names)} training pictures."
-        )
-    training = SampleDataset(data, names, preprocessing, augmentation(preprocessing, config.crop))
-    validation = SampleDataset(data, data.names("validation"), preprocessing)
-    collate = Collate(preprocessing)
-    # No worker processes: from the cache a batch costs a few per cent of a step, and on
-    # two cores workers would take them from the network.
-    return (
-        DataLoader(training, config.batch_size, shuffle=True, drop_last=True, collate_fn=collate),
-        DataLoader(validation, config.batch_size, collate_fn=collate),
-    )
+            f"--output {path} cannot be made or written: {error.strerror}. Choose another."
+        ) from error
+
+
+def _time_limit(config: TrainConfig) -> list[Callback]:
+    if config.time_limit is None:
+        return []
+    return [Timer(timedelta(hours=config.time_limit), interval="epoch", verbose=False)]
 
 
 def _describe(
@@ -256,7 +203,8 @@ def _describe(
         "training": {**training, "command": config.command(), "machine": _machine(config)},
         "versions": {
             "unet-studio": __version__,
-            "torch": torch.__version__,
+            # As plain text: its own class of string cannot be resumed from.
+            "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
     }
@@ -290,19 +238,6 @@ def _quiet_lightning() -> None:
     for message in (
         ".*does not have many workers.*",
         ".*Checkpoint directory.*exists.*",
-        ".*dirpath has changed.*",  # a run that was moved
         ".*treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.12, its own affair
     ):
-        warnings.filterwarnings("ignore", message)
-
-
-def _rounded(value: float) -> float:
-    return value if isinstance(value, int) or math.isnan(value) else float(f"{value:.6g}")
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+        warnings.filterwarnings("ignore", message=message)

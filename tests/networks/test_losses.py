@@ -9,7 +9,15 @@ from torch.nn import functional
 
 from model.data.classes import VOID
 from model.errors import ConfigError
-from model.networks.losses import CrossEntropy, SoftDice, balanced_weights, loss_by_name
+from model.networks.losses import (
+    LOSSES,
+    CrossEntropy,
+    SoftDice,
+    balanced_weights,
+    loss_by_name,
+)
+
+OVERLAP_LOSSES = ("dice", "jaccard", "tversky", "lovasz")
 
 
 def logits_of(probabilities: list[list[float]]) -> torch.Tensor:
@@ -33,6 +41,59 @@ def test_soft_dice_by_hand():
     assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_soft_jaccard_by_hand():
+    expected = ((1 - 1.4 / (2.1 + 2 - 1.4)) + (1 - 0.95 / (1.35 + 2 - 0.95))) / 2
+    loss = loss_by_name("jaccard")(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_tversky_by_hand():
+    # Class 0: found too much 2.1 - 1.4 = 0.7, missed 2 - 1.4 = 0.6; class 1: 0.4 and 1.05.
+    first = 1 - 1.4 / (1.4 + 0.3 * 0.7 + 0.7 * 0.6)
+    second = 1 - 0.95 / (0.95 + 0.3 * 0.4 + 0.7 * 1.05)
+    loss = loss_by_name("tversky")(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert loss.item() == pytest.approx((first + second) / 2, abs=1e-6)
+
+
+def test_lovasz_by_hand():
+    # Errors by size, and by how much 1 - IoU grows when each is added to those before it.
+    # Class 0: 0.5 (found too much) 1/3, 0.4 (missed) 1/3, 0.2 (missed) 1/3, the rest 0.
+    # Class 1: 0.75 (missed) 1/2, 0.3 and 0.3 (missed, found too much) 1/2 together.
+    expected = ((0.5 + 0.4 + 0.2) / 3 + (0.75 / 2 + 0.3 / 2)) / 2
+    loss = loss_by_name("lovasz")(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def one_against_all() -> list[list[float]]:
+    """What each logit's sigmoid gives to what is true of its pixel and class."""
+    sigmoids = [[p / (1 + p) for p in row] for row in PROBABILITIES]  # the logits are log p
+    return [
+        [s if k == label else 1 - s for k, s in enumerate(row)]
+        for row, label in zip(sigmoids, LABELS, strict=True)
+    ]
+
+
+def test_binary_cross_entropy_by_hand():
+    expected = -sum(math.log(p) for row in one_against_all() for p in row) / 4
+    loss = loss_by_name("bce")(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_focal_by_hand():
+    expected = -sum((1 - p) ** 2 * math.log(p) for row in one_against_all() for p in row) / 4
+    loss = loss_by_name("focal")(logits_of(PROBABILITIES), target_of(*LABELS))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", OVERLAP_LOSSES)
+def test_an_absent_class_has_no_part_in_the_mean(name):
+    """Hand case: of two classes only the first occurs, so the mean is its own loss."""
+    logits, target = logits_of([[0.75, 0.25]] * 4), target_of(0, 0, 0, 0)
+    # Hits 3 of 4 pixels' worth, none too much, 1 missed; Lovasz: the mean error.
+    expected = {"dice": 1 - 6 / 7, "jaccard": 1 / 4, "tversky": 1 - 3 / 3.7, "lovasz": 1 / 4}[name]
+    assert loss_by_name(name)(logits, target).item() == pytest.approx(expected, abs=1e-6)
+
+
 def test_soft_dice_sums_over_the_batch_before_it_divides():
     first, second = logits_of(PROBABILITIES[:2]), logits_of(PROBABILITIES[2:])
     batch = torch.cat([first, second])
@@ -41,15 +102,15 @@ def test_soft_dice_sums_over_the_batch_before_it_divides():
     assert SoftDice()(batch, target).item() == pytest.approx(whole.item(), abs=1e-6)
 
 
-def test_absent_classes_do_not_dilute_soft_dice():
+@pytest.mark.parametrize("name", LOSSES)
+def test_absent_classes_do_not_dilute(name):
     torch.manual_seed(0)
     few = torch.randn(2, 2, 8, 8)
     target = torch.randint(0, 2, (2, 8, 8))
     # Twenty classes more, all with probability 0.
     many = torch.cat([few, torch.full((2, 20, 8, 8), -60.0)], dim=1)
-    assert SoftDice()(many, target).item() == pytest.approx(
-        SoftDice()(few, target).item(), abs=1e-6
-    )
+    loss = loss_by_name(name)
+    assert loss(many, target).item() == pytest.approx(loss(few, target).item(), abs=1e-6)
 
 
 def test_soft_dice_is_smps_where_all_classes_occur():
@@ -65,14 +126,14 @@ def test_cross_entropy_by_hand():
     assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ce", "dice", "ce+dice"])
+@pytest.mark.parametrize("name", [*LOSSES, "ce+dice"])
 def test_a_perfect_prediction_costs_nothing(name):
     target = torch.randint(0, 3, (2, 8, 8))
-    logits = 60 * functional.one_hot(target, 3).permute(0, 3, 1, 2).float()
+    logits = 60 * (2 * functional.one_hot(target, 3).permute(0, 3, 1, 2).float() - 1)
     assert loss_by_name(name)(logits, target).item() == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ce", "dice", "ce+dice"])
+@pytest.mark.parametrize("name", [*LOSSES, "ce+dice"])
 def test_void_pixels_count_for_nothing(name):
     torch.manual_seed(0)
     logits = torch.randn(2, 3, 8, 8, requires_grad=True)
@@ -87,10 +148,11 @@ def test_void_pixels_count_for_nothing(name):
     assert value.item() == pytest.approx(cropped.item(), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ce", "dice", "ce+dice"])
+@pytest.mark.parametrize("name", [*LOSSES, "ce+dice"])
 def test_a_batch_of_nothing_but_void_costs_nothing_and_teaches_nothing(name):
     logits = torch.randn(2, 3, 8, 8, requires_grad=True)
     loss = loss_by_name(name)(logits, torch.full((2, 8, 8), VOID))
+    assert loss.shape == ()
     (gradient,) = torch.autograd.grad(loss, logits)
     assert loss.item() == 0
     assert not gradient.any()  # NaN would count as any
@@ -104,6 +166,7 @@ def test_names_are_weighted_sums():
         "ce": ce,
         "dice": dice,
         "ce+dice": ce + dice,
+        "ce+2*tversky": ce + 2 * loss_by_name("tversky")(logits, target).item(),
         " 0.5*ce + 2 * dice ": 0.5 * ce + 2 * dice,
         "0.25*ce": 0.25 * ce,
     }.items():
@@ -111,11 +174,16 @@ def test_names_are_weighted_sums():
 
 
 @pytest.mark.parametrize(
-    "name", ["", "focal", "ce+", "x*ce", "ce*0.5", "-1*ce", "0*dice", "nan*ce", "inf*ce"]
+    "name", ["", "hinge", "ce+", "x*ce", "ce*0.5", "-1*ce", "0*dice", "nan*ce", "inf*ce"]
 )
 def test_names_that_cannot_be_read_are_refused(name):
-    with pytest.raises(ConfigError, match=r"cannot be read .*\['ce', 'dice'\]"):
+    with pytest.raises(ConfigError, match=r"--loss: .* cannot be read .*'ce', .*'lovasz'\]"):
         loss_by_name(name)
+
+
+def test_a_misspelt_name_gets_the_nearest():
+    with pytest.raises(ConfigError, match=r"at 'lovas'\. Perhaps you meant 'lovasz'"):
+        loss_by_name("ce+lovas")
 
 
 def test_balanced_weights_by_hand():

@@ -1,5 +1,7 @@
 """The Lightning module: which parameters learn how fast, and figures that ignore void."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -9,27 +11,35 @@ from model.training.config import TrainConfig
 from model.training.module import SegmentationModule
 
 
-def groups_of(optimizer) -> list[dict]:
-    return optimizer.param_groups
+@pytest.fixture
+def attached(monkeypatch):
+    """A function that makes a module as in a run of 100 steps."""
+    trainer = SimpleNamespace(estimated_stepping_batches=100)
+    monkeypatch.setattr(SegmentationModule, "trainer", trainer)
+    return SegmentationModule
+
+
+def groups_of(module: SegmentationModule) -> list[dict]:
+    return module.configure_optimizers()["optimizer"].param_groups
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
-def test_a_pretrained_encoder_learns_at_its_own_rate(name):
+def test_a_pretrained_encoder_learns_at_its_own_rate(name, attached):
     network = build("unet-mobilenet_v2", 3)
     config = TrainConfig(
         network="unet-mobilenet_v2", lr=1e-3, encoder_lr_factor=0.1, optimizer=name,
         schedule="constant",
     )  # fmt: skip
-    encoder, rest = groups_of(SegmentationModule(config, network, 3).configure_optimizers())
+    encoder, rest = groups_of(attached(config, network, 3))
     assert (encoder["lr"], rest["lr"]) == pytest.approx((1e-4, 1e-3))
     assert {id(p) for p in encoder["params"]} == {id(p) for p in network.encoder.parameters()}
     assert len(encoder["params"]) + len(rest["params"]) == len(list(network.parameters()))
 
 
-def test_the_scratch_network_learns_as_a_whole():
+def test_the_scratch_network_learns_as_a_whole(attached):
     network = build("unet", 3, base_width=2, depth=1)
     config = TrainConfig(schedule="constant")
-    (group,) = groups_of(SegmentationModule(config, network, 3).configure_optimizers())
+    (group,) = groups_of(attached(config, network, 3))
     assert len(group["params"]) == len(list(network.parameters()))
     assert group["weight_decay"] == config.weight_decay
 
@@ -58,10 +68,10 @@ class Echo(torch.nn.Module):
         return images * self.weight
 
 
-def test_figures_are_those_of_the_epochs_batches(monkeypatch):
-    module = SegmentationModule(TrainConfig(loss="ce", schedule="constant"), Echo(), 3)
-    monkeypatch.setattr(module, "optimizers", module.configure_optimizers)
-    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+def test_figures_are_those_of_the_epochs_batches(attached, monkeypatch):
+    module = attached(TrainConfig(loss="ce", schedule="constant"), Echo(), 3)
+    optimizer = module.configure_optimizers()["optimizer"]
+    monkeypatch.setattr(module, "optimizers", lambda: optimizer)
     target = torch.tensor([[[0, 1, 2, VOID]], [[0, 1, 1, 2]]])
     right = torch.nn.functional.one_hot(target.clamp(max=2), 3).permute(0, 3, 1, 2).float()
     for epoch in range(2):  # the second must not remember the first

@@ -1,0 +1,53 @@
+"""Ctrl-C at moments when it must not simply break off what is going on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+INTERRUPTED = 130
+"""The exit code that shells expect after Ctrl-C."""
+
+
+def stop_at_once(*_: object) -> None:
+    """A signal handler that ends the process with one sentence.
+
+    An import that is broken off leaves half-made modules, whose errors hide what happened.
+    Nothing has begun yet, so nothing needs to be put in order either.
+    """
+    os.write(2, b"\nStopped.\n")
+    os._exit(INTERRUPTED)
+
+
+@contextmanager
+def stopping_at_once() -> Iterator[None]:
+    """Within it Ctrl-C ends the process by `stop_at_once`. For the main thread."""
+    before = signal.signal(signal.SIGINT, stop_at_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Within it Ctrl-C waits until what is being done is finished."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    came = False
+
+    def note(*_: object) -> None:
+        nonlocal came
+        came = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)

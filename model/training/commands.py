@@ -1,0 +1,29 @@
+"""The command `train`: what it prints. What it takes is `TrainConfig`."""
+
+from __future__ import annotations
+
+from model.evaluation.commands import class_table, summary
+from model.interrupts import INTERRUPTED, stopping_at_once
+from model.training.config import TrainConfig
+
+
+def train(config: TrainConfig) -> int:
+    """Trains, and prints the figures. Returns 130 after Ctrl-C, as shells expect."""
+    with stopping_at_once():
+        from model.training import run
+
+    try:
+        checkpoint = run.train(config)
+    except KeyboardInterrupt:
+        print(
+            f"\nStopped. Once an epoch was finished, {config.output} is a usable checkpoint of the "
+            "best one; the same command with --resume continues."
+        )
+        return INTERRUPTED
+    training, splits = checkpoint.description["training"], checkpoint.metrics["splits"]
+    print(summary(str(config.output), checkpoint.description["data"]["title"], splits))
+    print(class_table(checkpoint.classes.names, splits["test"]["f32"]["per_class"]))
+    ended = f" {training['ended']}" if training["ended"] else ""
+    print(f"Kept: epoch {training['best_epoch']} of {training['epochs_done']}.{ended}")
+    print(f"All about it: {config.output / 'report.html'}")
+    return 0

@@ -1,0 +1,117 @@
+"""What can go wrong in a run, noticed early and said in words."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.data.classes import ClassTable
+from model.errors import StudioError, TrainingError
+from model.training.config import TrainConfig
+
+logger = logging.getLogger(__name__)
+
+COLLAPSE_EPOCHS = 3
+
+
+def check_finite(loss: Tensor, config: TrainConfig) -> None:
+    """Raises `TrainingError` if the loss is infinite or no number."""
+    if not loss.isfinite():
+        half = "" if config.precision == "f32" else ", --precision f32"
+        raise TrainingError(
+            f"The loss became {loss.item()}: the training has diverged. Try a lower --lr (now "
+            f"{config.lr:g}), some --warmup-epochs{half} or another --loss (now {config.loss}), "
+            f"with another --output. Once an epoch was finished, {config.output} holds the best "
+            f"one as a usable checkpoint, from which --start-from {config.output} goes on."
+        )
+
+
+class CollapseWatch:
+    """Notices a network that predicts one class everywhere, epoch after epoch."""
+
+    def __init__(self, config: TrainConfig, classes: ClassTable) -> None:
+        self.config = config
+        self.classes = classes
+        self.epochs = 0
+
+    def see(self, matrix: np.ndarray) -> bool:
+        """Takes note of an epoch's confusion matrix on validation, int (C, C), rows truth.
+
+        Returns: whether the run is to stop. Logs a warning in the third such epoch.
+        """
+        predicted = np.flatnonzero(matrix.sum(0))
+        occurring = np.flatnonzero(matrix.sum(1))
+        self.epochs = self.epochs + 1 if len(predicted) == 1 < len(occurring) else 0
+        if self.epochs == COLLAPSE_EPOCHS:
+            logger.warning("%s", self._advice(self.classes[int(predicted[0])].name))
+        return self.epochs >= COLLAPSE_EPOCHS and self.config.on_collapse == "stop"
+
+    def _advice(self, name: str) -> str:
+        config = self.config
+        weights = "--class-weights balanced, " if config.class_weights == "none" else ""
+        return (
+            f"For {COLLAPSE_EPOCHS} epochs the network has predicted '{name}' everywhere on the "
+            "validation pictures; such a training seldom recovers. See whether the masks are "
+            f"right with `python -m model data preview {config.data}`, then try a lower --lr (now "
+            f"{config.lr:g}), {weights}or --loss ce+dice (now {config.loss}). "
+            + (
+                "It stops here, as --on-collapse asks."
+                if config.on_collapse == "stop"
+                else "It goes on; with --on-collapse stop it would not."
+            )
+        )
+
+
+@contextmanager
+def explained(config: TrainConfig) -> Iterator[None]:
+    """Turns a full disk or memory, or a file that is gone, into a `TrainingError`."""
+    try:
+        yield
+    except StudioError:
+        raise
+    except OSError as error:
+        raise TrainingError(f"{_explain(error, config)} {kept(config)}") from error
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"The memory is not enough for {config.batch_size} crops of {config.crop} pixels. "
+            f"Lower --batch-size (and raise --accumulate, now {config.accumulate}, as much), "
+            f"--crop, or --cache-gib (now {config.cache_gib:g}). {kept(config)}"
+        ) from error
+
+
+def kept(config: TrainConfig) -> str:
+    """What is left of a run that broke off, and how to go on."""
+    return (
+        f"Once an epoch was finished, {config.output} holds the best one as a usable checkpoint; "
+        "the same command with --resume continues after the last."
+    )
+
+
+def _explain(error: OSError, config: TrainConfig) -> str:
+    reason = error.strerror or str(error)
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return f"{config.output} cannot take more: {reason}. Free some space there."
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return (
+                f"{error.filename or config.output} cannot be written: {reason}. Make it writable."
+            )
+        case errno.ENOENT:
+            return f"{error.filename} is gone: {reason}. Put it back."
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{reason}."
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # What torch says when the processor's memory ends, which has no class of its own.
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)

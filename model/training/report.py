@@ -1,0 +1,100 @@
+"""`report.html`: a finished run on one page, which holds its pictures itself and loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment
+from markupsafe import Markup
+
+from model.checkpoints import folder
+from model.checkpoints.folder import Checkpoint
+from model.data.datasets import DataSet
+from model.evaluation.metrics import Metrics
+from model.inference.drawing import overlay
+from model.inference.segmenter import Segmenter
+from model.training import plots
+from model.training.progress import in_words
+
+REPORT_FILE = "report.html"
+CURVES_FILE = "training.png"
+CASES = 4
+TEMPLATE = Path(__file__).with_name("report.html")
+
+
+def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) -> None:
+    """Writes `report.html` and `training.png` into the folder of a checkpoint that was scored.
+
+    Pictures are in it only if the data set's licence allows to publish what is made of it.
+    """
+    curves = plots.curves(checkpoint.history(), checkpoint.name)
+    folder.write_bytes(checkpoint.path / CURVES_FILE, plots.png(curves))
+    rows = sorted(checkpoint.per_image(), key=lambda row: float(row["mean_iou"]))
+    cases = {"Best": rows[: -CASES - 1 : -1], "Worst": rows[:CASES]}
+    sheets = {}
+    if data.publishable:
+        sheets = {title: _sheet(segmenter, data, chosen) for title, chosen in cases.items()}
+    folder.write_text(checkpoint.path / REPORT_FILE, _page(checkpoint, cases, sheets))
+
+
+def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str, str]) -> str:
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["percent"] = _percent
+    description = checkpoint.description
+    splits = {part: checkpoint.figures(part) for part in ("validation", "test")}
+    metrics = Metrics.of(np.array(splits["test"]["confusion_matrix"]))
+    encoder = description["encoder"]
+    best, worst = (
+        ", ".join(f"{row['name']} ({_percent(float(row['mean_iou']))} %)" for row in chosen)
+        for chosen in cases.values()
+    )
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        name=checkpoint.name,
+        network=description["network"],
+        data=description["data"],
+        training=description["training"],
+        versions=description["versions"],
+        encoder=f"{encoder['name']}, from {encoder['origin']}" if encoder["name"] else "none",
+        minutes=in_words(description["training"]["seconds"]),
+        splits=splits,
+        curves=Markup(plots.svg(plots.curves(checkpoint.history()))),
+        bars=Markup(plots.svg(plots.class_bars(checkpoint.classes, metrics))),
+        confusion=Markup(plots.svg(plots.confusion(checkpoint.classes, metrics.matrix))),
+        classes=[
+            {
+                "name": info.name,
+                "colour": info.colour,
+                "share": metrics.support[info.id] / max(1, metrics.support.sum()),
+                "figures": [
+                    getattr(metrics, figure)[info.id]
+                    for figure in ("iou", "dice", "precision", "recall")
+                ],
+            }
+            for info in checkpoint.classes
+        ],
+        sheets=sheets,
+        best=best,
+        worst=worst,
+    )
+
+
+def _sheet(segmenter: Segmenter, data: DataSet, rows: list[dict]) -> str:
+    """Pictures with truth and prediction, as a JPEG file in base64: for looking at only."""
+    drawn = []
+    for row in rows:
+        image, truth = data.pair(row["name"])
+        predicted = segmenter.segment(image).labels
+        label = f"{row['name']}: mean IoU {_percent(float(row['mean_iou']))} %"
+        overlays = [overlay(image, labels, data.classes) for labels in (truth, predicted)]
+        drawn.append((label, [image, *overlays]))
+    buffer = io.BytesIO()
+    sheet = plots.contact_sheet(drawn, ("picture", "truth", "predicted"))
+    sheet.save(buffer, "JPEG", quality=85)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None or np.isnan(value) else f"{100 * value:.{digits}f}"

@@ -1,0 +1,52 @@
+"""The commands `crossval` and `tune`: what they print."""
+
+from __future__ import annotations
+
+from model.evaluation.commands import class_table, summary
+from model.interrupts import INTERRUPTED, stopping_at_once
+from model.training.studies.configs import CrossValidation, Tuning
+
+TITLES = {"mean_iou": "mean IoU", "mean_dice": "mean Dice"}
+GOES_ON = "\nStopped. The same command with --resume continues."
+
+
+def crossval(config: CrossValidation) -> int:
+    """Trains the folds, and prints mean ± standard deviation. Returns 130 after Ctrl-C."""
+    with stopping_at_once():
+        from model.training.studies import crossval as folds
+
+    try:
+        found = folds.cross_validate(config)
+    except KeyboardInterrupt:
+        print(GOES_ON)
+        return INTERRUPTED
+    print(f"{config.folds} folds of {config.data}, original resolution; % over the folds:")
+    for figure in folds.HEADLINE:
+        mean, deviation = found.spread(figure)
+        print(f"  {TITLES.get(figure, figure.replace('_', ' ')):15}{100 * mean:6.1f} ± {100 * deviation:.1f}")
+    pooled = found.pooled.to_json()
+    print("All out-of-fold predictions in one confusion matrix:")
+    print(class_table(found.classes.names, pooled["per_class"]))
+    print(
+        f"  mean IoU {100 * pooled['mean_iou']:.1f} %, mean Dice {100 * pooled['mean_dice']:.1f} %"
+    )
+    print(f"All figures: {config.output / folds.TABLE_FILE}, {config.output / folds.SUMMARY_FILE}")
+    return 0
+
+
+def tune(config: Tuning) -> int:
+    """Searches, and prints the winner. Returns 130 after Ctrl-C."""
+    with stopping_at_once():
+        from model.training.studies import tuning
+
+    try:
+        checkpoint = tuning.tune(config)
+    except KeyboardInterrupt:
+        print(GOES_ON)
+        return INTERRUPTED
+    print(f"The best settings: {config.output / tuning.BEST_FILE}")
+    print(f"All trials: {config.output / tuning.TABLE_FILE}, and as pictures {tuning.PLOTS}")
+    if checkpoint:
+        splits = {"test": checkpoint.metrics["splits"]["test"]}
+        print(summary(str(checkpoint.path), checkpoint.description["data"]["title"], splits))
+    return 0

@@ -1,0 +1,81 @@
+"""What the commands `crossval` and `tune` take: the settings of `train`, and a few more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from model.errors import ConfigError
+from model.training.config import TrainConfig
+
+Searched = Literal["lr", "base_width", "depth", "loss", "augment"]
+
+
+@dataclass(frozen=True)
+class CrossValidation(TrainConfig):
+    """Train one network for each fold, and score every picture by the one that never saw it."""
+
+    folds: int = 5
+    """How many parts training and validation pictures are cut into; the test part stays apart."""
+
+    def fold(self, number: int) -> TrainConfig:
+        """The settings of a fold, counted from 1."""
+        return _plain(self, output=self.output / f"fold-{number}", skip_check=True)
+
+
+@dataclass(frozen=True)
+class Tuning(TrainConfig):
+    """Search for the settings with the best validation IoU. What is not searched is as for train.
+
+    Started again with --resume, or on other machines with the same --storage and --study, it
+    goes on until there are --trials of them together."""
+
+    trials: int = 30
+    """How many settings are tried, over all machines; pruned ones count."""
+    search: tuple[Searched, ...] = get_args(Searched)
+    """What is searched: learning rate (--lr / 10 to 10 --lr), base width (16, 24, 32), depth (3 to
+    5), loss, strength of the augmentation (0 to 2). Width and depth are for "unet" alone."""
+    losses: tuple[str, ...] = ("ce", "ce+dice", "dice", "focal", "lovasz")
+    """The losses to choose from."""
+    storage: str = ""
+    """Where the search is kept: an Optuna storage, such as postgresql://user@host/name; by
+    default a file in --output."""
+    study: str = "tuning"
+    """The search's name in the storage."""
+    retrain: bool = False
+    """Train the winner on training and validation pictures together, into OUTPUT/best."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.trials < 1:
+            raise ConfigError(f"--trials must be at least 1, got {self.trials}.")
+        if not self.search or not self.losses:
+            raise ConfigError("--search and --losses must name something to search.")
+
+    @property
+    def searched(self) -> list[str]:
+        """Those of `search` that the network has."""
+        own = ("base_width", "depth")
+        return [name for name in self.search if self.network == "unet" or name not in own]
+
+    def trial_folder(self, number: int) -> Path:
+        return self.output / f"trial-{number:04d}"
+
+    def trial(self, output: Path, chosen: dict[str, Any]) -> TrainConfig:
+        """The settings of a trial. Args: chosen: the searched ones, by name."""
+        return _plain(self, output=output, skip_check=True, **chosen)
+
+    def winner(self, chosen: dict[str, Any]) -> TrainConfig:
+        """The settings of the last training, on all pictures but those of the test part."""
+        changes = {"skip_check": True, "include_validation": True, **chosen}
+        return _plain(self, output=self.output / "best", **changes)
+
+
+def _plain(config: TrainConfig, **changes: Any) -> TrainConfig:
+    """Those of `config` that `train` knows too, some changed.
+
+    A preset has done its work by then; the settings it brought are all there.
+    """
+    settings = {item.name: getattr(config, item.name) for item in fields(TrainConfig)}
+    return TrainConfig(**settings | {"preset": "", "resume": False} | changes)

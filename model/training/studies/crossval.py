@@ -1,0 +1,166 @@
+"""k-fold cross-validation: each picture is predicted once by a network that never saw it.
+
+The figures of the folds are summarised as mean ± standard deviation (n - 1), and the
+out-of-fold predictions pooled into one confusion matrix, whose figures are those of the
+project's contract. The two differ: a rare class may be missing from a fold.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from model.checkpoints import folder
+from model.checkpoints.folder import Checkpoint
+from model.data import datasets, doctor, splits
+from model.data.classes import ClassTable
+from model.data.datasets import DataSet
+from model.errors import ConfigError
+from model.evaluation import recording
+from model.evaluation.evaluate import evaluate
+from model.evaluation.metrics import Metrics
+from model.inference.segmenter import Segmenter
+from model.training.config import TrainConfig
+from model.training.run import train
+from model.training.studies.configs import CrossValidation
+from model.training.writer import RESUME_FILE, csv_text
+
+SUMMARY_FILE = "crossval.json"
+TABLE_FILE = "crossval.csv"
+
+HEADLINE = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
+PER_CLASS = ("iou", "dice", "precision", "recall")
+
+
+@dataclass(frozen=True)
+class Folds:
+    """What the folds found.
+
+    Attributes:
+        checkpoints: one for each fold, its validation figures recorded.
+        classes: what the rows and columns of the matrices mean.
+        pooled: of all out-of-fold predictions together.
+        each: of each fold's validation part.
+    """
+
+    checkpoints: list[Checkpoint]
+    classes: ClassTable
+    pooled: Metrics
+    each: list[Metrics]
+
+    def spread(self, figure: str, class_id: int | None = None) -> tuple[float, float]:
+        """Mean and standard deviation (n - 1) over the folds that have the figure, in [0, 1].
+
+        Args:
+            figure: an attribute of `Metrics`; class_id: for figures per class.
+        """
+        values = np.array([getattr(metrics, figure) for metrics in self.each], np.float64)
+        if class_id is not None:
+            values = values[:, class_id]
+        known = values[~np.isnan(values)]
+        if not known.size:
+            return float("nan"), float("nan")
+        return float(known.mean()), float(known.std(ddof=1)) if known.size > 1 else float("nan")
+
+
+def cross_validate(config: CrossValidation) -> Folds:
+    """Trains what is not trained yet of the folds, and summarises them in `config.output`.
+
+    Writes `fold-1` and so on, complete checkpoint folders, `crossval.json` and `crossval.csv`.
+
+    Raises: as `train`; `ConfigError` if the folder holds something else, or too few pictures.
+    """
+    _check_output(config)
+    data = datasets.load(config.data, config.data_root, config.split)
+    parts = data.folds(config.folds, config.seed)
+    if not config.skip_check and not config.resume:
+        doctor.before_training(data)
+    checkpoints = []
+    for number, part in enumerate(parts, start=1):
+        print(f"fold {number} of {config.folds}: {len(part['validation'])} pictures held out")
+        checkpoints.append(_fold(config.fold(number), _with(data, part, number, config.folds)))
+    found = _summarise(checkpoints)
+    folder.write_json(config.output / SUMMARY_FILE, _summary(config, data, found))
+    folder.write_text(config.output / TABLE_FILE, csv_text(_table(found)))
+    return found
+
+
+def _check_output(config: CrossValidation) -> None:
+    """Nothing of an earlier one is written over, and folds of two cuts are not mixed."""
+    begun = sorted(config.output.glob("fold-*")) if config.output.is_dir() else []
+    if begun and not config.resume:
+        raise ConfigError(
+            f"{config.output} already holds {len(begun)} folds. Add --resume to go on, or choose "
+            "another --output."
+        )
+    if (config.output / folder.DESCRIPTION_FILE).exists():
+        raise ConfigError(
+            f"{config.output} holds a run of its own. Choose another --output for the folds."
+        )
+
+
+def _with(data: DataSet, part: splits.Split, number: int, count: int) -> DataSet:
+    """The same data with a fold's split."""
+    fold = copy.copy(data)
+    rule = f"fold {number} of {count} of training and validation ({data.split_rule})"
+    fold.use_split(part, rule)
+    return fold
+
+
+def _fold(config: TrainConfig, data: DataSet) -> Checkpoint:
+    """Trains and scores one fold, or what of that is not done yet."""
+    begun = (config.output / RESUME_FILE).exists()
+    checkpoint = train(replace(config, resume=begun), data, score=False)
+    for split in ("validation", "test"):
+        scored = checkpoint.figures(split)
+        if scored is None or scored.get("digest") != checkpoint.digest():
+            segmenter = Segmenter(checkpoint, engine="torch", precision="f32")
+            result = evaluate(segmenter, data, data.names(split))
+            checkpoint = recording.record(checkpoint, split, result.to_json())
+    return checkpoint
+
+
+def _summarise(checkpoints: list[Checkpoint]) -> Folds:
+    matrices = [
+        np.array(checkpoint.figures("validation")["confusion_matrix"]) for checkpoint in checkpoints
+    ]
+    return Folds(
+        checkpoints,
+        checkpoints[0].classes,
+        Metrics.of(sum(matrices)),
+        [Metrics.of(matrix) for matrix in matrices],
+    )
+
+
+def _summary(config: CrossValidation, data: DataSet, found: Folds) -> dict[str, Any]:
+    return {
+        "data": data.name,
+        "folds": config.folds,
+        "fold_rule": data.fold_rule,
+        "num_images": sum(c.figures("validation")["num_images"] for c in found.checkpoints),
+        "resolution": "original",
+        "training": replace(config, resume=False).portable(),
+        "pooled": found.pooled.to_json(),
+        "each": [metrics.to_json() for metrics in found.each],
+    }
+
+
+def _table(found: Folds) -> list[dict[str, Any]]:
+    """A row for each figure: all classes together, then class by class; in [0, 1]."""
+    figures = [("all", name, None) for name in HEADLINE]
+    figures += [(info.name, name, info.id) for info in found.classes for name in PER_CLASS]
+    return [_row(found, *figure) for figure in figures]
+
+
+def _row(found: Folds, title: str, figure: str, class_id: int | None) -> dict[str, Any]:
+    mean, deviation = found.spread(figure, class_id)
+    pooled = getattr(found.pooled, figure)
+    if class_id is not None:
+        pooled = float(pooled[class_id])
+    numbers = {"mean": mean, "standard_deviation": deviation, "pooled": pooled}
+    return {"class": title, "figure": figure} | {
+        name: "" if np.isnan(value) else round(value, 6) for name, value in numbers.items()
+    }

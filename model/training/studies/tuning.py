@@ -1,0 +1,230 @@
+"""The search for settings: Optuna proposes, validation IoU decides, hopeless trials end early.
+
+Proposals come from the tree-structured Parzen estimator (Bergstra et al., "Algorithms for
+Hyper-Parameter Optimization", NeurIPS 2011); a trial is pruned once its best validation IoU is
+below the median of the others' at the same epoch. The storage is shared: several processes or
+machines may search together, and what one that died was at is taken up again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from model.checkpoints import folder
+from model.checkpoints.folder import Checkpoint
+from model.data import datasets, doctor
+from model.data.datasets import DataSet
+from model.errors import ConfigError, TrainingError
+from model.training.config import changed_settings
+from model.training.run import train
+from model.training.studies.configs import Tuning
+from model.training.writer import RESUME_FILE, Row, csv_text
+
+STORAGE_FILE = "search.db"
+BEST_FILE = "best.json"
+TABLE_FILE = "trials.csv"
+PLOTS = ("trials.png", "settings.png")
+
+BASE_WIDTHS = (16, 24, 32)
+DEPTHS = (3, 5)
+STRENGTHS = (0.0, 2.0)
+
+HEARTBEAT_SECONDS = 20
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def tune(config: Tuning) -> Checkpoint | None:
+    """Searches until there are `config.trials` trials, and writes what was found.
+
+    Writes `trial-0000` and so on, `best.json` (settings and command of the winner), `trials.csv`
+    and two plots into `config.output`.
+
+    Returns: the winner trained on training and validation pictures, with `config.retrain`.
+    Raises: as `train`; `ConfigError` if the storage cannot be used, belongs to another search,
+        or no trial came to its end.
+    """
+    config.output.mkdir(parents=True, exist_ok=True)
+    data = datasets.load(config.data, config.data_root, config.split)
+    study = _open(config, data)
+    if not config.skip_check and not study.trials:
+        doctor.before_training(data)
+    if _left(study, config):
+        study.optimize(
+            lambda trial: _train(trial, config, data),
+            callbacks=[
+                optuna.study.MaxTrialsCallback(config.trials, COUNTED),
+                # What continuing needs is several times the weights.
+                lambda _, trial: shutil.rmtree(_folder(config, trial) / "resume", True),
+            ],
+        )
+    best = _best(study)
+    chosen = dict(best.params)
+    folder.write_json(
+        config.output / BEST_FILE,
+        {
+            "trial": best.number,
+            "validation_iou": round(best.value, 6),
+            "chosen": chosen,
+            "command": config.trial(_folder(config, best), chosen).command(),
+        },
+    )
+    folder.write_text(config.output / TABLE_FILE, csv_text(_table(study)))
+    _plot(study, config)
+    if not config.retrain:
+        return None
+    winner = config.winner(chosen)
+    return train(replace(winner, resume=(winner.output / RESUME_FILE).exists()), data)
+
+
+def _open(config: Tuning, data: DataSet) -> optuna.Study:
+    """Creates or continues the search."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = config.storage or f"sqlite:///{(config.output / STORAGE_FILE).resolve()}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            storage = RDBStorage(
+                url,
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=3 * HEARTBEAT_SECONDS,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
+                    inherit_intermediate_values=True
+                ),
+            )
+        except Exception as error:  # each database driver has its own
+            raise ConfigError(
+                f"--storage {config.storage or url} cannot be opened: {error}. It takes what "
+                "Optuna takes: sqlite:///FILE, or postgresql:// and mysql:// with their driver."
+            ) from error
+        study = optuna.create_study(
+            storage=storage,
+            study_name=config.study,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_warmup_steps=config.epochs // 4),
+        )
+        # Another seed for each start, or a second machine would try the very same settings.
+        study.sampler = optuna.samplers.TPESampler(
+            seed=config.seed + len(study.trials), constant_liar=True
+        )
+    settings = config.portable() | {"search": sorted(config.search), "data_digest": data.digest()}
+    before = study.user_attrs.get("settings")
+    if before is None:
+        study.set_user_attr("settings", settings)
+        return study
+    if not config.resume and not config.storage:
+        raise ConfigError(
+            f"{config.output} already holds a search with {len(study.trials)} trials. Add --resume "
+            "to continue it, or choose another --output."
+        )
+    changed = changed_settings(before, settings)
+    changed += [name for name in ("search", "data_digest") if before[name] != settings[name]]
+    if changed:
+        raise ConfigError(
+            f"The search '{config.study}' was started with other settings: {', '.join(changed)}. "
+            "Repeat its own, or give another --study or --output."
+        )
+    return study
+
+
+def _left(study: optuna.Study, config: Tuning) -> int:
+    return max(0, config.trials - len(study.get_trials(deepcopy=False, states=COUNTED)))
+
+
+def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
+    """One trial: the best validation mean IoU, in [0, 1]."""
+    frozen = trial.study.get_trials(deepcopy=False)[trial.number]
+    settings = config.trial(_folder(config, frozen), _choose(trial, config))
+    print(f"trial {trial.number + 1} of {config.trials}: {_in_words(trial.params)}")
+    best = 0.0
+
+    def watch(row: Row) -> None:
+        nonlocal best
+        best = max(best, row["val_iou"])
+        trial.report(best, row["epoch"])
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        begun = (settings.output / RESUME_FILE).exists()
+        checkpoint = train(replace(settings, resume=begun), data, on_epoch=watch, score=False)
+    except TrainingError as error:
+        print(f"  ended: {error}")
+        raise optuna.TrialPruned from error
+    best = max(row["val_iou"] for row in checkpoint.history())
+    print(f"  validation mean IoU {best:.4f}")
+    return best
+
+
+def _folder(config: Tuning, trial: FrozenTrial) -> Path:
+    """Where a trial trains. One that takes up the work of one that died goes on in its folder."""
+    earlier = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+    return config.trial_folder(trial.number if earlier is None else earlier)
+
+
+def _choose(trial: optuna.Trial, config: Tuning) -> dict[str, Any]:
+    """The settings that this trial tries, by their names in `TrainConfig`."""
+    propose = {
+        "lr": lambda: trial.suggest_float("lr", config.lr / 10, config.lr * 10, log=True),
+        "base_width": lambda: trial.suggest_categorical("base_width", BASE_WIDTHS),
+        "depth": lambda: trial.suggest_int("depth", *DEPTHS),
+        "loss": lambda: trial.suggest_categorical("loss", config.losses),
+        "augment": lambda: trial.suggest_float("augment", *STRENGTHS),
+    }
+    return {name: propose[name]() for name in config.searched}
+
+
+def _best(study: optuna.Study) -> FrozenTrial:
+    try:
+        return study.best_trial
+    except ValueError as error:
+        raise ConfigError(
+            "No trial came to its end: all diverged or were pruned. Try a lower --lr, around which "
+            "learning rates are searched, or more --epochs."
+        ) from error
+
+
+def _table(study: optuna.Study) -> list[dict[str, Any]]:
+    names = sorted({name for trial in study.trials for name in trial.params})
+    return [
+        {
+            "trial": trial.number,
+            "state": trial.state.name.lower(),
+            "validation_iou": "" if trial.value is None else round(trial.value, 6),
+            "epochs": max(trial.intermediate_values, default=0),
+            **{name: trial.params.get(name, "") for name in names},
+        }
+        for trial in study.trials
+    ]
+
+
+def _plot(study: optuna.Study, config: Tuning) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+    from optuna.visualization import matplotlib as charts
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        for name, draw in zip(
+            PLOTS, (charts.plot_optimization_history, charts.plot_slice), strict=True
+        ):
+            draw(study, target_name="validation mean IoU")
+            pyplot.savefig(config.output / name, dpi=120, bbox_inches="tight")
+            pyplot.close("all")
+
+
+def _in_words(chosen: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in chosen.items()
+    )

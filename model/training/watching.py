@@ -1,0 +1,106 @@
+"""For those who watch a run: curves in TensorBoard, and pictures of what it predicts."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from PIL import Image
+from torch.utils.data import Dataset
+
+from model.checkpoints import folder
+from model.data.classes import ClassTable
+from model.data.preprocessing import Preprocessing
+from model.data.transforms import Collate
+from model.inference.drawing import overlay
+from model.training import plots
+from model.training.config import TrainConfig
+from model.training.module import SegmentationModule
+from model.training.writer import CLASS_COLUMNS
+
+SAMPLES_FOLDER = "samples"
+SAMPLES = 4
+
+
+class TensorBoardCurves(Callback):
+    """Writes each epoch's figures, also per class, where TensorBoard finds them.
+
+    `tensorboard --logdir runs` shows all runs below `runs/` in one set of curves.
+    """
+
+    def __init__(self, classes: ClassTable) -> None:
+        self.classes = classes
+
+    def on_train_epoch_end(self, trainer, module: SegmentationModule) -> None:
+        figures = {
+            "/".join(reversed(name.split("_"))): value for name, value in module.figures.items()
+        }  # val_iou -> iou/val
+        metrics = module.metrics["val_"]
+        for column in CLASS_COLUMNS:
+            values = getattr(metrics, column)
+            figures |= {
+                f"{column} per class/{info.name}": float(values[info.id])
+                for info in self.classes
+                if not np.isnan(values[info.id])
+            }
+        trainer.logger.log_metrics(figures, step=trainer.current_epoch + 1)
+
+
+class SamplePictures(Callback):
+    """Every few epochs and after the last: some validation pictures with truth and prediction.
+
+    They go to `samples/` in the run's folder and to TensorBoard, where the confusion matrix
+    joins them. The folder is local: nothing of it is ever published.
+
+    Args: samples: pictures uint8 (3, h, w) with masks uint8 (h, w), at the network's resolution.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        classes: ClassTable,
+        samples: Dataset,
+        preprocessing: Preprocessing,
+    ) -> None:
+        self.config = config
+        self.classes = classes
+        self.samples = samples
+        self.collate = Collate(preprocessing)
+
+    # Before the training epoch ends: the network is in evaluation mode, without gradients.
+    def on_validation_end(self, trainer, module: SegmentationModule) -> None:
+        epoch, every = trainer.current_epoch + 1, self.config.samples_every
+        is_due = every and (epoch % every == 0 or epoch == self.config.epochs)
+        if not (is_due and trainer.is_global_zero):
+            return
+        count = min(SAMPLES, len(self.samples))
+        chosen = [round(i) for i in np.linspace(0, len(self.samples) - 1, count)]
+        rows = [(f"number {i + 1}", self._drawn(module, i)) for i in chosen]
+        sheet = plots.png(plots.contact_sheet(rows, ("picture", "truth", f"epoch {epoch}")))
+        target = self.config.output / SAMPLES_FOLDER / f"epoch-{epoch:03}.png"
+        target.parent.mkdir(exist_ok=True)
+        folder.write_bytes(target, sheet)
+        matrix = plots.png(plots.confusion(self.classes, module.metrics["val_"].matrix))
+        board = trainer.logger.experiment
+        for tag, picture in (("samples", sheet), ("confusion matrix", matrix)):
+            pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+            board.add_image(tag, pixels, epoch, dataformats="HWC")
+
+    def _drawn(self, module: SegmentationModule, index: int) -> list[np.ndarray]:
+        image, mask = self.samples[index]
+        images, _ = self.collate([(image, mask)])
+        with torch.inference_mode():
+            logits = module.result(images.to(module.device))
+        height, width = mask.shape
+        predicted = logits[0, :, :height, :width].argmax(0).cpu().numpy().astype(np.uint8)
+        pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+        truth = np.ascontiguousarray(mask.numpy())
+        return [pixels, *(overlay(pixels, labels, self.classes) for labels in (truth, predicted))]
+
+
+def board_folder(output: Path) -> Path:
+    """Where a run's curves for TensorBoard are."""
+    return output / "tensorboard"

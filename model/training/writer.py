@@ -1,0 +1,189 @@
+"""What a run leaves on disk after each epoch, so that it can be used, watched and continued.
+
+`resume/last.ckpt` is written first and holds everything that has been found so far; the other
+files follow from it. Whenever a run is killed, the file is that of one epoch or the next, and
+resuming writes anew what had not been written yet.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback
+
+from model.checkpoints import folder
+from model.checkpoints.weights import save_network
+from model.data.classes import ClassTable
+from model.evaluation.metrics import Metrics
+from model.interrupts import held_back
+from model.training.config import TrainConfig
+from model.training.guards import CollapseWatch
+from model.training.module import SegmentationModule
+
+logger = logging.getLogger(__name__)
+
+RESUME_FILE = "resume/last.ckpt"
+CLASS_HISTORY_FILE = "history_per_class.csv"
+
+HISTORY_COLUMNS = (
+    "epoch", "lr", "train_loss", "val_loss", "train_dice", "val_dice", "train_iou", "val_iou",
+    "train_accuracy", "val_accuracy", "seconds",
+)  # fmt: skip
+CLASS_COLUMNS = ("iou", "dice", "precision", "recall")
+
+Row = dict[str, Any]
+
+
+class RunWriter(Callback):
+    """After each epoch: the state to resume from, the histories, and the best weights so far.
+
+    It also ends a run before its last epoch where the settings say so.
+
+    Args:
+        description: what `segmentation.json` says, without the course of the training.
+        on_epoch: is called with the epoch's row of `history.csv` once all is written.
+
+    Attributes:
+        rows, class_rows: of `history.csv` and `history_per_class.csv`.
+        ended: why the run ended early, a sentence; empty if it did not.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        description: dict[str, Any],
+        classes: ClassTable,
+        on_epoch: Callable[[Row], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.path = config.output
+        self.description = description
+        self.classes = classes
+        self.on_epoch = on_epoch
+        self.watch = CollapseWatch(config, classes)
+        self.rows: list[Row] = []
+        self.class_rows: list[Row] = []
+        self.ended = ""
+        self.started = time.monotonic()
+
+    def on_fit_start(self, trainer, module: SegmentationModule) -> None:
+        if self.rows and trainer.is_global_zero:  # resumed, maybe from an epoch half written
+            self.write(module)
+
+    def on_train_start(self, trainer, module) -> None:
+        if self.rows and self._waited():
+            trainer.should_stop = True
+
+    def on_train_epoch_start(self, trainer, module) -> None:
+        self.ended = ""
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer, module: SegmentationModule) -> None:
+        epoch = trainer.current_epoch + 1
+        seconds = time.monotonic() - self.started
+        row = {"epoch": epoch, **module.figures, "seconds": seconds}
+        self.rows.append({name: _rounded(row[name]) for name in HISTORY_COLUMNS})
+        self.class_rows += class_rows(epoch, self.classes, module.metrics["val_"])
+        if trainer.should_stop:  # only the time limit asks for it before
+            self.ended = f"The time limit of {self.config.time_limit:g} hours is reached."
+        if self.watch.see(module.metrics["val_"].matrix):
+            self.ended = "One class was predicted everywhere."
+        if self._waited():
+            self.ended = f"{self.config.early_stopping} epochs have brought nothing better."
+        trainer.should_stop = bool(self.ended)
+        with held_back():
+            trainer.save_checkpoint(self.path / RESUME_FILE)
+            if trainer.is_global_zero:
+                self.write(module)
+        if self.on_epoch:
+            self.on_epoch(self.rows[-1])
+
+    @property
+    def best(self) -> Row:
+        """The row of the best epoch: the first of the highest validation mean IoU, or the last
+        where the validation pictures are trained on."""
+        if self.config.include_validation:
+            return self.rows[-1]
+        return max(self.rows, key=lambda row: (row["val_iou"], -row["epoch"]))
+
+    def write(self, module: SegmentationModule) -> None:
+        """Writes all that follows from the state. Of the weights only the last epoch's are at
+        hand; earlier best ones have been written before."""
+        if self.best is self.rows[-1]:
+            # fp16 halves the file and costs nothing measurable; float32 where it overflows.
+            save_network(module.result, self.path / folder.WEIGHTS_FILE, dtype=torch.float16)
+        self.description["training"] |= {
+            "best_epoch": self.best["epoch"],
+            "epochs_done": len(self.rows),
+            "seconds": round(sum(row["seconds"] for row in self.rows), 1),
+            "ended": self.ended,
+        }
+        folder.write_json(self.path / folder.DESCRIPTION_FILE, self.description)
+        folder.write_text(self.path / CLASS_HISTORY_FILE, csv_text(self.class_rows))
+        folder.write_text(self.path / folder.HISTORY_FILE, csv_text(self.rows))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "class_rows": self.class_rows,
+            "ended": self.ended,
+            "collapsed_epochs": self.watch.epochs,
+            "description": self.description,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows = state["rows"]
+        self.class_rows = state["class_rows"]
+        self.ended = state["ended"]
+        self.watch.epochs = state["collapsed_epochs"]
+
+    def _waited(self) -> bool:
+        patience = self.config.early_stopping
+        return patience is not None and len(self.rows) - self.best["epoch"] >= patience
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Replaces a checkpoint in one step.
+
+    Lightning's own writes into the folder for temporary files and moves the result: between two
+    disks that is a copy, which a kill or a full disk leaves cut short in place of the good one.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options=None) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        folder.write_bytes(Path(path), buffer.getvalue())
+
+
+def class_rows(epoch: int, classes: ClassTable, metrics: Metrics) -> list[Row]:
+    """A row per class with its figures; "" where it has none."""
+    return [
+        {"epoch": epoch, "class": info.name}
+        | {name: _rounded(float(getattr(metrics, name)[info.id]), "") for name in CLASS_COLUMNS}
+        for info in classes
+    ]
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """Rows with equal keys as the text of a CSV file."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _rounded(value: float, missing: Any = math.nan) -> Any:
+    if isinstance(value, int):
+        return value
+    return missing if math.isnan(value) else float(f"{value:.6g}")
