@@ -25,10 +25,6 @@ RUN pip install --no-cache-dir --requirement requirements-space.txt \
   && pip uninstall --yes openvino-telemetry
 COPY . .
 
-# Inside the Space's frame, on another origin, the browser keeps back Streamlit's XSRF cookie
-# and every upload would be refused. A mounted Streamlit reads files only, no environment.
-RUN mkdir .streamlit && printf '[server]\nenableXsrfProtection = false\n' > .streamlit/config.toml
-
 USER 1000
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \

@@ -28,6 +28,8 @@ class Arguments:
     """Port to listen on; by default PORT of the environment, else 7860."""
     model: str | None = None
     """The checkpoint that is preselected: a name in weights/, or a checkpoint folder's path."""
+    root_path: str = ""
+    """The path below which a proxy serves it, such as /studio (docs/proxy.md)."""
     open: bool = False
     """Open the page in the browser."""
 
@@ -41,6 +43,7 @@ def main() -> int:
             arguments.host,
             arguments.port,
             model=arguments.model,
+            root_path=arguments.root_path,
             open_browser=arguments.open,
         )
     except StudioError as error:

@@ -7,7 +7,9 @@ in a process of its own that holds the GPU.
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.middleware import Middleware
@@ -16,12 +18,23 @@ from starlette.routing import Mount
 from app import segment_page
 from app.api import create_api
 from app.uploads import BoundedUploads, forbid_downloads
+from model.checkpoints import hub
+from model.checkpoints.folder import weights_folder
+from model.checkpoints.hub_id import HubId
+from model.errors import StudioError
+
+logger = logging.getLogger(__name__)
 
 PORT = 7860
 
 
-def main(host: str = "0.0.0.0", port: int = PORT) -> None:
-    """Runs until it is stopped."""
+def main(models: Sequence[str] = (), host: str = "0.0.0.0", port: int = PORT) -> None:
+    """Runs until it is stopped.
+
+    Args: models: ids on the Hub that are offered besides the checkpoints in `weights/`.
+    """
+    for model in models:
+        _fetch(HubId.parse(model))
     mark_for_zero_gpu()
     forbid_downloads()
     with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
@@ -35,6 +48,14 @@ def main(host: str = "0.0.0.0", port: int = PORT) -> None:
             },
             **segment_page.page_options(),
         )
+
+
+def _fetch(hub_id: HubId) -> None:
+    """Puts a checkpoint into `weights/`; one that cannot be had leaves the others offered."""
+    try:
+        hub.copy_to(hub.pull(hub_id), weights_folder() / hub_id.short_name)
+    except (StudioError, OSError) as error:
+        logger.error("%s is not offered: %s", hub_id, error)
 
 
 def mark_for_zero_gpu() -> bool:

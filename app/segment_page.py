@@ -23,6 +23,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image
 
 from app import look, models, overlay
+from app.discretion import without_folders
 from app.segment import views
 from app.segment.examples import examples_for
 from model.checkpoints.folder import Checkpoint
@@ -92,7 +93,9 @@ def spoken(handler: Callable) -> Callable:
         try:
             return handler(*arguments)
         except StudioError as error:
-            raise gr.Error(str(error), title="That did not work", print_exception=False) from error
+            raise gr.Error(
+                without_folders(error), title="That did not work", print_exception=False
+            ) from error
         except Exception as error:
             logger.exception("The segment page failed")
             raise gr.Error(

@@ -19,6 +19,7 @@ from fastapi.responses import RedirectResponse
 
 from app import models
 from app.look import TITLE
+from app.proxy import VisitorsAddress, checked_root_path
 from model.errors import ConfigError, StudioError
 
 logger = logging.getLogger(__name__)
@@ -26,16 +27,26 @@ logger = logging.getLogger(__name__)
 COMPARE_SCRIPT = Path(__file__).parent / "compare_page.py"
 
 
-def serve(host: str, port: int, *, model: str | None = None, open_browser: bool = False) -> None:
+def serve(
+    host: str,
+    port: int,
+    *,
+    model: str | None = None,
+    open_browser: bool = False,
+    root_path: str = "",
+) -> None:
     """Runs the app until SIGINT or SIGTERM.
 
     Args:
         model: the checkpoint that is preselected; checked before anything else.
         open_browser: show the page in the user's browser.
+        root_path: the path below which a proxy serves the app, see `app.proxy`.
 
     Raises: `ConfigError` if the address cannot be had, else what `models.preselect` raises.
     """
     import uvicorn
+
+    root_path = checked_root_path(root_path)
 
     # uvicorn shuts down on SIGTERM and then raises it again; without this handler that
     # would end the process before its temporary files are removed.
@@ -43,7 +54,7 @@ def serve(host: str, port: int, *, model: str | None = None, open_browser: bool 
     with _listen(host, port) as listener, _private_temporary_folder() as folder:
         if model is not None:
             models.preselect(model)
-        app = create_app(folder)
+        app = create_app(folder, root_path)
         name = "localhost" if host in ("0.0.0.0", "::") else host
         home = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
         print(
@@ -59,10 +70,12 @@ def serve(host: str, port: int, *, model: str | None = None, open_browser: bool 
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def create_app(folder: Path) -> FastAPI:
+def create_app(folder: Path, root_path: str = "") -> FastAPI:
     """Builds the application.
 
-    Args: folder: for temporary files: uploads, masks to download, drawn examples.
+    Args:
+        folder: for temporary files: uploads, masks to download, drawn examples.
+        root_path: the path below which a proxy serves the app, see `app.proxy`.
     """
     # Gradio reads these when it is imported; Streamlit reads `.streamlit/config.toml` beside
     # its script. Neither reports to its makers from here.
@@ -89,6 +102,7 @@ def create_app(folder: Path) -> FastAPI:
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_middleware(BoundedUploads)
+    app.add_middleware(VisitorsAddress, root_path=root_path)
     forbid_downloads()
     app.mount("/api", create_api())
     # Relative, so that they also work below a proxy's path.

@@ -8,12 +8,13 @@ python -m app.space publish owner/name --public
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from huggingface_hub import HfApi, SpaceStage, constants
+from huggingface_hub import HfApi, SpaceRuntime, SpaceStage, constants
 
 from app import space_files, spacefile
 from app.spacefile import Spacefile
@@ -25,6 +26,14 @@ from model.errors import ConfigError, StudioError
 
 ROOT = Path(__file__).resolve().parents[1]
 LOG_LINES = 20
+POLL_SECONDS = 5.0
+BUSY = (
+    SpaceStage.BUILDING,
+    SpaceStage.APP_STARTING,
+    SpaceStage.RUNNING_BUILDING,
+    SpaceStage.RUNNING_APP_STARTING,
+)
+OFF = (SpaceStage.PAUSED, SpaceStage.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ class Publish:
     """owner/name of the Space; created if need be."""
     public: bool = False
     """Let everybody see a Space that is created now."""
+    licence: str | None = None
+    """Terms of the training data, such as "CC BY 4.0", of models that state none."""
     dry_run: Path | None = None
     """Write what would be uploaded into this folder, and ask nobody."""
     wait: float = 1800
@@ -83,7 +94,7 @@ def publish(command: Publish) -> int:
     if HubId.parse(command.repository).revision:
         raise ConfigError(f"Publish to owner/name, not to '{command.repository}'.")
     space = spacefile.read(command.root / "Spacefile")
-    files = space_files.all_files(space, command.root)
+    files = space_files.all_files(space, command.root, command.licence)
     if command.dry_run:
         _write(files, command.dry_run)
         return 0
@@ -96,7 +107,7 @@ def publish(command: Publish) -> int:
             space_sdk=space.sdk,
             space_hardware=space.hardware,
         )
-        _configure(repository, space)
+        before = _configure(repository, space)
         commit, changed = commit_files(
             repository,
             files,
@@ -106,11 +117,11 @@ def publish(command: Publish) -> int:
             repo_type="space",
         )
         print(f"{'Uploaded' if changed else 'Nothing has changed'}: commit {commit}")
-        link = f"{constants.ENDPOINT}/spaces/{repository}"
+        print(f"{_link(repository)} is being built; this takes some minutes.", flush=True)
         if not command.wait:
-            print(f"{link} is being built.")
             return 0
-        return _report(repository, link, command.wait)
+        runtime = _wait(repository, commit, before if changed else None, command.wait)
+        return _report(repository, runtime)
 
 
 def _write(files: dict[str, Content], target: Path) -> None:
@@ -124,40 +135,66 @@ def _write(files: dict[str, Content], target: Path) -> None:
     print(f"{len(files)} files, {size / 1e6:.1f} MB in {target}: what would be uploaded.")
 
 
-def _configure(repository: str, space: Spacefile) -> None:
-    """Sets variables and hardware where they differ, and names the secrets that are missing."""
+def _configure(repository: str, space: Spacefile) -> SpaceRuntime:
+    """Sets variables and hardware where they differ, and names the secrets that are missing.
+
+    Returns: the state of the Space as it was before.
+    """
     api = HfApi()
     there = api.get_space_variables(repository)
     for key, value in space.variables.items():
         if key not in there or there[key].value != value:
             api.add_space_variable(repository, key, value)
-    requested = api.get_space_runtime(repository).requested_hardware
-    if requested not in (None, space.hardware):
+    before = api.get_space_runtime(repository)
+    if before.requested_hardware not in (None, space.hardware):
         api.request_space_hardware(repository, space.hardware)
     missing = {k: v for k, v in space.secrets.items() if k not in api.get_space_secrets(repository)}
     if missing:
         settings = f"{constants.ENDPOINT}/spaces/{repository}/settings"
         listed = "; ".join(f"{key} ({purpose})" for key, purpose in missing.items())
         print(f"Secrets that are still to be set, at {settings}: {listed}.")
+    return before
 
 
-def _report(repository: str, link: str, seconds: float) -> int:
-    api = HfApi()
-    print(f"{link} is being built; this takes some minutes.", flush=True)
-    try:
-        runtime = api.wait_for_space(repository, timeout=seconds, poll_interval=5)
-    except TimeoutError as error:
-        raise HubError(
-            f"{repository} is not built after {seconds:.0f} seconds. See {link}, or allow more "
-            "with --wait."
-        ) from error
-    print(f"{link}: {runtime.stage}")
+def _wait(
+    repository: str, commit: str, before: SpaceRuntime | None, seconds: float
+) -> SpaceRuntime:
+    """Waits until the commit's build and start have come to an end, good or bad.
+
+    Args: before: the state before the commit, which the Hub still reports for a while after
+        it; None if there was nothing to build.
+
+    Raises: `HubError` after so many seconds.
+    """
+    api, end = HfApi(), time.monotonic() + seconds
+    # What is switched off is not built until somebody switches it on.
+    old = None if before is None or before.stage in OFF else before.stage
+    while True:
+        runtime = api.get_space_runtime(repository)
+        if runtime.stage != old or runtime.raw.get("sha") == commit:
+            old = None
+        if old is None and runtime.stage not in BUSY:
+            return runtime
+        if time.monotonic() > end:
+            raise HubError(
+                f"{repository} is not built after {seconds:.0f} seconds; its state is "
+                f"{runtime.stage}. See {_link(repository)}, or allow more with --wait."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _report(repository: str, runtime: SpaceRuntime) -> int:
+    print(f"{_link(repository)}: {runtime.stage}")
     if runtime.stage == SpaceStage.RUNNING:
         return 0
     building = runtime.stage != SpaceStage.RUNTIME_ERROR
-    lines = list(api.fetch_space_logs(repository, build=building))
+    lines = list(HfApi().fetch_space_logs(repository, build=building))
     print("".join(lines[-LOG_LINES:]), file=sys.stderr)
     return 1
+
+
+def _link(repository: str) -> str:
+    return f"{constants.ENDPOINT}/spaces/{repository}"
 
 
 if __name__ == "__main__":

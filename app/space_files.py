@@ -7,9 +7,10 @@ from pathlib import Path
 from huggingface_hub import SpaceCardData
 
 from app.spacefile import Spacefile
+from model.checkpoints import folder
 from model.checkpoints.folder import DESCRIPTION_FILE, WEIGHTS_FILE
 from model.checkpoints.hub_id import HubId, read_registry
-from model.checkpoints.hub_push import Content
+from model.checkpoints.hub_push import Content, published
 from model.errors import ConfigError
 
 DOCKERFILE, DOCKERIGNORE = "Dockerfile", ".dockerignore"
@@ -22,13 +23,16 @@ FROM_SPACEFILE = "# From Spacefile, by `python -m app.space render`. Change that
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
-def all_files(space: Spacefile, root: Path) -> dict[str, Content]:
+def all_files(space: Spacefile, root: Path, licence: str | None = None) -> dict[str, Content]:
     """Every file of the Space's repository, by its name there.
 
-    Raises: `ConfigError` naming what the Spacefile lists but is not there.
+    Args: licence: of the training data of models that record none.
+
+    Raises: `ConfigError` naming what the Spacefile lists but is not there, or a model whose
+        data must not be published.
     """
-    files: dict[str, Content] = {}
-    for name in (*space.files, *_local_models(space, root)):
+    files = _local_models(space, root, licence)
+    for name in space.files:
         path = root / name
         if not path.exists():
             raise ConfigError(f"Spacefile lists {name}, but there is no such file in {root}.")
@@ -43,7 +47,8 @@ def rendered(space: Spacefile, root: Path) -> dict[str, str]:
     """The files that follow from the Spacefile, by name; the README is the Space's own."""
     readme = {"README.md": _readme(space, root)}
     if space.sdk == "gradio":
-        start = "from app.gradio_space import main\n\nmain()\n"
+        wanted = [name for name in space.models if "/" in name]
+        start = f"from app.gradio_space import main\n\nmain({wanted or ''})\n"
         return readme | {REQUIREMENTS: _requirements(space, root), GRADIO_START: start}
     return readme | kept(space, root)
 
@@ -120,10 +125,6 @@ RUN pip install --no-cache-dir --requirement {SPACE_REQUIREMENTS} \\
   && pip uninstall --yes openvino-telemetry
 COPY . .
 {pulls}
-# Inside the Space's frame, on another origin, the browser keeps back Streamlit's XSRF cookie
-# and every upload would be refused. A mounted Streamlit reads files only, no environment.
-RUN mkdir .streamlit && printf '[server]\\nenableXsrfProtection = false\\n' > .streamlit/config.toml
-
 USER 1000
 EXPOSE {space.port}
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \\
@@ -141,8 +142,8 @@ def _health_check(port: int) -> str:
 
 def _pull(name: str, root: Path) -> str:
     """A step that puts a model from the Hub into the image; private ones need a build secret."""
-    folder = f"weights/{name.partition('@')[0].rpartition('/')[2]}"
-    output = "" if name in read_registry(root / "weights") else f" --output {folder}"
+    registered = name in read_registry(root / "weights")
+    output = "" if registered else f" --output weights/{HubId.parse(name).short_name}"
     return (
         "RUN --mount=type=secret,id=HF_TOKEN,required=false \\\n"
         '  HF_TOKEN="$(cat /run/secrets/HF_TOKEN 2>/dev/null)" HF_HOME=/tmp/hub \\\n'
@@ -154,9 +155,9 @@ def _is_pulled(name: str, root: Path) -> bool:
     return "/" in name or name in read_registry(root / "weights")
 
 
-def _local_models(space: Spacefile, root: Path) -> list[str]:
-    """Files and folders of the models below `weights/`; of pulled ones, all but the weights."""
-    found = []
+def _local_models(space: Spacefile, root: Path, licence: str | None) -> dict[str, Content]:
+    """The files of the models below `weights/`; of pulled ones, all but the weights."""
+    files: dict[str, Content] = {}
     for name in space.models:
         path = root / "weights" / name
         if "/" in name and HubId.matches(name):
@@ -166,18 +167,18 @@ def _local_models(space: Spacefile, root: Path) -> list[str]:
                 f"Spacefile lists the model {name}, but there is no checkpoint weights/{name}. "
                 "Train it, or take it off the list."
             )
-        if not _is_pulled(name, root):
-            found.append(f"weights/{name}")
-            continue
-        others = sorted(p.name for p in path.iterdir() if p.name != WEIGHTS_FILE)
-        found += [f"weights/{name}/{other}" for other in others]
-    return found
+        found = published(folder.read(path), licence)
+        if _is_pulled(name, root):
+            found.pop(WEIGHTS_FILE, None)
+        files |= {f"weights/{name}/{file}": content for file, content in found.items()}
+    return files
 
 
 def _dockerignore(space: Spacefile, root: Path) -> str:
     models = [f"weights/{name}" for name in space.models if not _is_pulled(name, root)]
     lines = [f"!{name}" for name in (SPACE_REQUIREMENTS, *space.files, *models)]
-    return FROM_SPACEFILE + "\n".join(["*", *lines, "**/__pycache__"]) + "\n"
+    # Training leaves there what it needs to go on.
+    return FROM_SPACEFILE + "\n".join(["*", *lines, "**/__pycache__", "weights/*/resume"]) + "\n"
 
 
 def _requirements(space: Spacefile, root: Path) -> str:

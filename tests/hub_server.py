@@ -18,9 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+import httpx
 import pytest
 from huggingface_hub import constants
 
@@ -68,15 +70,16 @@ class Fault:
 class HubServer(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, handler: type[Handler] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler or Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.other_host = f"http://localhost:{self.server_port}"
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.large: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
-        self.stages = ["BUILDING", "APP_STARTING", "RUNNING"]  # what a new Space goes through
+        # What a new Space goes through.
+        self.stages = ["NO_APP_FILE", "BUILDING", "APP_STARTING", "RUNNING"]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):  # a client that gave up waiting
@@ -117,22 +120,25 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(self.fault.delay)
             if self.fault.status:
                 return self.answer(self.fault.status, b"{}")
+        self.respond(line)
+
+    do_HEAD = do_POST = do_PUT = do_GET
+
+    def respond(self, line: str) -> None:
         for pattern, method in ROUTES:
             if match := re.fullmatch(pattern, line):
                 return method(self, **match.groupdict())
         self.answer(404, b'{"error": "no such route"}')
-
-    do_HEAD = do_POST = do_PUT = do_GET
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         fault = self.fault or Fault("")
         if fault.corrupt and body:
             body = body[:-1] + bytes([body[-1] ^ 1])
         self.send_response(status)
-        named = {k.replace("_", "-"): v for k, v in headers.items()}
-        for key, value in {**named, **fault.headers}.items():
+        named = {k.replace("_", "-").lower(): v for k, v in headers.items()}
+        named.setdefault("content-length", str(len(body)))
+        for key, value in {**named, **{k.lower(): v for k, v in fault.headers.items()}}.items():
             self.send_header(key, value)
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if fault.drop_after is not None:
             self.wfile.write(body[: fault.drop_after])
@@ -312,7 +318,10 @@ class Handler(BaseHTTPRequestHandler):
         stages = repository.settings["stages"]
         stage = stages.pop(0) if len(stages) > 1 else stages[0]
         hardware = repository.settings.get("hardware")
-        self.json({"stage": stage, "hardware": {"current": hardware, "requested": hardware}})
+        known = {"hardware": {"current": hardware, "requested": hardware}}
+        if stage.endswith(" head"):  # the Hub does not always say which commit it speaks of
+            known["sha"] = repository.head
+        self.json({"stage": stage.removesuffix(" head"), **known})
 
     def logs(self, name: str, which: str) -> None:
         lines = [{"data": f"{which} line {i}\n", "timestamp": ""} for i in range(30)]
@@ -350,13 +359,38 @@ def git_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+class Relay(HubServer):
+    """Injects faults between the client and another server of the protocol."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(RelayHandler)
+        self.upstream = upstream
+
+
+class RelayHandler(Handler):
+    server: Relay
+
+    def respond(self, line: str) -> None:
+        kept = {k: v for k, v in self.headers.items() if k.lower() in ("range", "authorization")}
+        url = self.server.upstream + quote(self.path)
+        came = httpx.request(self.command, url, headers=kept, content=self.body, timeout=30)
+        headers = {
+            k: v
+            for k, v in came.headers.items()
+            if k not in ("date", "server", "transfer-encoding")
+        }
+        self.answer(came.status_code, came.content, **headers)
+
+
 @contextmanager
-def serving(monkeypatch: pytest.MonkeyPatch, home: Any) -> Iterator[HubServer]:
+def serving(
+    monkeypatch: pytest.MonkeyPatch, home: Any, server: HubServer | None = None
+) -> Iterator[HubServer]:
     """Runs a server, with this process's client pointed to it, its cache empty, not logged in.
 
     The client reads its environment once, when it is imported; hence the patched constants.
     """
-    server = HubServer()
+    server = server or HubServer()
     thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
@@ -380,3 +414,12 @@ def serving(monkeypatch: pytest.MonkeyPatch, home: Any) -> Iterator[HubServer]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Lets the client sleep no more; returns the seconds that it would have slept, as it goes."""
+    slept: list[float] = []
+    clock = SimpleNamespace(sleep=slept.append, time=time.time, monotonic=time.monotonic)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", clock)
+    monkeypatch.setattr("huggingface_hub.file_download.time", clock)
+    return slept

@@ -34,6 +34,8 @@ class Push:
     """owner/name; created if need be."""
     public: bool = False
     """Let everybody see a repository that is created now."""
+    licence: str | None = None
+    """Terms of the training data, such as "CC BY 4.0", where the checkpoint states none."""
     dry_run: bool = False
     """Only show what would go."""
 
@@ -71,14 +73,16 @@ def push(command: Push) -> None:
     if HubId.parse(command.repository).revision:
         raise ConfigError(f"Push to owner/name, without a revision; got '{command.repository}'.")
     checkpoint = folder.find(command.checkpoint)
-    files = hub_push.contents(checkpoint, command.repository)
+    files = hub_push.contents(checkpoint, command.repository, command.licence)
     if command.dry_run:
         print(f"Would go to {command.repository}, {_visibility(not command.public)} if new:")
         for name, content in files.items():
             size = len(content) if isinstance(content, bytes) else content.stat().st_size
             print(f"  {name:20}{size:>14,} bytes")
         return
-    pushed = hub_push.push(checkpoint, command.repository, public=command.public)
+    pushed = hub_push.push(
+        checkpoint, command.repository, public=command.public, licence=command.licence
+    )
     state = "pushed and checked" if pushed.changed else "already there, nothing changed"
     print(f"{pushed.url} ({_visibility(pushed.private)}): {state}.")
     print(f"For weights/registry: {checkpoint.name}: {command.repository}@{pushed.commit}")

@@ -1,12 +1,23 @@
 """The checkpoint folder: the one format that training writes and everything else reads.
 
     model.safetensors    weights, no pickle; fp16 when published
+    int8.safetensors     how those weights and what flows between them are rounded to 8 bits:
+                         ranges, scales, corrected biases; written by `python -m model quantise`
     config.json          the network's class and constructor arguments (smp's own format)
     segmentation.json    classes, preprocessing, data and split digests, training, origin
     history.csv          one row per epoch
-    metrics.json         confusion matrices and what follows from them, per split
+    metrics.json         confusion matrices and what follows from them: splits -> part ->
+                         precision ("f32", "bf16", "int8") -> figures
     per_image.csv        scores of each picture of the test split
     README.md            the model card
+
+Columns of `per_image.csv`: `name`; `mean_iou`, `mean_dice`, `accuracy` of the picture on its
+own; `sequence`, the stretch of film or tile that it is part of, empty for pictures on their
+own; and counts that add up over pictures, as integers with spaces between: pixels per class
+that are right (`hits`), in the truth (`truth`) and in the prediction (`predicted`), the same
+in the band along contours (`boundary_hits`, `boundary_truth`, `boundary_predicted`), and
+objects by size (`objects_found`, `objects`). Checkpoints scored before there were counts have
+the first four columns only.
 
 This module imports no torch: an app can list its checkpoints at once.
 """
@@ -14,6 +25,8 @@ This module imports no torch: an app can list its checkpoints at once.
 from __future__ import annotations
 
 import csv
+import functools
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field, replace
@@ -27,6 +40,7 @@ from model.errors import CheckpointError, ConfigError, UnknownModelError
 
 SCHEMA_VERSION = 1
 WEIGHTS_FILE = "model.safetensors"
+INT8_FILE = "int8.safetensors"
 CONFIG_FILE = "config.json"
 DESCRIPTION_FILE = "segmentation.json"
 HISTORY_FILE = "history.csv"
@@ -68,6 +82,36 @@ class Checkpoint:
         if not path.is_file() and (hub_id := read_registry(self.path.parent).get(self.path.name)):
             return _from_hub(hub_id).weights_path
         return path
+
+    @property
+    def int8_path(self) -> Path:
+        """The file that int8 needs beside the weights; a checkpoint may lack it."""
+        return self.path / INT8_FILE
+
+    def digest(self, precision: str = "f32") -> str:
+        """SHA-256, 64 hex digits, of what computes in a precision: network, weights, for int8
+        its ranges. Figures with a digest hold only for what still has it.
+        """
+        files = [self.weights_path, *([self.int8_path] if precision == "int8" else [])]
+        total = hashlib.sha256(repr(sorted(self.config.items())).encode())
+        for path in files:
+            status = path.stat()
+            total.update(_file_digest(path.resolve(), status.st_size, status.st_mtime_ns))
+        return total.hexdigest()
+
+    def prices(self) -> dict[str, float]:
+        """What precisions below float32 cost, by name: hundredths of mean IoU that the
+        validation split's figures lie below float32's; negative where they lie above.
+
+        Those that were not measured on the same pictures as float32 are missing.
+        """
+        exact = self.figures("validation")
+        found = {p: self.figures("validation", p) for p in ("bf16", "int8")}
+        return {
+            precision: round(100 * (exact["mean_iou"] - figures["mean_iou"]), 4)
+            for precision, figures in found.items()
+            if exact and figures and figures["num_images"] == exact["num_images"]
+        }
 
     @property
     def data_name(self) -> str:
@@ -233,7 +277,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, values: Any) -> None:
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(values))
+
+
+def json_text(values: Any) -> str:
+    """As it stands in a checkpoint's files."""
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@functools.lru_cache(maxsize=64)
+def _file_digest(path: Path, size: int, changed: int) -> bytes:
+    """Remembered as long as neither size nor time of change (nanoseconds) differ."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _bundled_names(weights: Path) -> list[str]:

@@ -12,14 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import (
+    HfApi,
     cached_assets_path,
     constants,
-    get_hf_file_metadata,
     hf_hub_download,
-    hf_hub_url,
     try_to_load_from_cache,
 )
-from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
@@ -38,6 +36,7 @@ FILES = (
     folder.HISTORY_FILE,
     folder.PER_IMAGE_FILE,
     folder.CARD_FILE,
+    folder.INT8_FILE,
     folder.WEIGHTS_FILE,
 )
 RECORD_FILE = "hub.json"
@@ -64,8 +63,7 @@ def pull(hub_id: HubId) -> Checkpoint:
             from model.checkpoints import smp_import  # needs torch, which our own format does not
 
             assets = cached_assets_path("unet-studio", hub_id.repository, commit)
-            target = assets / hub_id.repository.rpartition("/")[2]
-            snapshot = smp_import.convert(snapshot, target, str(hub_id))
+            snapshot = smp_import.convert(snapshot, assets / hub_id.short_name, str(hub_id))
     checkpoint = folder.read(snapshot)
     record = {"repository": hub_id.repository, "revision": hub_id.revision, "commit": commit}
     description = {**checkpoint.description, "hub": record}
@@ -106,21 +104,25 @@ def _download(hub_id: HubId) -> Path:
     if whole and hub_id.is_pinned:
         return Path(cached).parent
     try:
-        # Without retries: who is offline shall learn it at once.
-        url = hf_hub_url(repository, folder.CONFIG_FILE, revision=revision)
-        get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        # Without retries: who is offline shall learn it at once. The list also spares asking
+        # for each file; not every server of the protocol says clearly that it lacks one.
+        listed = HfApi().model_info(
+            repository, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
     except Exception as error:
         if not (whole and is_unreachable(error)):
             raise
         logger.warning("%s: the Hub cannot be reached; using the cached copy.", hub_id)
         return Path(cached).parent
+    there = {sibling.rfilename for sibling in listed.siblings or []}
+    for name in (folder.CONFIG_FILE, folder.WEIGHTS_FILE):
+        if name not in there:
+            raise HubError(f"{hub_id} has no {name}: it is not a checkpoint this program can read.")
+    # By the branch's name: the client notes which commit it is, for when it is offline.
     snapshot = Path(hf_hub_download(repository, folder.CONFIG_FILE, revision=revision)).parent
     for name in FILES[1:]:
-        try:
+        if name in there:
             hf_hub_download(repository, name, revision=snapshot.name)
-        except RemoteEntryNotFoundError:
-            if name == folder.WEIGHTS_FILE:
-                raise
     return snapshot
 
 

@@ -94,7 +94,7 @@ def explain(error: BaseException, subject: str) -> str:
             )
         case OSError() if "Consistency check failed" in str(error):
             return f"{subject}: the download ended before its end. Run it again."
-    return f"{subject}: {_first_line(error)}"
+    return f"{subject}: {_first_line(error).rstrip('.')}."
 
 
 def _explain_status(error: HfHubHTTPError, subject: str) -> str:

@@ -57,6 +57,11 @@ class HubId:
         """Whether the revision is a whole commit hash: such an id never changes its meaning."""
         return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
 
+    @property
+    def short_name(self) -> str:
+        """The repository's name without its owner: what a folder of it is called."""
+        return self.repository.rpartition("/")[2]
+
     def __str__(self) -> str:
         return self.repository + (f"@{self.revision}" if self.revision else "")
 

@@ -23,6 +23,7 @@ from model.checkpoints.card import card
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.hub import FILES
 from model.checkpoints.hub_errors import LOG_IN, HubError, in_words
+from model.checkpoints.licence import licensed
 from model.errors import CheckpointError, ConfigError
 
 Content = Path | bytes
@@ -45,39 +46,71 @@ class Pushed:
     private: bool
 
 
-def contents(checkpoint: Checkpoint, repository: str) -> dict[str, Content]:
+def contents(
+    checkpoint: Checkpoint, repository: str, licence: str | None = None
+) -> dict[str, Content]:
     """The files that a push uploads, by name: the folder's own, with the card for the Hub.
 
-    Raises: `ConfigError` for a checkpoint whose classes and preprocessing are guessed,
-        `CheckpointError` for one that does not state what the card must.
+    Args: licence: of the training data, where the checkpoint records none.
+
+    Raises: `ConfigError` for a checkpoint whose classes and preprocessing are guessed, or as
+        `licensed` does, `CheckpointError` for one that does not state what the card must.
     """
     if "guessed" in checkpoint.description:
         raise ConfigError(
             f"{checkpoint.name} was not trained here and lacks a description: "
             f"{checkpoint.description['guessed']}. Push checkpoints of your own."
         )
+    stated = licensed(checkpoint, licence)
+    if licence and stated is checkpoint:
+        raise ConfigError(
+            f"{checkpoint.name} records a licence already: {stated.description['data']['licence']}."
+            " --licence is for data of unknown terms."
+        )
+    return {
+        **published(checkpoint, licence),
+        folder.WEIGHTS_FILE: checkpoint.weights_path,  # those only registered are pulled
+        folder.CARD_FILE: _card(stated, repository),
+    }
+
+
+def published(checkpoint: Checkpoint, licence: str | None = None) -> dict[str, Content]:
+    """The folder's files that are the checkpoint, by name, as they may be published.
+
+    Raises: as `licensed` does.
+    """
     files: dict[str, Content] = {
         name: path for name in FILES if (path := checkpoint.path / name).exists()
     }
+    stated = licensed(checkpoint, licence)
+    if stated is not checkpoint:
+        files[folder.DESCRIPTION_FILE] = folder.json_text(stated.description).encode()
+        files[folder.CARD_FILE] = _card(stated)
+    return files
+
+
+def _card(checkpoint: Checkpoint, repository: str = "") -> bytes:
     try:
-        files[folder.CARD_FILE] = card(checkpoint, repository).encode()
+        return card(checkpoint, repository).encode()
     except KeyError as error:
         raise CheckpointError(
             f"{checkpoint.path / folder.DESCRIPTION_FILE} lacks {error}, which the model card "
             "must state. Train with this program, or add it."
         ) from error
-    return files
 
 
-def push(checkpoint: Checkpoint, repository: str, *, public: bool = False) -> Pushed:
+def push(
+    checkpoint: Checkpoint, repository: str, *, public: bool = False, licence: str | None = None
+) -> Pushed:
     """Uploads a checkpoint to `owner/name`, creating the repository if need be.
 
     Args:
         public: whether a repository that is created now is visible to everybody.
+        licence: of the training data, where the checkpoint records none.
 
     Raises: `HubError` in a sentence; `ConfigError` as `contents` does.
     """
-    files = contents(checkpoint, repository)
+    files = contents(checkpoint, repository, licence)
     with in_words(repository):
         ensure_repository(repository, public=public)
         # Files of ours that an earlier push left there; others are the owner's business.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import io
+import json
 import os
 import pickle
 import re
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -29,7 +31,7 @@ from PIL import Image
 from app import gradio_space, segment_page, space_files, spacefile
 from app.space import ROOT, Publish, Render, publish, render
 from model.checkpoints import folder
-from model.checkpoints.folder import WEIGHTS_FILE
+from model.checkpoints.folder import DESCRIPTION_FILE, WEIGHTS_FILE
 from model.data import streets
 from model.errors import ConfigError, StudioError
 from tests.hub_server import READER, WRITER, serving
@@ -187,13 +189,10 @@ def test_health_check_asks_the_api(status, code):
     assert (done.returncode, paths) == (code, ["/api/health"])
 
 
-def test_streamlit_reads_the_images_switch_for_uploads_in_a_frame(tmp_path):
-    write_streamlit_switch(ROOT / "Dockerfile", tmp_path)
-    code = "from streamlit import config; print(config.get_option('server.enableXsrfProtection'))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "False", done.stderr
+def test_uploads_work_in_a_frame_on_another_site():
+    """There the browser keeps back the cookie that Streamlit would want with an upload."""
+    config = tomllib.loads((ROOT / "app" / ".streamlit" / "config.toml").read_text())
+    assert config["server"]["enableXsrfProtection"] is False
 
 
 # Rendering
@@ -269,6 +268,25 @@ def test_zero_gpu_brings_its_own_pytorch(project):
     assert "cpu" not in requirements["requirements.txt"]
 
 
+def test_models_of_unknown_terms_need_a_licence(project):
+    path = project / "weights" / "streets-scratch" / DESCRIPTION_FILE
+    description = json.loads(path.read_text())
+    description["data"]["licence"] = "not stated"
+    folder.write_json(path, description)
+    space = spacefile.read(project / "Spacefile")
+    with pytest.raises(ConfigError, match=r"streets-scratch was trained on .*--licence"):
+        space_files.all_files(space, project)
+
+
+def test_what_training_left_to_go_on_stays_here(project):
+    left = project / "weights" / "streets-scratch" / "resume" / "last.ckpt"
+    left.parent.mkdir()
+    left.write_bytes(b"all of the optimiser")
+    space = spacefile.read(project / "Spacefile")
+    assert not any("resume" in name for name in space_files.all_files(space, project))
+    assert "weights/*/resume" in space_files.kept(space, project)[space_files.DOCKERIGNORE]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "faults"),
     [
@@ -325,13 +343,14 @@ def blocks(language: str) -> list[str]:
 
 def test_the_documented_lines_lead_to_a_public_space(project, hub, tmp_path):
     """Against the small server, which needs no account."""
-    hub.stages = ["RUNNING"]
+    hub.stages = ["NO_APP_FILE", "RUNNING"]
     for scene in range(8):
         image, labels = streets.draw(scene, (80, 64))
         for kind, array in (("images", image), ("masks", labels)):
             (project / "photos" / kind).mkdir(parents=True, exist_ok=True)
             Image.fromarray(array).save(project / "photos" / kind / f"{scene}.png")
     lines, render_line = blocks("sh")[0].splitlines(), blocks("sh")[1].strip()
+    assert len([*lines, *blocks("yaml")[0].splitlines(), render_line]) <= 10
     edit(project, ("models: [streets-scratch]\n", blocks("yaml")[0]))
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("UNET_", "HF_"))},
@@ -340,28 +359,29 @@ def test_the_documented_lines_lead_to_a_public_space(project, hub, tmp_path):
     }
     commands = [*lines[:3], render_line, *lines[3:]]
     for line in commands:
+        tiny = TINY if " train " in line else ""
+        program, *arguments = shlex.split(f"{line} {tiny}".replace("you/", "owner/"))
         if line == "hf auth login":
             assert not hub.requests, "nothing before it needs an account"
-            continue
-        assert line.startswith("python ")
-        tiny = TINY if " train " in line else ""
-        arguments = shlex.split(f"{line} {tiny}".replace("you/", "owner/"))[1:]
+            arguments.append("--help")
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [Path(sys.executable).with_name(program), *arguments],
             cwd=project, env=environment, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     assert not hub.repositories["model", "owner/photos-scratch"].private
     space = hub.repositories["space", "owner/photos"]
     assert not space.private
-    assert f"weights/photos-scratch/{WEIGHTS_FILE}" in space.commits[-1][1]
+    files = space.commits[-1][1]
+    assert f"weights/photos-scratch/{WEIGHTS_FILE}" in files
+    description = json.loads(files[f"weights/photos-scratch/{DESCRIPTION_FILE}"])
+    assert description["data"]["licence"] == "CC BY 4.0"
 
 
 # Publishing
 
 
-def test_publish_creates_configures_uploads_and_waits(project, hub, capsys, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.hf_api.time.sleep", lambda seconds: None)
+def test_publish_creates_configures_uploads_and_waits(project, hub, capsys):
     assert publish(Publish(NAME, root=project)) == 0
     space = hub.repositories["space", NAME]
     assert space.private
@@ -373,7 +393,7 @@ def test_publish_creates_configures_uploads_and_waits(project, hub, capsys, monk
     assert f"{hub.url}/spaces/{NAME}: RUNNING" in output
     assert "still to be set" in output
     assert "HF_TOKEN (to pull private models)" in output
-    assert len(hub.seen("GET .*/runtime")) == 3  # the hardware, APP_STARTING, RUNNING
+    assert len(hub.seen("GET .*/runtime")) == 4  # the hardware, and each of three stages
 
 
 def test_second_publish_changes_nothing(project, hub, capsys):
@@ -406,6 +426,40 @@ def test_changed_hardware_is_requested(project, hub):
     edit(project, ("sdk: docker", "sdk: docker\nhardware: cpu-upgrade"))
     publish(Publish(NAME, root=project, wait=0))
     assert hub.repositories["space", NAME].settings["hardware"] == "cpu-upgrade"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr("app.space.POLL_SECONDS", 0.001)
+
+
+@pytest.mark.parametrize(
+    ("stages", "code"),
+    [
+        (["RUNNING", "RUNNING", "RUNNING_BUILDING", "RUNTIME_ERROR"], 1),
+        (["BUILD_ERROR", "BUILD_ERROR", "BUILDING", "APP_STARTING", "RUNNING"], 0),
+        (["RUNNING", "RUNNING", "RUNNING head"], 0),
+        (["RUNNING", "RUNNING_BUILDING head", "RUNNING head"], 0),
+        (["PAUSED", "PAUSED"], 1),
+    ],
+)
+def test_the_state_before_a_change_is_not_taken_for_the_one_after_it(project, hub, stages, code):
+    """For a while the Hub goes on to report what ran before."""
+    publish(Publish(NAME, root=project, wait=0))
+    space = hub.repositories["space", NAME]
+    space.settings["stages"] = list(stages)
+    edit(project, ("title: Small", "title: Other"))
+    assert publish(Publish(NAME, root=project)) == code
+    assert space.settings["stages"] == stages[-1:]
+
+
+def test_unchanged_space_is_taken_as_it_is(project, hub, capsys):
+    publish(Publish(NAME, root=project, wait=0))
+    hub.repositories["space", NAME].settings["stages"] = ["RUNNING"]
+    assert publish(Publish(NAME, root=project, wait=1)) == 0
+    output = capsys.readouterr().out
+    assert "Nothing has changed" in output
+    assert output.endswith(": RUNNING\n")
 
 
 @pytest.mark.parametrize(("stage", "log"), [("BUILD_ERROR", "build"), ("RUNTIME_ERROR", "run")])
@@ -455,12 +509,6 @@ def image_environment(dockerfile: Path, home: Path) -> dict[str, str]:
     block = re.search(r"^ENV ((?:.*\\\n)*.*)$", dockerfile.read_text(), re.MULTILINE)[1]
     pairs = dict(pair.split("=") for pair in block.replace("\\\n", " ").split())
     return {key: value.replace("/home/user", str(home)) for key, value in pairs.items()}
-
-
-def write_streamlit_switch(dockerfile: Path, folder: Path) -> None:
-    """Runs the image's step that configures Streamlit."""
-    step = re.search(r"^RUN (mkdir .streamlit .*)$", dockerfile.read_text(), re.MULTILINE)[1]
-    subprocess.run(["sh", "-c", step], cwd=folder, check=True)
 
 
 @contextmanager
@@ -525,7 +573,6 @@ def test_docker_space_runs_and_writes_only_to_its_cache(project, tmp_path):
     python, *arguments = ast.literal_eval(command)
     assert python == "python"
     arguments = [argument.replace("7860", str(port)) for argument in arguments]
-    write_streamlit_switch(target / "Dockerfile", target)
     before = tree(target)
     shim = tmp_path / "shim"
     shim.mkdir()
@@ -541,14 +588,20 @@ def test_docker_space_runs_and_writes_only_to_its_cache(project, tmp_path):
     assert [path.name for path in home.iterdir()] == [".cache"]
 
 
-def test_gradio_space_serves_page_and_api(project, tmp_path, monkeypatch):
-    edit(project, ("sdk: docker", "sdk: gradio"))
+def test_gradio_space_serves_page_and_api(project, hub, weights, tmp_path):
+    """With a model from the Hub, and without one that is not there."""
+    wanted = weights / "streets-wide"
+    hub.add("other/roads", {path.name: path.read_bytes() for path in wanted.iterdir()})
+    models = "[streets-scratch, other/roads@main, other/nothing]"
+    edit(project, ("sdk: docker", "sdk: gradio"), ("[streets-scratch]", models))
     target, port = tmp_path / "space", free_port()
     publish(Publish(NAME, dry_run=target, root=project))
-    start = (target / space_files.GRADIO_START).read_text().replace("main()", f"main(port={port})")
+    start = (target / space_files.GRADIO_START).read_text().replace("])", f"], port={port})")
     (target / space_files.GRADIO_START).write_text(start)
-    with running([space_files.GRADIO_START], target, {"HF_HUB_OFFLINE": "1"}, port):
-        assert "streets-scratch" in get(port, "/api/models").text
+    environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "own")}
+    with running([space_files.GRADIO_START], target, environment, port):
+        listed = {entry["name"] for entry in get(port, "/api/models").json()["models"]}
+        assert listed == {"streets-scratch", "roads"}
         assert "gradio" in get(port, "/").text
         segment(port)
 

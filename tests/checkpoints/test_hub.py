@@ -8,9 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,9 +21,10 @@ from model.checkpoints.hub import pull
 from model.checkpoints.hub_id import HubId, read_registry
 from model.errors import CheckpointError, ConfigError, StudioError
 from model.inference.segmenter import Segmenter
-from tests.hub_server import READER, WRITER, serving
+from tests.hub_server import READER, WRITER, record_waits, serving
 
 NAME = "owner/tiny"
+LISTING = rf"^GET /api/models/{NAME}"
 WEIGHTS = rf"^GET /cdn/|^GET /{NAME}/resolve/.*/model\.safetensors"
 
 
@@ -59,12 +58,7 @@ def bundled(original, tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
-    """Seconds that the client would have slept between its attempts."""
-    slept: list[float] = []
-    clock = SimpleNamespace(sleep=slept.append, time=time.time, monotonic=time.monotonic)
-    monkeypatch.setattr("huggingface_hub.utils._http.time", clock)
-    monkeypatch.setattr("huggingface_hub.file_download.time", clock)
-    return slept
+    return record_waits(monkeypatch)
 
 
 def pull_tiny() -> folder.Checkpoint:
@@ -93,6 +87,15 @@ def test_nothing_but_the_formats_own_files_is_fetched(hub, files):
         folder.CONFIG_FILE, folder.DESCRIPTION_FILE, folder.WEIGHTS_FILE,
     }  # fmt: skip
     assert not hub.seen(r"pytorch_model|\.py|extra")
+
+
+def test_what_the_repository_lacks_is_not_asked_for(hub, files):
+    """Some servers answer that as if the whole repository were not there."""
+    hub.add(NAME, files)
+    pull_tiny()
+    assert {line.rsplit("/", 1)[-1] for line, _ in hub.requests if "/resolve/" in line} == {
+        folder.CONFIG_FILE, folder.DESCRIPTION_FILE, folder.WEIGHTS_FILE,
+    }  # fmt: skip
 
 
 def test_token_stays_with_the_hub(hub, files, monkeypatch):
@@ -154,7 +157,7 @@ def test_cached_copy_serves_while_the_hub_does_not(hub, files, how, monkeypatch,
     elif how == "unreachable":
         refuse_connections(monkeypatch)
     else:
-        hub.fail("resolve", status=503)
+        hub.fail(LISTING, status=503)
     assert pull_tiny() == first
     assert "cached copy" in caplog.text
 
@@ -183,16 +186,16 @@ def test_retry_after_is_obeyed(hub, files, waits):
     ("fault", "sentence"),
     [
         ({"pattern": WEIGHTS, "drop_after": 0, "times": 99}, "cannot be reached"),
-        ({"pattern": "HEAD", "status": 429, "headers": {"Retry-After": "30"}}, "in 30 seconds"),
-        ({"pattern": "HEAD", "status": 503}, r"out of order \(status 503\)"),
+        ({"pattern": LISTING, "status": 429, "headers": {"Retry-After": "30"}}, "in 30 seconds"),
+        ({"pattern": LISTING, "status": 503}, r"out of order \(status 503\)"),
         ({"pattern": WEIGHTS, "status": 500}, r"out of order \(status 500\)"),
         ({"pattern": WEIGHTS, "corrupt": True}, "model.safetensors arrived with a wrong hash"),
         ({"pattern": "GET.*config.json", "corrupt": True}, "config.json arrived with a wrong hash"),
         ({"pattern": "HEAD.*/config.json", "headers": {"ETag": '"' + "0" * 40 + '"'}, "times": 2},
          "config.json arrived with a wrong hash"),
-        ({"pattern": "HEAD", "status": 401}, "does not accept your token"),
+        ({"pattern": LISTING, "status": 401}, "does not accept your token"),
         ({"pattern": "HEAD", "status": 403}, "your token has no right"),
-        ({"pattern": "HEAD", "delay": 1.0}, "did not answer in time"),
+        ({"pattern": LISTING, "delay": 1.0}, "did not answer in time"),
         ({"pattern": WEIGHTS, "delay": 1.0, "times": 9}, "did not answer in time"),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard
 from model.checkpoints import commands, folder, hub
 from model.checkpoints.commands import Push
 from model.checkpoints.hub_id import read_registry
+from model.data.datasets import DATA_SETS
 from model.errors import CheckpointError, ConfigError, StudioError
 from tests.hub_server import READER, WRITER, serving
 
@@ -173,6 +174,59 @@ def test_fault_becomes_a_sentence_and_a_second_push_works(
     monkeypatch.setenv("HF_TOKEN", WRITER)
     push(trained)
     assert folder.find(NAME).classes == trained.classes
+
+
+def unlicensed(checkpoint: folder.Checkpoint) -> folder.Checkpoint:
+    return describe(checkpoint, name="folder", title="My pictures", licence="not stated")
+
+
+def describe(checkpoint: folder.Checkpoint, **data: str) -> folder.Checkpoint:
+    description = {**checkpoint.description, "data": {**checkpoint.description["data"], **data}}
+    folder.write_json(checkpoint.path / folder.DESCRIPTION_FILE, description)
+    return folder.read(checkpoint.path)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_data_of_unknown_terms_needs_a_licence(server, trained, dry_run):
+    with pytest.raises(ConfigError, match=r"My pictures, whose licence is: not stated.*--licence"):
+        push(unlicensed(trained), dry_run=dry_run)
+    assert not server.requests
+
+
+def test_data_not_meant_for_publication_needs_a_licence(server, trained):
+    kind = DATA_SETS["drivable"]
+    checkpoint = describe(trained, name=kind.name, title=kind.title, licence=kind.licence)
+    with pytest.raises(ConfigError, match="--licence"):
+        push(checkpoint)
+
+
+def test_a_stated_licence_goes_along_and_the_folder_stays_as_it_is(server, trained):
+    checkpoint = unlicensed(trained)
+    before = {path.name: path.read_bytes() for path in checkpoint.path.iterdir()}
+    push(checkpoint, licence="CC BY-SA 4.0")
+    assert {path.name: path.read_bytes() for path in checkpoint.path.iterdir()} == before
+    files = server.repositories["model", NAME].commits[-1][1]
+    assert json.loads(files[folder.DESCRIPTION_FILE])["data"]["licence"] == "CC BY-SA 4.0"
+    card = ModelCard(files[folder.CARD_FILE].decode())
+    assert card.data.license == "cc-by-sa-4.0"
+    assert "licence: CC BY-SA 4.0" in card.text
+    assert folder.find(NAME).description["data"]["licence"] == "CC BY-SA 4.0"
+
+
+def test_a_recorded_licence_is_not_overruled(server, trained):
+    with pytest.raises(ConfigError, match=r"records a licence already: CC BY 4\.0"):
+        push(trained, licence="CC0")
+
+
+def test_weights_that_are_only_registered_are_pushed_too(server, trained):
+    push(trained)
+    repository = server.repositories["model", NAME]
+    weights = repository.commits[-1][1][folder.WEIGHTS_FILE]
+    (trained.path.parent / "registry").write_text(f"{trained.path.name}: {NAME}@{repository.head}")
+    trained.weights_path.unlink()
+    commands.push(Push(str(trained.path), "owner/second"))
+    second = server.repositories["model", "owner/second"].commits[-1][1]
+    assert second[folder.WEIGHTS_FILE] == weights
 
 
 @pytest.mark.parametrize("repository", ["name", "owner/name@main", "a/b/c"])
