@@ -26,6 +26,10 @@ class ConfigError(StudioError):
     """An argument or a combination of arguments that cannot work."""
 
 
+class TrainingError(StudioError):
+    """A training that cannot go on: it diverged, or the disk or the memory is full."""
+
+
 class CheckpointError(StudioError):
     """A checkpoint folder that is incomplete, corrupt or of the wrong kind."""
 
