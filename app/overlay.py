@@ -6,20 +6,16 @@ Pure numpy and Pillow: pages and API share it, and it can be used without either
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from model.data.classes import ClassTable
+# Exports draw as well; pages and API find everything about label pictures here.
+from model.inference.drawing import OPACITY as OPACITY
+from model.inference.drawing import overlay as overlay
+from model.inference.drawing import shown_at_first as shown_at_first
 from model.inference.segmenter import Segmentation
-
-OPACITY = 0.55
-"""How strongly class colours cover the picture unless somebody asks otherwise."""
-
-BACKGROUND = ("background", "unlabelled")
-"""Names of classes that mean "nothing in particular": better seen than covered."""
 
 DISPLAY_SIDE = 1600
 """Pages show larger pictures reduced to this longest side; files keep the full size."""
@@ -47,54 +43,6 @@ class LegendRow:
     pixels: int
     share: float
     confidence: float | None
-
-
-def overlay(
-    image: np.ndarray,
-    labels: np.ndarray,
-    classes: ClassTable,
-    opacity: float = OPACITY,
-    shown: Collection[int] | None = None,
-) -> np.ndarray:
-    """Blends class colours over a picture.
-
-    Args:
-        image: RGB, uint8 (H, W, 3).
-        labels: class ids, uint8 (H, W); ids without a class (void) stay uncovered.
-        opacity: share of the class colour, in [0, 1].
-        shown: ids of the classes to draw; all of them if None.
-
-    Returns: RGB, uint8 (H, W, 3).
-    Raises: `ValueError` if the sizes differ or the opacity is out of range.
-
-    >>> classes = ClassTable.named(road="#804080", sky="#4682B4")
-    >>> grey = np.full((1, 2, 3), 100, np.uint8)
-    >>> overlay(grey, np.uint8([[0, 1]]), classes, opacity=1, shown={1}).tolist()
-    [[[100, 100, 100], [70, 130, 180]]]
-    """
-    if image.shape[:2] != labels.shape:
-        raise ValueError(f"picture {image.shape[:2]} and labels {labels.shape} differ in size")
-    if not 0 <= opacity <= 1:
-        raise ValueError(f"opacity must lie in [0, 1], got {opacity}")
-    alpha = np.zeros(256, np.uint8)
-    alpha[[c.id for c in classes if shown is None or c.id in shown]] = round(255 * opacity)
-    # Three passes in Pillow's C code; the same in numpy takes several times as long.
-    index = Image.fromarray(labels)
-    colours = Image.fromarray(labels)
-    colours.putpalette(classes.palette().tobytes())
-    blended = Image.composite(
-        colours.convert("RGB"), Image.fromarray(image), index.point(alpha.tolist())
-    )
-    return np.asarray(blended)
-
-
-def shown_at_first(classes: ClassTable) -> set[int]:
-    """Ids of the classes to draw until somebody chooses others: all but the background.
-
-    >>> shown_at_first(ClassTable.named(pet="#D55E00", background="#56B4E9"))
-    {0}
-    """
-    return {info.id for info in classes if info.name not in BACKGROUND}
 
 
 def legend(segmentation: Segmentation) -> list[LegendRow]:

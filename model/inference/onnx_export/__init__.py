@@ -1,0 +1,49 @@
+"""A checkpoint as one ONNX file that takes a picture and gives labels, nothing to do around it.
+
+    image   uint8 (H, W, 3), RGB, of any size
+    labels  uint8 (H, W), class ids, at the picture's own size
+
+The file scales, normalises and pads the picture, runs the network in float32, scales the
+logits back and takes the most probable class, as `Segmenter` does in f32. The network's
+input is the same to the bit. Its logits differ by float32's rounding, as between engines;
+a pixel can get another label only where its two best classes are that close. Of exactly
+equal classes the one with the lower id is taken.
+
+Classes with their colours stand in the file's metadata.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model.checkpoints.folder import Checkpoint, write_bytes
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def write_onnx(checkpoint: Checkpoint, output: Path) -> None:
+    """Writes the file, atomically. Raises as `onnx_model` does."""
+    write_bytes(output, onnx_model(checkpoint).SerializeToString())
+
+
+def onnx_model(checkpoint: Checkpoint) -> onnx.ModelProto:
+    """The checkpoint as an ONNX model.
+
+    Raises: `ConfigError` for an ensemble, and if the package `onnx` is missing;
+        `CheckpointError` for damaged weights.
+    """
+    if members := checkpoint.description.get("members"):
+        raise ConfigError(
+            f"{checkpoint.name} is an ensemble, and an ONNX file holds one network. Export one of "
+            f"them: {', '.join(str(checkpoint.path / name) for name in members)}."
+        )
+    try:
+        from model.inference.onnx_export import compose
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"ONNX files need the package {error.name}: pip install -r requirements-extra.txt"
+        ) from error
+    return compose.model(checkpoint)
