@@ -1,1 +1,1 @@
-"""Metrics from one confusion matrix."""
+"""Figures from one confusion matrix, and what follows from them for two models."""

@@ -1,155 +1,216 @@
-"""Is one checkpoint better than another? Paired statistics over the pictures of a test split.
+"""Is one checkpoint better than another? Both scored on the same pictures of a test split.
 
-Both checkpoints saw the same pictures, so they are compared picture by picture: whatever
-makes a picture hard for both drops out of the difference. What remains uncertain is the
-choice of pictures, and resampling them (the bootstrap) says by how much the mean
-difference would move with another choice.
-
-The interval takes the pictures as independent. It holds for these weights, not for
-another training of the same network, and is too narrow where pictures resemble each
-other, as the frames of a drive do.
+The figures are the pooled ones of `metrics`: mean IoU, mean Dice, accuracy, boundary IoU and
+recall of objects over the whole split. What remains uncertain is the choice of pictures, and
+resampling them says by how much the difference would move with another choice. The interval
+holds for these weights, not for another training of the same network.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from model.checkpoints.folder import Checkpoint
-from model.errors import ConfigError
+from model.data import splits
+from model.data.datasets import DataSet
+from model.evaluation import significance
+from model.evaluation.boundary import BoundaryQuality
+from model.evaluation.calibration import Calibration
+from model.evaluation.evaluate import Evaluation
 from model.evaluation.metrics import Metrics
+from model.evaluation.objects import ObjectRecall
+from model.evaluation.pictures import SCORES, Pictures, read_pictures
 
-PER_IMAGE_SCORES = ("mean_iou", "mean_dice", "accuracy")
-CONFIDENCE = 0.95
-RESAMPLES = 10_000
-MOST_DRAWN = 1_000_000
-"""Pictures drawn at once: bounds the memory of a bootstrap to about 16 MB."""
+CLASS_FIGURES = ("iou", "dice", "precision", "recall")
+"""Attributes of `Metrics` that there are per class."""
+
+MOST_UNCERTAIN = 0.05
+"""A difference is called clear up to this p-value."""
 
 
 @dataclass(frozen=True)
-class PairedDifference:
-    """The mean over pictures of (first score - second score), with its interval.
+class Protocol:
+    """What figures were measured on, and how.
 
     Attributes:
-        mean, low, high: in the unit of the scores; `low` <= `mean` <= `high`.
-        pictures: how many were compared.
-        first_ahead, second_ahead: on how many of them each scored higher.
-        confidence: share of the resamples whose mean lies between `low` and `high`.
+        data, title: the data set's name and its name in words.
+        digest, split_digest, split_rule: of its content and of its split; "" if unknown.
+        classes: the names of the classes.
+        part: of the split.
+        pictures: how many; 0 if unknown.
+        resolution: at which masks were compared.
+        engine, precision: what computed the predictions.
     """
 
-    mean: float
+    data: str
+    title: str
+    digest: str
+    split_digest: str
+    split_rule: str
+    classes: tuple[str, ...]
+    part: str = "test"
+    pictures: int = 0
+    resolution: str = "original"
+    engine: str = ""
+    precision: str = "f32"
+
+    @property
+    def short_title(self) -> str:
+        """The data set in short: "Oxford-IIIT Pet"."""
+        return (self.title or self.data).partition(",")[0]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is known of a model on one part of one data set.
+
+    Attributes:
+        metrics: pooled over all pictures.
+        pictures: of single pictures; without any if they were not kept.
+        boundary, calibration, objects: None if they were not measured.
+    """
+
+    protocol: Protocol
+    metrics: Metrics
+    pictures: Pictures
+    boundary: BoundaryQuality | None = None
+    calibration: Calibration | None = None
+    objects: ObjectRecall | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A score of two models on the same pictures.
+
+    Attributes:
+        score: "mean_iou", "mean_dice", "accuracy", "boundary_iou" or "object_recall".
+        first, second: in [0, 1].
+        low, high: 95 % interval of first less second.
+        p: of the paired permutation test, two-sided.
+    """
+
+    score: str
+    first: float
+    second: float
     low: float
     high: float
-    pictures: int
-    first_ahead: int
-    second_ahead: int
-    confidence: float
+    p: float
+
+    @property
+    def gap(self) -> float:
+        return self.first - self.second
 
     @property
     def is_clear(self) -> bool:
-        """True if the interval leaves 0 out: the pictures show a difference."""
-        return self.low > 0 or self.high < 0
+        """The pictures show a difference: interval and test agree that it is not 0."""
+        return (self.low > 0 or self.high < 0) and self.p <= MOST_UNCERTAIN
 
 
-def paired_bootstrap(
-    first: np.ndarray,
-    second: np.ndarray,
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> PairedDifference:
-    """Percentile bootstrap of the mean paired difference.
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the pictures that both were scored on.
 
-    Pictures are drawn with replacement, as many as there are, `resamples` times; the
-    interval lies between the (1 - confidence) / 2 quantiles of the resampled means.
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
-
-    Args:
-        first, second: float (N,), scores of the same N pictures in the same order.
-        confidence: in (0, 1).
-        resamples: with 10 000, chance moves the interval's ends by about 1 % of its width.
-        seed: the same seed gives the same interval.
-
-    Raises: `ConfigError` for fewer than two pictures, `ValueError` if shapes differ.
-
-    >>> paired_bootstrap(np.array([0.8, 0.7, 0.9]), np.array([0.7, 0.6, 0.8])).first_ahead
-    3
+    Attributes:
+        pictures: how many.
+        units, block_length: how many units were drawn, and of how many neighbouring pictures
+            they were meant to be; as many as pictures, and 1, where pictures are independent.
+        first_ahead, second_ahead: on how many pictures each has the higher mean IoU.
+        pooled: scores are pooled over pixels; False: means over pictures, for checkpoints
+            that kept no counts.
+        differences: by score, those that both have.
+        class_intervals: by figure (see `CLASS_FIGURES`) low and high of first less second,
+            float64 (2, C), NaN for classes that do not occur; empty unless `pooled`.
     """
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f"expected two arrays (N,), got {first.shape} and {second.shape}")
-    count = len(first)
-    if count < 2:
-        raise ConfigError(f"A comparison needs two pictures or more; these share {count}.")
-    differences = np.asarray(first, np.float64) - second
-    rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    # In portions: all at once would need resamples x pictures numbers.
-    portion = max(1, MOST_DRAWN // count)
-    for start in range(0, resamples, portion):
-        part = means[start : start + portion]
-        part[:] = differences[rng.integers(count, size=(len(part), count))].mean(1)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return PairedDifference(
-        mean=float(differences.mean()),
-        low=float(low),
-        high=float(high),
-        pictures=count,
-        first_ahead=int((differences > 0).sum()),
-        second_ahead=int((differences < 0).sum()),
-        confidence=confidence,
+
+    pictures: int
+    units: int
+    block_length: int
+    first_ahead: int
+    second_ahead: int
+    pooled: bool
+    differences: dict[str, Difference]
+    class_intervals: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def reversed(self) -> Comparison:
+        """Second against first."""
+        return Comparison(
+            self.pictures,
+            self.units,
+            self.block_length,
+            self.second_ahead,
+            self.first_ahead,
+            self.pooled,
+            {
+                name: Difference(name, d.second, d.first, -d.high, -d.low, d.p)
+                for name, d in self.differences.items()
+            },
+            {name: -ends[::-1] for name, ends in self.class_intervals.items()},
+        )
+
+
+def recorded_protocol(checkpoint: Checkpoint) -> Protocol:
+    """What a checkpoint's own figures are, or will be, measured on."""
+    data = checkpoint.description.get("data", {})
+    figures = checkpoint.figures("test") or {}
+    return Protocol(
+        data=checkpoint.data_name,
+        title=str(data.get("title") or ""),
+        digest=str(data.get("digest") or ""),
+        split_digest=str(data.get("split_digest") or ""),
+        split_rule=str(data.get("split_rule") or ""),
+        classes=tuple(checkpoint.classes.names),
+        pictures=int(figures.get("num_images", 0)),
+        resolution=str(figures.get("resolution", "original")),
+        engine=str(figures.get("engine", "")),
+        precision=str(figures.get("precision", "f32")),
     )
 
 
-def compare(first: Checkpoint, second: Checkpoint, score: str = "mean_iou") -> PairedDifference:
-    """Compares two checkpoints on the pictures of the test split that both have scores for.
+def recorded(checkpoint: Checkpoint) -> Scored | None:
+    """The figures that a checkpoint brings along: of its test split, in float32.
 
-    Args: score: one of `PER_IMAGE_SCORES`.
-    Raises: `ConfigError` if they cannot be compared, saying why.
+    None if it has none: the run is not finished, or `metrics.json` is damaged.
     """
-    reasons = mismatches(first, second)
-    if reasons:
-        raise ConfigError(" ".join(reasons))
-    ours, theirs = picture_scores(first, score), picture_scores(second, score)
-    for checkpoint, scores in ((first, ours), (second, theirs)):
-        if not scores:
-            raise ConfigError(f"{checkpoint.name} has no scores of single pictures (yet).")
-    names = sorted(ours.keys() & theirs.keys())
-    return paired_bootstrap(
-        np.array([ours[name] for name in names]), np.array([theirs[name] for name in names])
+    metrics = split_metrics(checkpoint)
+    if metrics is None:
+        return None
+    figures = checkpoint.metrics["splits"]["test"]["f32"]
+    return Scored(
+        recorded_protocol(checkpoint),
+        metrics,
+        read_pictures(checkpoint.per_image(), len(checkpoint.classes)),
+        _optional(BoundaryQuality.from_json, figures, "boundary"),
+        _optional(Calibration.from_json, figures, "calibration"),
+        _optional(ObjectRecall.from_json, figures, "objects"),
     )
 
 
-def mismatches(first: Checkpoint, second: Checkpoint) -> list[str]:
-    """Why two checkpoints' figures must not be compared, as sentences; empty if they may."""
-    pair = f"{first.name} and {second.name}"
-    reasons = []
-    if first.classes.names != second.classes.names:
-        reasons.append(f"{pair} know different classes.")
-    if first.data_name != second.data_name or _differ(first, second, "digest"):
-        reasons.append(f"{pair} were scored on different data: equal scores would mean nothing.")
-    elif _differ(first, second, "split_digest"):
-        reasons.append(f"{pair} were scored on different splits of the data.")
-    return reasons
-
-
-def picture_scores(checkpoint: Checkpoint, score: str = "mean_iou") -> dict[str, float]:
-    """Scores in [0, 1] of the test split's pictures by name.
-
-    Pictures without a score (nothing but void in their truth, a half-written row) are left
-    out; the result is empty if the checkpoint has not been scored.
-    """
-    scores = {}
-    for row in checkpoint.per_image():
-        try:
-            value = float(row[score])
-        except (KeyError, TypeError, ValueError):
-            continue
-        if row.get("name") and math.isfinite(value):
-            scores[row["name"]] = value
-    return scores
+def measured(evaluation: Evaluation, data: DataSet, part: str = "test") -> Scored:
+    """Figures that were measured now."""
+    protocol = Protocol(
+        data=data.name,
+        title=data.title,
+        digest=data.digest(),
+        split_digest=splits.digest(data.split),
+        split_rule=data.split_rule,
+        classes=tuple(data.classes.names),
+        part=part,
+        pictures=len(evaluation.per_image),
+        engine=evaluation.engine,
+        precision=evaluation.precision,
+    )
+    return Scored(
+        protocol,
+        evaluation.metrics,
+        read_pictures(evaluation.per_image, len(data.classes)),
+        evaluation.boundary,
+        evaluation.calibration,
+        evaluation.objects,
+    )
 
 
 def split_metrics(checkpoint: Checkpoint, part: str = "test") -> Metrics | None:
@@ -170,9 +231,170 @@ def split_metrics(checkpoint: Checkpoint, part: str = "test") -> Metrics | None:
     return Metrics.of(matrix)
 
 
-def _differ(first: Checkpoint, second: Checkpoint, key: str) -> bool:
-    return _recorded(first, key) != _recorded(second, key)
+def mismatches(names: tuple[str, str], first: Protocol, second: Protocol) -> list[str]:
+    """Why two models' figures must not be compared, as sentences; empty if they may."""
+    pair = " and ".join(names)
+    reasons = []
+    if first.classes != second.classes:
+        reasons.append(f"{pair} know different classes.")
+    if first.data != second.data or first.digest != second.digest:
+        reasons.append(f"{pair} were scored on different data: equal scores would mean nothing.")
+    elif first.split_digest != second.split_digest or first.part != second.part:
+        reasons.append(f"{pair} were scored on different splits of the data.")
+    if first.resolution != second.resolution:
+        reasons.append(
+            f"{pair} were scored at different resolutions: {first.resolution} and "
+            f"{second.resolution}."
+        )
+    return reasons
 
 
-def _recorded(checkpoint: Checkpoint, key: str) -> str | None:
-    return checkpoint.description.get("data", {}).get(key)
+def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> list[str]:
+    """What else differs between two checkpoints that may be compared, as sentences."""
+    found = []
+    sides = [c.preprocessing.longest_side for c in (first, second)]
+    if sides[0] != sides[1]:
+        found.append(
+            f"{names[0]} sees pictures at {_side(sides[0])}, {names[1]} at {_side(sides[1])}; "
+            "both are scored at the pictures' own resolution."
+        )
+    limits = [c.description.get("training", {}).get("limit") for c in (first, second)]
+    if limits[0] != limits[1]:
+        first_many, second_many = (limit if limit else "all" for limit in limits)
+        found.append(
+            f"They learned from different numbers of pictures: {names[0]} from {first_many}, "
+            f"{names[1]} from {second_many}."
+        )
+    return found
+
+
+def compare(
+    first: Pictures, second: Pictures, *, resamples: int = significance.RESAMPLES, seed: int = 0
+) -> Comparison:
+    """Compares two models on the pictures that both have scores for.
+
+    Raises: `ConfigError` if these are fewer than two, or neighbours all of them.
+    """
+    names = set(first.names) & set(second.names)
+    first, second = first.only(names), second.only(names)
+    gaps = first.scores["mean_iou"] - second.scores["mean_iou"]
+    unit_of, length = significance.blocks(first.sequences, gaps)
+    pooled = first.pixels is not None and second.pixels is not None
+    counts, statistic = _pooled(first, second) if pooled else _mean_of_pictures(first, second)
+    ours, theirs = (significance.sum_units(values, unit_of) for values in counts)
+    significance.check_units(ours, theirs)
+
+    scores = _score_names(first, second) if pooled else list(SCORES)
+
+    def without_classes(sums: np.ndarray) -> np.ndarray:
+        return statistic(sums)[:, : len(scores)]
+
+    drawn = significance.bootstrap(ours, theirs, statistic, resamples=resamples, seed=seed)
+    low, high = significance.interval(drawn, len(ours))
+    permuted = significance.permutation(
+        ours, theirs, without_classes, resamples=resamples, seed=seed
+    )
+    sums = [side.sum(0, keepdims=True).astype(np.float64) for side in (ours, theirs)]
+    values = [statistic(side)[0] for side in sums]
+    differences = {
+        name: Difference(
+            name,
+            float(values[0][i]),
+            float(values[1][i]),
+            float(low[i]),
+            float(high[i]),
+            significance.p_value(values[0][i] - values[1][i], permuted[:, i]),
+        )
+        for i, name in enumerate(scores)
+        if not np.isnan([values[0][i], values[1][i]]).any()
+    }
+    ends = np.stack([low, high])[:, len(scores) :]
+    classes = ends.shape[1] // len(CLASS_FIGURES)
+    return Comparison(
+        pictures=len(first),
+        units=len(ours),
+        block_length=length,
+        first_ahead=int((gaps > 0).sum()),
+        second_ahead=int((gaps < 0).sum()),
+        pooled=pooled,
+        differences=differences,
+        class_intervals={
+            name: ends[:, i * classes : (i + 1) * classes]
+            for i, name in enumerate(CLASS_FIGURES)
+            if classes
+        },
+    )
+
+
+def _score_names(first: Pictures, second: Pictures) -> list[str]:
+    names = list(SCORES)
+    if first.contours is not None and second.contours is not None:
+        names.append("boundary_iou")
+    if first.objects is not None and second.objects is not None:
+        names.append("object_recall")
+    return names
+
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+
+def _pooled(first: Pictures, second: Pictures) -> tuple[tuple[np.ndarray, np.ndarray], Statistic]:
+    """Counts of the pictures, int64 (N, K) each, and the scores that follow from their sums:
+    those of `_score_names`, then each of `CLASS_FIGURES` for each class."""
+    names = _score_names(first, second)
+    groups = ["pixels"]
+    groups += ["contours"] * ("boundary_iou" in names) + ["objects"] * ("object_recall" in names)
+    counts = tuple(
+        np.concatenate([_flat(getattr(side, group)) for group in groups], 1)
+        for side in (first, second)
+    )
+    classes = first.pixels.shape[2]
+    width = 3 * classes
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        pixels = sums[:, :width].reshape(len(sums), 3, classes)
+        hits, truth, predicted = (pixels[:, i] for i in range(3))
+        iou, dice = significance.pooled_iou(pixels), significance.pooled_dice(pixels)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision, recall = hits / predicted, hits / truth
+            columns = [
+                significance.mean_over_classes(iou),
+                significance.mean_over_classes(dice),
+                hits.sum(1) / truth.sum(1),
+            ]
+            if "boundary_iou" in names:
+                contours = sums[:, width : 2 * width].reshape(len(sums), 3, classes)
+                columns.append(significance.mean_over_classes(significance.pooled_iou(contours)))
+            if "object_recall" in names:
+                found, every = sums[:, -8:-4].sum(1), sums[:, -4:].sum(1)
+                columns.append(found / every)
+        return np.concatenate([np.stack(columns, 1), iou, dice, precision, recall], 1)
+
+    return counts, statistic
+
+
+def _flat(counts: np.ndarray) -> np.ndarray:
+    """(N, ...) -> (N, K), also for no picture at all."""
+    return counts.reshape(len(counts), math.prod(counts.shape[1:]))
+
+
+def _mean_of_pictures(
+    first: Pictures, second: Pictures
+) -> tuple[tuple[np.ndarray, np.ndarray], Statistic]:
+    """The scores of the pictures and a 1 to count them by, and the mean of them."""
+    counts = tuple(
+        np.stack([*side.scores.values(), np.ones(len(side))], 1) for side in (first, second)
+    )
+    return counts, lambda sums: sums[:, :-1] / sums[:, -1:]
+
+
+def _optional(read: Callable, figures: dict, section: str):
+    """None for what an older version did not measure, and for what is damaged."""
+    try:
+        return read(figures[section])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _side(longest_side: int | None) -> str:
+    return f"{longest_side} pixels" if longest_side else "their own size"

@@ -1,8 +1,7 @@
-"""The paired statistics against simulated data, scipy, and hand-made checkpoints."""
+"""Comparisons of whole checkpoints: hand-made counts, damaged files, and what is refused."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,142 +11,151 @@ from model.checkpoints.folder import PER_IMAGE_FILE, Checkpoint
 from model.data.classes import ClassTable
 from model.data.preprocessing import Preprocessing
 from model.errors import ConfigError
-from model.evaluation import compare as module
 from model.evaluation.compare import (
+    CLASS_FIGURES,
+    cautions,
     compare,
     mismatches,
-    paired_bootstrap,
-    picture_scores,
+    recorded,
+    recorded_protocol,
     split_metrics,
 )
 from model.evaluation.metrics import Metrics
+from model.evaluation.pictures import Pictures, read_pictures
 
 CLASSES = ClassTable.named(road="#804080", sky="#4682B4")
 
 
 def make(
     path: Path,
-    scores: dict[str, float] | None = None,
     *,
     classes: ClassTable = CLASSES,
+    side: int = 64,
     data: dict | None = None,
+    training: dict | None = None,
     metrics: dict | None = None,
 ) -> Checkpoint:
-    """A checkpoint that consists of its description and `per_image.csv`."""
+    """A checkpoint that consists of its description."""
     path.mkdir()
-    if scores is not None:
-        with open(path / PER_IMAGE_FILE, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["name", "mean_iou"])
-            writer.writerows(scores.items())
-    data = {"name": "toy", "digest": "d", "split_digest": "s"} | (data or {})
-    return Checkpoint(
-        path.name, path, {}, classes, Preprocessing(64), {"data": data}, metrics or {}
-    )
+    description = {
+        "data": {"name": "toy", "digest": "d", "split_digest": "s"} | (data or {}),
+        "training": training or {},
+    }
+    return Checkpoint(path.name, path, {}, classes, Preprocessing(side), description, metrics or {})
 
 
-def test_known_difference():
-    """First = second + 0.1 on all pictures but two: everything can be counted by hand."""
-    second = np.linspace(0.2, 0.6, 10)
-    first = second + 0.1
-    first[0], first[1] = second[0], second[1] - 0.1
-    result = paired_bootstrap(first, second)
-    assert result.mean == pytest.approx((8 * 0.1 - 0.1) / 10)
-    assert (result.first_ahead, result.second_ahead, result.pictures) == (8, 1, 10)
-    # Resampled means of such differences are multiples of a hundredth.
-    assert result.low * 100 == pytest.approx(round(result.low * 100), abs=1e-6)
-    assert result.low < result.mean < result.high
-    assert result.is_clear
+def row(name: str, matrix: np.ndarray, sequence: str = "") -> dict[str, object]:
+    """A row as `evaluate` writes it, without contours and objects."""
+    own = Metrics.of(matrix)
+    return {
+        "name": name,
+        "mean_iou": own.mean_iou,
+        "mean_dice": own.mean_dice,
+        "accuracy": own.accuracy,
+        "sequence": sequence,
+        "hits": " ".join(map(str, np.diag(matrix))),
+        "truth": " ".join(map(str, matrix.sum(1))),
+        "predicted": " ".join(map(str, matrix.sum(0))),
+    }
 
 
-def test_equal_scores_show_no_difference():
-    scores = np.random.default_rng(0).random(50)
-    result = paired_bootstrap(scores, scores)
-    assert (result.mean, result.low, result.high) == (0, 0, 0)
-    assert not result.is_clear
+def matrices(seed: int, skill: float, count: int = 30) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        right = rng.binomial(100, skill, 2)
+        found.append(np.array([[right[0], 100 - right[0]], [100 - right[1], right[1]]]))
+    return found
 
 
-def test_order_of_models_mirrors_the_interval():
-    rng = np.random.default_rng(1)
-    first, second = rng.random(40), rng.random(40)
-    there, back = paired_bootstrap(first, second), paired_bootstrap(second, first)
-    assert back.mean == pytest.approx(-there.mean)
-    assert (back.low, back.high) == pytest.approx((-there.high, -there.low))
-    assert (back.first_ahead, back.second_ahead) == (there.second_ahead, there.first_ahead)
+def pictures(some: list[np.ndarray], sequence: str = "") -> Pictures:
+    rows = [row(f"{i:03d}", matrix, sequence) for i, matrix in enumerate(some)]
+    return read_pictures(rows, 2)
 
 
-def test_pairing_removes_what_pictures_share():
-    """A difference far smaller than the spread between pictures is still clear."""
-    rng = np.random.default_rng(2)
-    difficulty = rng.normal(0.6, 0.2, 80)
-    second = difficulty + rng.normal(0, 0.01, 80)
-    result = paired_bootstrap(second + 0.01 + rng.normal(0, 0.01, 80), second)
-    assert result.is_clear
-    assert 0.005 < result.low < result.high < 0.015
+def test_scores_are_the_pooled_ones():
+    """As the confusion matrix of the whole set has them, and not means over pictures."""
+    better, worse = matrices(0, 0.9), matrices(1, 0.7)
+    found = compare(pictures(better), pictures(worse), resamples=500)
+    ours, theirs = Metrics.of(sum(better)), Metrics.of(sum(worse))
+    for name in ("mean_iou", "mean_dice", "accuracy"):
+        one = found.differences[name]
+        assert (one.first, one.second) == pytest.approx(
+            (getattr(ours, name), getattr(theirs, name))
+        )
+        assert one.low < one.gap < one.high
+        assert one.is_clear
+    assert found.pooled
+    assert (found.pictures, found.units, found.block_length) == (30, 30, 1)
+    assert found.first_ahead + found.second_ahead <= 30
 
 
-def test_against_scipy():
-    stats = pytest.importorskip("scipy.stats", reason="scipy is the reference")
-    rng = np.random.default_rng(3)
-    first, second = rng.beta(5, 2, 60), rng.beta(4, 2, 60)
-    ours = paired_bootstrap(first, second, confidence=0.9)
-    reference = stats.bootstrap(
-        (first, second),
-        lambda a, b, axis: (a - b).mean(axis),
-        paired=True,
-        vectorized=True,
-        n_resamples=10_000,
-        confidence_level=0.9,
-        method="percentile",
-        rng=np.random.default_rng(4),
-    ).confidence_interval
-    width = reference.high - reference.low
-    assert ours.low == pytest.approx(reference.low, abs=0.03 * width)
-    assert ours.high == pytest.approx(reference.high, abs=0.03 * width)
+def test_every_class_has_an_interval_around_its_difference():
+    better, worse = matrices(0, 0.9), matrices(1, 0.7)
+    found = compare(pictures(better), pictures(worse), resamples=500)
+    for figure in CLASS_FIGURES:
+        gap = getattr(Metrics.of(sum(better)), figure) - getattr(Metrics.of(sum(worse)), figure)
+        low, high = found.class_intervals[figure]
+        assert ((low < gap) & (gap < high)).all()
 
 
-def test_coverage_and_false_positives():
-    """Of 2000 simulated test splits, 95 % of the intervals hold the true difference.
+def test_the_other_way_round_everything_is_mirrored():
+    one, other = pictures(matrices(2, 0.8)), pictures(matrices(3, 0.75))
+    there = compare(one, other, resamples=200)
+    back = compare(other, one, resamples=200)
+    mirrored = there.reversed()
+    assert (mirrored.first_ahead, mirrored.second_ahead) == (back.first_ahead, back.second_ahead)
+    assert mirrored.differences["mean_iou"].gap == pytest.approx(back.differences["mean_iou"].gap)
+    assert mirrored.differences["mean_iou"].low == pytest.approx(back.differences["mean_iou"].low)
+    assert mirrored.class_intervals["iou"] == pytest.approx(back.class_intervals["iou"])
 
-    The differences are skewed, as differences of IoU are. The bootstrap moves with its data,
-    so 0 lies in the interval of centred differences as often: the rest are false positives.
-    """
+
+def test_pictures_are_matched_by_name():
+    """Order does not count, and pictures that only one has are left out."""
+    some = matrices(4, 0.8, 5)
+    whole = pictures(some)
+    rows = [row(f"{i:03d}", matrix) for i, matrix in reversed(list(enumerate(some)))]
+    rows.append(row("only", some[0]))
+    found = compare(whole, read_pictures(rows, 2), resamples=50)
+    assert found.pictures == 5
+    assert found.differences["mean_iou"].gap == 0
+    assert found.differences["mean_iou"].p == 1
+
+
+def test_frames_that_resemble_each_other_are_drawn_in_blocks():
+    slow = np.repeat(np.linspace(0.6, 0.9, 6), 10)
     rng = np.random.default_rng(5)
-    true_mean, held = 0.03, 0
-    for seed in range(2000):
-        differences = rng.gamma(4, 0.02, 85) - 0.08 + true_mean
-        result = paired_bootstrap(differences, np.zeros(85), resamples=1000, seed=seed)
-        held += result.low <= true_mean <= result.high
-    assert 0.93 <= held / 2000 <= 0.97
-    assert 1 - held / 2000 <= 0.06
+    first = [np.array([[100, 0], [0, 100]])] * 60
+    second = []
+    for skill in slow:
+        right = rng.binomial(100, skill, 2)
+        second.append(np.array([[right[0], 100 - right[0]], [100 - right[1], right[1]]]))
+    alone = compare(pictures(first), pictures(second), resamples=500)
+    film = compare(pictures(first, "1"), pictures(second, "1"), resamples=500)
+    assert film.block_length > 1
+    assert film.units < 60
+    widths = [c.differences["mean_iou"].high - c.differences["mean_iou"].low for c in (film, alone)]
+    assert widths[0] > 1.2 * widths[1]
 
 
-def test_portions_do_not_change_the_result(monkeypatch):
-    rng = np.random.default_rng(6)
-    first, second = rng.random(30), rng.random(30)
-    whole = paired_bootstrap(first, second, resamples=1000)
-    monkeypatch.setattr(module, "MOST_DRAWN", 100)
-    assert paired_bootstrap(first, second, resamples=1000) == whole
+def test_checkpoints_without_counts_are_compared_by_the_means_of_pictures():
+    """As `per_image.csv` was before it held counts."""
+    rows = [
+        {"name": str(i), "mean_iou": 0.1 * i, "mean_dice": 0.5, "accuracy": 1} for i in range(9)
+    ]
+    lower = [{**one, "mean_iou": one["mean_iou"] - 0.1} for one in rows]
+    found = compare(read_pictures(rows, 2), read_pictures(lower, 2), resamples=50)
+    assert not found.pooled
+    assert found.differences["mean_iou"].gap == pytest.approx(0.1)
+    assert found.differences["mean_dice"].gap == 0
+    assert not found.class_intervals
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_pictures_are_refused(count):
+    some = pictures(matrices(6, 0.8, 3)).only([f"{i:03d}" for i in range(count)])
     with pytest.raises(ConfigError, match="two pictures"):
-        paired_bootstrap(np.zeros(count), np.zeros(count))
-
-
-def test_different_lengths_are_a_programming_error():
-    with pytest.raises(ValueError, match="two arrays"):
-        paired_bootstrap(np.zeros(3), np.zeros(4))
-
-
-def test_compare_matches_pictures_by_name(tmp_path):
-    """Order in the file does not count; pictures that only one has, or without score, go."""
-    first = make(tmp_path / "a", {"x": 0.9, "y": 0.8, "only": 0.1, "void": float("nan")})
-    second = make(tmp_path / "b", {"y": 0.5, "x": 0.7, "void": 0.3})
-    result = compare(first, second)
-    assert result.pictures == 2
-    assert result.mean == pytest.approx((0.2 + 0.3) / 2)
+        compare(some, some)
 
 
 @pytest.mark.parametrize(
@@ -159,35 +167,50 @@ def test_compare_matches_pictures_by_name(tmp_path):
         ({"classes": ClassTable.named(sky="#4682B4", road="#804080")}, "different classes"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(tmp_path, change, reason):
-    first = make(tmp_path / "a", {"x": 0.9, "y": 0.8})
-    second = make(tmp_path / "b", {"x": 0.9, "y": 0.8}, **change)
-    assert len(mismatches(first, second)) == 1
-    with pytest.raises(ConfigError, match=f"a and b .*{reason}"):
-        compare(first, second)
+def test_what_must_not_be_compared_is_named(tmp_path, change, reason):
+    first, second = make(tmp_path / "a"), make(tmp_path / "b", **change)
+    (found,) = mismatches(("A", "B"), recorded_protocol(first), recorded_protocol(second))
+    assert found.startswith("A and B")
+    assert reason in found
+    assert not mismatches(("A", "A"), recorded_protocol(first), recorded_protocol(first))
 
 
-def test_missing_scores_are_named(tmp_path):
-    first, second = make(tmp_path / "a", {"x": 0.9}), make(tmp_path / "b")
-    with pytest.raises(ConfigError, match="b has no scores"):
-        compare(first, second)
+def test_scores_at_another_resolution_are_not_compared(tmp_path):
+    figures = {"mean_iou": 0.5, "mean_dice": 0.5, "accuracy": 0.5, "num_images": 3}
+    protocols = [
+        recorded_protocol(
+            make(
+                tmp_path / name,
+                metrics={"splits": {"test": {"f32": figures | {"resolution": resolution}}}},
+            )
+        )
+        for name, resolution in (("a", "original"), ("b", "256"))
+    ]
+    (found,) = mismatches(("A", "B"), *protocols)
+    assert "different resolutions: original and 256" in found
 
 
-def test_half_written_rows_are_left_out(tmp_path):
-    checkpoint = make(tmp_path / "a", {"x": 0.5})
-    with open(checkpoint.path / PER_IMAGE_FILE, "a") as file:
-        file.write("y,0.4\nz")
-    assert picture_scores(checkpoint) == {"x": 0.5, "y": 0.4}
-    assert picture_scores(checkpoint, "mean_dice") == {}
+def test_what_else_differs_is_said(tmp_path):
+    first = make(tmp_path / "a", training={"limit": 40})
+    second = make(tmp_path / "b", side=128)
+    sizes, limits = cautions(("A", "B"), first, second)
+    assert "A sees pictures at 64 pixels, B at 128 pixels" in sizes
+    assert "A from 40, B from all" in limits
+    assert cautions(("A", "A"), first, first) == []
 
 
-def test_split_metrics_follow_from_the_matrix(tmp_path):
+def test_what_a_checkpoint_has_recorded(tmp_path):
     matrix = np.array([[6, 2], [1, 11]])
-    stored = Metrics.of(matrix).to_json()
-    metrics = {"splits": {"test": {"f32": stored}}}
-    found = split_metrics(make(tmp_path / "a", metrics=metrics))
-    assert found.mean_iou == pytest.approx((6 / 9 + 11 / 14) / 2)
-    assert found.mean_iou == pytest.approx(stored["mean_iou"], abs=1e-6)
+    stored = Metrics.of(matrix).to_json() | {"num_images": 1, "boundary": {"counts": "gone"}}
+    checkpoint = make(tmp_path / "a", metrics={"splits": {"test": {"f32": stored}}})
+    header = "name,mean_iou,mean_dice,accuracy\n"
+    (checkpoint.path / PER_IMAGE_FILE).write_text(header + "x,0.5,0.6,0.7\ny,0.4\nz")
+    found = recorded(checkpoint)
+    assert found.metrics.mean_iou == pytest.approx((6 / 9 + 11 / 14) / 2)
+    assert found.metrics.mean_iou == pytest.approx(stored["mean_iou"], abs=1e-6)
+    assert found.protocol.pictures == 1
+    assert found.pictures.names == ["x"]  # the others are half-written
+    assert found.boundary is found.calibration is found.objects is None
 
 
 @pytest.mark.parametrize(
@@ -204,9 +227,11 @@ def test_split_metrics_follow_from_the_matrix(tmp_path):
 )
 def test_damaged_metrics_are_none(tmp_path, matrix):
     metrics = {"splits": {"test": {"f32": {"confusion_matrix": matrix}}}}
-    assert split_metrics(make(tmp_path / "a", metrics=metrics)) is None
+    checkpoint = make(tmp_path / "a", metrics=metrics)
+    assert split_metrics(checkpoint) is None
+    assert recorded(checkpoint) is None
 
 
 def test_no_metrics_are_none(tmp_path):
-    assert split_metrics(make(tmp_path / "a")) is None
-    assert split_metrics(make(tmp_path / "b", metrics={"splits": ["odd"]})) is None
+    assert recorded(make(tmp_path / "a")) is None
+    assert recorded(make(tmp_path / "b", metrics={"splits": ["odd"]})) is None

@@ -1,0 +1,123 @@
+"""How models learned: from the rows of `history.csv`, also of a run that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from model.evaluation.report.candidate import Candidate
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A row of the history: its number, minutes since the start, and figures by column."""
+
+    number: float
+    minutes: float
+    figures: Mapping[str, float]
+
+    def get(self, column: str) -> float | None:
+        """None where the row lacks it, or it is NaN."""
+        value = self.figures.get(column)
+        return None if value is None or value != value else value
+
+
+@dataclass(frozen=True)
+class Reach:
+    """When a model first was as good as another one's best epoch."""
+
+    epoch: float
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A training in figures; all of them None for a history without rated epochs.
+
+    Attributes:
+        title: the model's.
+        epochs, minutes: so far.
+        best: the epoch whose weights were kept.
+        best_iou: its mean IoU on validation, in [0, 1].
+        gap: its mean IoU on training less that on validation: over-fitting where it is large.
+            Training pictures are augmented, so it may be below 0.
+        reached: by the other models' titles, when it was as good as their best; None if never.
+    """
+
+    title: str
+    epochs: int
+    minutes: float
+    best: Epoch | None
+    best_iou: float | None
+    gap: float | None
+    reached: dict[str, Reach | None]
+
+
+def epochs_of(rows: Sequence[Mapping[str, float]]) -> list[Epoch]:
+    """The epochs of a history; rows that lack their number are left out."""
+    epochs, seconds = [], 0.0
+    for row in rows:
+        spent = row.get("seconds", 0.0)
+        seconds += spent if spent == spent else 0.0
+        if "epoch" in row and row["epoch"] == row["epoch"]:
+            epochs.append(Epoch(row["epoch"], seconds / 60, row))
+    return epochs
+
+
+def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
+    """The epoch whose weights were kept: the first of the highest validation IoU."""
+    rated = [epoch for epoch in epochs if epoch.get("val_iou") is not None]
+    return max(rated, key=lambda e: (e.get("val_iou"), -e.number), default=None)
+
+
+def learning(models: Sequence[Candidate]) -> list[Learning]:
+    """Of each model that has a history."""
+    histories = {model.title: epochs_of(model.checkpoint.history()) for model in models}
+    best = {title: best_of(epochs) for title, epochs in histories.items()}
+    return [
+        Learning(
+            title=title,
+            epochs=len(epochs),
+            minutes=epochs[-1].minutes,
+            best=best[title],
+            best_iou=best[title] and best[title].get("val_iou"),
+            gap=_gap(best[title]),
+            reached={
+                other: _reach(epochs, goal.get("val_iou"))
+                for other, goal in best.items()
+                if other != title and goal is not None
+            },
+        )
+        for title, epochs in histories.items()
+        if epochs
+    ]
+
+
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """Exponential moving average; a weight of 0 leaves the values as they are.
+
+    The first values are not drawn to 0: each is divided by the weights it is made of, as in
+    D. Kingma, J. Ba, "Adam", ICLR 2015, section 3.
+
+    >>> smoothed([1.0, 1.0, 1.0], 0.9)
+    [1.0, 1.0, 1.0]
+    """
+    result, total, share = [], 0.0, 0.0
+    for value in values:
+        total = weight * total + (1 - weight) * value
+        share = weight * share + (1 - weight)
+        result.append(round(total / share, 12))
+    return result
+
+
+def _gap(epoch: Epoch | None) -> float | None:
+    if epoch is None or epoch.get("train_iou") is None:
+        return None
+    return epoch.get("train_iou") - epoch.get("val_iou")
+
+
+def _reach(epochs: Sequence[Epoch], goal: float) -> Reach | None:
+    for epoch in epochs:
+        if (value := epoch.get("val_iou")) is not None and value >= goal:
+            return Reach(epoch.number, epoch.minutes)
+    return None

@@ -1,0 +1,524 @@
+"""The figures of a comparison as tables: shown on the page and in the report, kept as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model.evaluation.calibration import BINS
+from model.evaluation.compare import CLASS_FIGURES
+from model.evaluation.cost import SIZES_WH, Cost
+from model.evaluation.objects import SIZE_TEXTS, SIZES
+from model.evaluation.report.candidate import Candidate, leader_first
+from model.evaluation.report.learning import learning
+from model.evaluation.report.verdict import Verdict
+from model.evaluation.report.words import FIGURE_TITLES, SCORE_TITLES, title_of_kind
+
+Cell = str | float | int | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, and what its values are.
+
+    kind: "text"; "count"; "share" in [0, 1]; "points", a difference of shares; "p"; "megabytes",
+        "milliseconds", "minutes", "billions", "number".
+    """
+
+    title: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of figures, unrounded; None where there is no figure.
+
+    Attributes:
+        key: the name of its file, without suffix.
+        note: what it was measured on and how, beyond what all tables share.
+    """
+
+    key: str
+    title: str
+    columns: list[Column]
+    rows: list[list[Cell]] = field(default_factory=list)
+    note: str = ""
+
+    def csv(self) -> str:
+        """Comma-separated, numbers as they are, units in the headings."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow([title_of_kind(column.title, column.kind) for column in self.columns])
+        writer.writerows(["" if cell is None else cell for cell in row] for row in self.rows)
+        return buffer.getvalue()
+
+
+def archive(tables: Sequence[Table], protocol: str) -> bytes:
+    """A zip file with a CSV file per table, and a text file with how they were measured."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        notes = [protocol] + [f"{t.key}.csv: {t.title}. {t.note}".strip() for t in tables]
+        file.writestr("protocol.txt", "\n\n".join(notes) + "\n")
+        for table in tables:
+            file.writestr(f"{table.key}.csv", table.csv())
+    return buffer.getvalue()
+
+
+def all_tables(
+    models: Sequence[Candidate], verdict: Verdict, costs: Mapping[str, Cost]
+) -> list[Table]:
+    """All that the models have figures for; empty tables are left out.
+
+    Args: costs: what was measured on this machine, by checkpoint name.
+    """
+    if verdict.refused:
+        return [table for table in (price_table(models, costs),) if table.rows]
+    tables = [
+        verdict_table(verdict),
+        score_table(models),
+        class_table(models, verdict),
+        *confusion_tables(models),
+        boundary_table(models),
+        object_table(models),
+        calibration_table(models),
+        learning_table(models),
+        history_table(models),
+        price_table(models, costs),
+        picture_table(models),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """Each score of the leader against each other model."""
+    rows: list[list[Cell]] = []
+    for pair in verdict.pairs:
+        for difference in pair.comparison.differences.values() if pair.comparison else ():
+            rows.append(
+                [
+                    SCORE_TITLES[difference.score],
+                    pair.leader,
+                    pair.other,
+                    difference.first,
+                    difference.second,
+                    difference.gap,
+                    difference.low,
+                    difference.high,
+                    difference.p,
+                    "yes" if difference.is_clear else "no",
+                ]
+            )
+    pooled = all(pair.comparison.pooled for pair in verdict.pairs if pair.comparison)
+    how = (
+        "Scores are pooled over all pixels."
+        if pooled
+        else "Scores are means over pictures: the checkpoints kept no counts to pool."
+    )
+    return Table(
+        "verdict",
+        "How sure is this?",
+        [
+            Column("Score"),
+            Column("Ahead in mean IoU"),
+            Column("Against"),
+            Column("Ahead", "share"),
+            Column("Other", "share"),
+            Column("Difference", "points"),
+            Column("From", "points"),
+            Column("To", "points"),
+            Column("p", "p"),
+            Column("Clear"),
+        ],
+        rows,
+        f"{how} From and To are the ends of the 95 % interval of a paired bootstrap over "
+        "pictures; p is of a paired permutation test, two-sided, raised by Holm's method where "
+        "there are several models. Clear: the interval leaves 0 out and p is at most 0.05.",
+    )
+
+
+def score_table(models: Sequence[Candidate]) -> Table:
+    """The headline figures of each model."""
+    return Table(
+        "scores",
+        "Scores",
+        [
+            Column("Model"),
+            *(Column(title, "share") for title in SCORE_TITLES.values()),
+            Column("Calibration error", "share"),
+            Column("Pictures", "count"),
+        ],
+        [
+            [
+                model.title,
+                _known(model.metrics.mean_iou),
+                _known(model.metrics.mean_dice),
+                _known(model.metrics.accuracy),
+                _known(scored.boundary and scored.boundary.mean_iou),
+                _known(scored.objects and _recall(scored.objects.counts)),
+                _known(scored.calibration and scored.calibration.ece),
+                scored.protocol.pictures,
+            ]
+            for model in models
+            if (scored := model.scored)
+        ],
+    )
+
+
+def class_table(models: Sequence[Candidate], verdict: Verdict) -> Table:
+    """Every figure of every class, and the differences of the leader to the others."""
+    ordered = [model for model in models if model.scored]
+    if not ordered:
+        return Table("classes", "Classes", [])
+    leader, *others = leader_first(models)
+    names = leader.checkpoint.classes.names
+    support = leader.metrics.support
+    columns = [Column("Class"), Column("Share of pixels", "share")]
+    values: list[np.ndarray] = []
+    for figure in CLASS_FIGURES:
+        for model in ordered:
+            columns.append(Column(f"{FIGURE_TITLES[figure]}, {model.title}", "share"))
+            values.append(getattr(model.metrics, figure))
+        for other in others:
+            columns.append(
+                Column(
+                    f"{FIGURE_TITLES[figure]}, {leader.title} less {other.title}",
+                    "points",
+                )
+            )
+            values.append(getattr(leader.metrics, figure) - getattr(other.metrics, figure))
+            ends = class_interval(verdict, other.title, figure)
+            if ends is not None:
+                columns += [Column("From", "points"), Column("To", "points")]
+                values += list(ends)
+    return Table(
+        "classes",
+        "Classes",
+        columns,
+        [
+            [names[i], support[i] / support.sum(), *(_known(column[i]) for column in values)]
+            for i in np.argsort(-support, kind="stable")
+        ],
+        "From and To are the ends of the difference's 95 % interval. No figure: the class occurs "
+        "neither in truth nor in prediction.",
+    )
+
+
+def class_interval(verdict: Verdict, other: str, figure: str) -> np.ndarray | None:
+    """Ends of the leader's difference to another model, float64 (2, C), if it was pooled."""
+    for pair in verdict.pairs:
+        if pair.other == other and pair.comparison:
+            return pair.comparison.class_intervals.get(figure)
+    return None
+
+
+def confusion_tables(models: Sequence[Candidate]) -> list[Table]:
+    """One per model: pixels by truth (rows) and prediction (columns)."""
+    return [
+        Table(
+            confusion_key(model),
+            f"Confusion matrix of {model.title}",
+            [
+                Column("Truth"),
+                *(Column(name, "count") for name in model.checkpoint.classes.names),
+            ],
+            [
+                [name, *map(int, row)]
+                for name, row in zip(
+                    model.checkpoint.classes.names, model.metrics.matrix, strict=True
+                )
+            ],
+            "Pixels; rows are truth, columns prediction; void left out.",
+        )
+        for model in models
+        if model.scored
+    ]
+
+
+def boundary_table(models: Sequence[Candidate]) -> Table:
+    """Boundary IoU per class."""
+    having = [model for model in models if model.scored and model.scored.boundary]
+    names = having[0].checkpoint.classes.names if having else []
+    columns = {model.title: model.scored.boundary.iou for model in having}
+    return Table(
+        "boundaries",
+        "Boundary IoU",
+        [Column("Class"), *(Column(title, "share") for title in columns)],
+        [
+            [name, *(_known(column[i]) for column in columns.values())]
+            for i, name in enumerate(names)
+            if any(not np.isnan(column[i]) for column in columns.values())
+        ],
+        "IoU within 2 % of the diagonal from the contours between classes (Cheng et al., 2021; "
+        "the picture's own border is no contour).",
+    )
+
+
+def object_table(models: Sequence[Candidate]) -> Table:
+    """Recall of objects by size, over all classes."""
+    having = [model for model in models if model.scored and model.scored.objects]
+    if not having:
+        return Table("objects", "Objects found, by size", [])
+    every = having[0].scored.objects.counts[1].sum(0)
+    return Table(
+        "objects",
+        "Objects found, by size",
+        [
+            Column("Size"),
+            Column("Area, pixels"),
+            Column("Objects", "count"),
+            *(Column(model.title, "share") for model in having),
+        ],
+        [
+            [
+                size,
+                SIZE_TEXTS[i],
+                int(every[i]),
+                *(_known(model.scored.objects.by_size[i]) for model in having),
+            ]
+            for i, size in enumerate(SIZES)
+            if every[i]
+        ],
+        "Objects are connected regions of the truth; found: at least half of the pixels are "
+        "predicted as the object's class.",
+    )
+
+
+def calibration_table(models: Sequence[Candidate]) -> Table:
+    """The reliability curves."""
+    having = [model for model in models if model.scored and model.scored.calibration]
+    columns = [Column("Confidence from", "number"), Column("to", "number")]
+    for model in having:
+        columns += [
+            Column(f"{model.title}: pixels", "count"),
+            Column(f"{model.title}: confidence", "share"),
+            Column(f"{model.title}: accuracy", "share"),
+        ]
+    rows: list[list[Cell]] = []
+    for i in range(BINS) if having else ():
+        row: list[Cell] = [i / BINS, (i + 1) / BINS]
+        for model in having:
+            curve = model.scored.calibration
+            row += [int(curve.pixels[i]), _known(curve.confidence[i]), _known(curve.accuracy[i])]
+        rows.append(row)
+    return Table(
+        "calibration",
+        "Confidence against accuracy",
+        columns,
+        rows,
+        "Pixels in 15 bins of confidence, the upper end included; the calibration error is their "
+        "mean distance between confidence and accuracy (Guo et al., 2017).",
+    )
+
+
+def learning_table(models: Sequence[Candidate]) -> Table:
+    """Best epochs, over-fitting, and who reaches whom when."""
+    found = learning(models)
+    columns = [
+        Column("Model"),
+        Column("Epochs", "count"),
+        Column("Minutes", "minutes"),
+        Column("Best epoch", "count"),
+        Column("Validation IoU then", "share"),
+        Column("Training less validation then", "points"),
+    ]
+    for one in found:
+        columns += [
+            Column(f"Epochs to the best of {one.title}", "count"),
+            Column("Minutes to it", "minutes"),
+        ]
+    rows: list[list[Cell]] = []
+    for one in found:
+        row: list[Cell] = [
+            one.title,
+            one.epochs,
+            one.minutes,
+            one.best and int(one.best.number),
+            one.best_iou,
+            one.gap,
+        ]
+        for other in found:
+            reach = one.reached.get(other.title)
+            row += [int(reach.epoch), reach.minutes] if reach else [None, None]
+        rows.append(row)
+    return Table(
+        "learning",
+        "Learning in figures",
+        columns if len(found) > 1 else columns[:6],
+        rows if len(found) > 1 else [row[:6] for row in rows],
+        "At the network's resolution, averaged as each epoch went by; training pictures are "
+        "augmented. Minutes of wall time on the machine that trained. No figure: never reached.",
+    )
+
+
+def history_table(models: Sequence[Candidate]) -> Table:
+    """The curves, one row per model and epoch."""
+    histories = {model.title: model.checkpoint.history() for model in models}
+    names = list(dict.fromkeys(n for rows in histories.values() for row in rows for n in row))
+    return Table(
+        "history",
+        "Learning curves",
+        [Column("Model"), *(Column(name, "number") for name in names)],
+        [
+            [title, *(_known(row.get(name)) for name in names)]
+            for title, rows in histories.items()
+            for row in rows
+        ],
+    )
+
+
+def price_table(models: Sequence[Candidate], costs: Mapping[str, Cost]) -> Table:
+    """What each model costs; columns of what was measured here only if it was."""
+    measured = [costs[model.name] for model in models if model.name in costs]
+    columns = [
+        Column("Model"),
+        Column("Checkpoint"),
+        Column("Network"),
+        Column("Starts from"),
+        Column("Parameters", "count"),
+        Column("File", "megabytes"),
+        Column("Training", "minutes"),
+        Column("Epochs", "count"),
+        Column("Trained on"),
+    ]
+    if measured:
+        columns += [
+            Column("Operations", "billions"),
+            *(Column(f"{width} x {height}", "milliseconds") for width, height in SIZES_WH),
+            Column("Memory", "megabytes"),
+            Column("Computed with"),
+        ]
+    rows = []
+    for model in models:
+        price = recorded_price(model)
+        row: list[Cell] = [
+            model.title,
+            model.name,
+            model.checkpoint.network_name,
+            price.start,
+            price.parameters,
+            None if price.file_bytes is None else price.file_bytes / 1e6,
+            None if price.seconds is None else price.seconds / 60,
+            price.epochs,
+            price.machine,
+        ]
+        if measured:
+            cost = costs.get(model.name)
+            row += (
+                [
+                    cost.flops / 1e9,
+                    *(cost.latency[size].median for size in SIZES_WH),
+                    None if cost.memory_bytes is None else cost.memory_bytes / 1e6,
+                    f"{cost.engine} {cost.precision}",
+                ]
+                if cost
+                else [None] * (len(columns) - len(row))
+            )
+        rows.append(row)
+    return Table(
+        "price",
+        "Price",
+        columns,
+        rows,
+        "Latency: median wall time from a decoded picture to its labels, models taking turns, on "
+        "this machine. Operations for a picture of 640 x 480, a multiplication and the addition "
+        "after it counted as two. Memory: what opening the model and segmenting that picture add "
+        "to the peak of a process."
+        if measured
+        else "",
+    )
+
+
+@dataclass(frozen=True)
+class RecordedPrice:
+    """What a checkpoint says of its price; None where it does not."""
+
+    parameters: int | None
+    file_bytes: int | None
+    seconds: float | None
+    epochs: int | None
+    start: str
+    machine: str
+
+
+def recorded_price(model: Candidate) -> RecordedPrice:
+    """From the checkpoint's description, whatever it lacks."""
+    description = model.checkpoint.description
+    training = description.get("training", {})
+    try:
+        size = model.checkpoint.weights_path.stat().st_size
+    except OSError:
+        size = None
+    origin = str(description.get("encoder", {}).get("origin") or "")
+    # What an origin says in brackets is for the model card.
+    start = "random weights" if origin == "none" else origin.split(" (")[0]
+    return RecordedPrice(
+        parameters=_number(description.get("network", {}).get("parameters")),
+        file_bytes=size,
+        seconds=_number(training.get("seconds")),
+        epochs=_number(training.get("epochs_done")),
+        start=start,
+        machine=str(training.get("machine") or ""),
+    )
+
+
+def picture_table(
+    models: Sequence[Candidate], disagreement: Mapping[str, float] | None = None
+) -> Table:
+    """The split's pictures with each model's mean IoU, and the first two models' difference.
+
+    Args: disagreement: by name the share of pixels on which the models differ, where known.
+    """
+    having = [model for model in models if model.scored and len(model.scored.pictures)]
+    scores = [
+        dict(zip(m.scored.pictures.names, m.scored.pictures.scores["mean_iou"], strict=True))
+        for m in having
+    ]
+    names = sorted(set().union(*scores)) if scores else []
+    columns = [Column("Picture"), *(Column(model.title, "share") for model in having)]
+    if len(having) > 1:
+        columns.append(Column("Difference", "points"))
+    if disagreement:
+        columns.append(Column("Disagreement", "share"))
+    rows: list[list[Cell]] = []
+    for name in names:
+        values = [_known(score.get(name)) for score in scores]
+        row: list[Cell] = [name, *values]
+        if len(having) > 1:
+            row.append(None if None in values[:2] else values[0] - values[1])
+        if disagreement:
+            row.append(disagreement.get(name))
+        rows.append(row)
+    first_two = f"{having[0].title} less {having[1].title}" if len(having) > 1 else ""
+    return Table(
+        "pictures",
+        "Pictures",
+        columns,
+        rows,
+        "Mean IoU over the classes of each picture itself."
+        + (f" Differences are {first_two}." if first_two else ""),
+    )
+
+
+def confusion_key(model: Candidate) -> str:
+    """The key of a model's confusion table; names may be paths, keys are names of files."""
+    return "confusion-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in model.name)
+
+
+def _recall(counts: np.ndarray) -> float:
+    """Of all objects, from counts (2, C, 4)."""
+    found, every = counts.sum((1, 2))
+    return float(found / every) if every else math.nan
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _number(value: object):
+    return value if isinstance(value, int | float) else None
