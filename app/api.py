@@ -137,6 +137,11 @@ class ModelEntry(BaseModel):
     )
     classes: list[ClassEntry]
     figures: Figures | None = Field(description="null where they have not been measured.")
+    prices: dict[str, float] = Field(
+        description="What arithmetic below f32 costs, in points of mean IoU on the validation "
+        "split; missing where it has not been measured.",
+        examples=[{"bf16": 0.02, "int8": 0.31}],
+    )
     licence: str | None = Field(description="Of the training data.", examples=["CC BY-SA 4.0"])
     source: str | None = Field(description="Of the training data.")
 
@@ -346,6 +351,7 @@ def _entry(checkpoint: Checkpoint, *, default: bool) -> ModelEntry:
         encoder=encoder.get("origin") if encoder.get("pretrained") else None,
         classes=[ClassEntry(id=c.id, name=c.name, colour=c.colour) for c in checkpoint.classes],
         figures=_figures(checkpoint),
+        prices=checkpoint.prices(),
         licence=data.get("licence"),
         source=data.get("source"),
     )

@@ -38,10 +38,10 @@ from model.data.classes import OKABE_ITO, ClassTable
 from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError
 from model.inference.engines import make_engine
-from model.inference.engines.cache import CACHE_VARIABLE
 from model.inference.engines.post_training import calibrate
 from model.inference.engines.precision import native
 from model.networks.registry import architecture, construct
+from model.user_cache import CACHE_VARIABLE
 
 NETWORKS = {
     "scratch": "unet",

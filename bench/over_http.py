@@ -24,8 +24,8 @@ from bench.inference import NETWORKS, picture, untrained
 from bench.timing import in_turns, machine
 from model.checkpoints import folder
 from model.inference.engines import make_engine
-from model.inference.engines.cache import CACHE_VARIABLE
 from model.inference.engines.precision import FASTEST_FIRST, native
+from model.user_cache import CACHE_VARIABLE
 
 
 @dataclass(frozen=True)

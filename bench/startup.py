@@ -21,7 +21,7 @@ import tyro
 from app.models import ENGINE_VARIABLE
 from bench import server
 from bench.timing import machine
-from model.inference.engines.cache import CACHE_VARIABLE
+from model.user_cache import CACHE_VARIABLE
 
 
 @dataclass(frozen=True)

@@ -9,28 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model.user_cache import cache_folder
+
 if TYPE_CHECKING:
     import openvino
 
 logger = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "UNET_STUDIO_CACHE"
 NETWORK_FILE = "network.xml"
 FILES = (NETWORK_FILE, "network.bin")
 DIGESTS_FILE = "SHA256"
-
-
-def cache_folder() -> Path:
-    """Where converted networks are kept: `UNET_STUDIO_CACHE`, else below the user's cache."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unet-studio"
-    return Path(os.environ.get(CACHE_VARIABLE) or default)
 
 
 def network(name: str, make: Callable[[], openvino.Model]) -> Path:

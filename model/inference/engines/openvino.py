@@ -14,6 +14,7 @@ import numpy as np
 
 from model.checkpoints.folder import Checkpoint
 from model.inference.engines import cache
+from model.user_cache import cache_folder
 
 if TYPE_CHECKING:
     import openvino
@@ -102,7 +103,7 @@ def _open(core: openvino.Core, checkpoint: Checkpoint, *, quantised: bool) -> op
             shutil.rmtree(path.parent)
             return core.read_model(converted_network(checkpoint, quantised=quantised))
     except OSError as error:
-        where = cache.cache_folder()
+        where = cache_folder()
         logger.warning("Converted networks cannot be kept in %s: %s.", where, error)
         return _convert(checkpoint, quantised=quantised)
 

@@ -13,6 +13,7 @@ from model.inference.engines import cache as network_cache
 from model.inference.engines import openvino
 from model.inference.engines.openvino import OpenVinoEngine, converted_network
 from model.inference.engines.pytorch import TorchEngine
+from model.user_cache import CACHE_VARIABLE
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def converted(checkpoint):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
-    monkeypatch.setenv(network_cache.CACHE_VARIABLE, str(folder))
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
     return folder
 
 
@@ -110,7 +111,7 @@ def test_a_network_that_openvino_cannot_read_is_made_again(checkpoint, cache, ca
 
 def test_without_a_place_for_the_cache_it_still_works(checkpoint, tmp_path, monkeypatch, caplog):
     (tmp_path / "file").touch()
-    monkeypatch.setenv(network_cache.CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
     with caplog.at_level(logging.WARNING):
         opened = OpenVinoEngine(checkpoint)
     assert opened.logits(batch(32, 32)).shape == (1, 3, 32, 32)
