@@ -23,7 +23,8 @@ def crossval(config: CrossValidation) -> int:
     print(f"{config.folds} folds of {config.data}, original resolution; % over the folds:")
     for figure in folds.HEADLINE:
         mean, deviation = found.spread(figure)
-        print(f"  {TITLES.get(figure, figure.replace('_', ' ')):15}{100 * mean:6.1f} ± {100 * deviation:.1f}")
+        title = TITLES.get(figure, figure.replace("_", " "))
+        print(f"  {title:15}{100 * mean:6.1f} ± {100 * deviation:.1f}")
     pooled = found.pooled.to_json()
     print("All out-of-fold predictions in one confusion matrix:")
     print(class_table(found.classes.names, pooled["per_class"]))

@@ -37,6 +37,9 @@ BASE_WIDTHS = (16, 24, 32)
 DEPTHS = (3, 5)
 STRENGTHS = (0.0, 2.0)
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    RETRY = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
 HEARTBEAT_SECONDS = 20
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -51,6 +54,13 @@ def tune(config: Tuning) -> Checkpoint | None:
     Raises: as `train`; `ConfigError` if the storage cannot be used, belongs to another search,
         or no trial came to its end.
     """
+    with warnings.catch_warnings():
+        # The heartbeat has been "experimental" for years, and the plots of the search are.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return _tune(config)
+
+
+def _tune(config: Tuning) -> Checkpoint | None:
     config.output.mkdir(parents=True, exist_ok=True)
     data = datasets.load(config.data, config.data_root, config.split)
     study = _open(config, data)
@@ -86,35 +96,31 @@ def tune(config: Tuning) -> Checkpoint | None:
 
 def _open(config: Tuning, data: DataSet) -> optuna.Study:
     """Creates or continues the search."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     url = config.storage or f"sqlite:///{(config.output / STORAGE_FILE).resolve()}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        try:
-            storage = RDBStorage(
-                url,
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=3 * HEARTBEAT_SECONDS,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
-                    inherit_intermediate_values=True
-                ),
-            )
-        except Exception as error:  # each database driver has its own
-            raise ConfigError(
-                f"--storage {config.storage or url} cannot be opened: {error}. It takes what "
-                "Optuna takes: sqlite:///FILE, or postgresql:// and mysql:// with their driver."
-            ) from error
-        study = optuna.create_study(
-            storage=storage,
-            study_name=config.study,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_warmup_steps=config.epochs // 4),
+    try:
+        storage = RDBStorage(
+            url,
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=3 * HEARTBEAT_SECONDS,
+            heartbeat_stale_trial_callback=RETRY,
         )
-        # Another seed for each start, or a second machine would try the very same settings.
-        study.sampler = optuna.samplers.TPESampler(
-            seed=config.seed + len(study.trials), constant_liar=True
-        )
+    except Exception as error:  # each database driver has its own
+        raise ConfigError(
+            f"--storage {config.storage or url} cannot be opened: {error}. It takes what "
+            "Optuna takes: sqlite:///FILE, or postgresql:// and mysql:// with their driver."
+        ) from error
+    study = optuna.create_study(
+        storage=storage,
+        study_name=config.study,
+        direction="maximize",
+        load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(n_warmup_steps=config.epochs // 4),
+    )
+    # Another seed for each start, or a second machine would try the very same settings.
+    study.sampler = optuna.samplers.TPESampler(
+        seed=config.seed + len(study.trials), constant_liar=True
+    )
     settings = config.portable() | {"search": sorted(config.search), "data_digest": data.digest()}
     before = study.user_attrs.get("settings")
     if before is None:
@@ -141,8 +147,9 @@ def _left(study: optuna.Study, config: Tuning) -> int:
 
 def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     """One trial: the best validation mean IoU, in [0, 1]."""
-    frozen = trial.study.get_trials(deepcopy=False)[trial.number]
-    settings = config.trial(_folder(config, frozen), _choose(trial, config))
+    chosen = _choose(trial, config)
+    frozen = trial.study.get_trials()[trial.number]
+    settings = config.trial(_folder(config, frozen), chosen)
     print(f"trial {trial.number + 1} of {config.trials}: {_in_words(trial.params)}")
     best = 0.0
 
@@ -159,6 +166,9 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     except TrainingError as error:
         print(f"  ended: {error}")
         raise optuna.TrialPruned from error
+    except KeyboardInterrupt:
+        RETRY(trial.study, frozen)  # the next one to search goes on with it
+        raise
     best = max(row["val_iou"] for row in checkpoint.history())
     print(f"  validation mean IoU {best:.4f}")
     return best
@@ -166,7 +176,7 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
 
 def _folder(config: Tuning, trial: FrozenTrial) -> Path:
     """Where a trial trains. One that takes up the work of one that died goes on in its folder."""
-    earlier = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+    earlier = RETRY.retried_trial_number(trial)
     return config.trial_folder(trial.number if earlier is None else earlier)
 
 
@@ -213,14 +223,12 @@ def _plot(study: optuna.Study, config: Tuning) -> None:
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as charts
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        for name, draw in zip(
-            PLOTS, (charts.plot_optimization_history, charts.plot_slice), strict=True
-        ):
-            draw(study, target_name="validation mean IoU")
-            pyplot.savefig(config.output / name, dpi=120, bbox_inches="tight")
-            pyplot.close("all")
+    for name, draw in zip(
+        PLOTS, (charts.plot_optimization_history, charts.plot_slice), strict=True
+    ):
+        draw(study, target_name="validation mean IoU")
+        pyplot.savefig(config.output / name, dpi=120, bbox_inches="tight")
+        pyplot.close("all")
 
 
 def _in_words(chosen: dict[str, Any]) -> str:

@@ -1,0 +1,97 @@
+"""Cross-validation: what is held out, what is summed, and how it goes on."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from model.checkpoints import folder
+from model.data import split_file
+from model.errors import ConfigError
+from model.training.studies.configs import CrossValidation
+from model.training.studies.crossval import cross_validate
+
+
+@pytest.fixture(scope="module")
+def config(small, tmp_path_factory) -> CrossValidation:
+    return CrossValidation(**small, folds=3, output=tmp_path_factory.mktemp("crossval") / "run")
+
+
+@pytest.fixture(scope="module")
+def found(config):
+    return cross_validate(config)
+
+
+def summary(config) -> dict:
+    return json.loads((config.output / "crossval.json").read_text())
+
+
+def test_every_picture_is_held_out_once_and_the_test_part_never(config, found):
+    parts = split_file.read(config.split).parts
+    held_out = []
+    for checkpoint in found.checkpoints:
+        assert checkpoint.description["data"]["split_sizes"] == {
+            "train": 8, "validation": 4, "test": 4,
+        }  # fmt: skip
+        held_out.append(checkpoint.figures("validation")["num_images"])
+    assert sum(held_out) == len(parts["train"] + parts["validation"])
+    digests = {c.description["data"]["split_digest"] for c in found.checkpoints}
+    assert len(digests) == 3
+
+
+def test_the_pooled_matrix_is_the_sum_and_its_pixels_are_all_of_them(config, found):
+    matrices = [np.array(c.figures("validation")["confusion_matrix"]) for c in found.checkpoints]
+    assert np.array_equal(found.pooled.matrix, sum(matrices))
+    assert found.pooled.matrix.sum() == 12 * 320 * 240
+    assert summary(config)["pooled"]["mean_iou"] == pytest.approx(found.pooled.mean_iou, abs=1e-6)
+
+
+def test_mean_and_deviation_are_those_of_the_folds(config, found):
+    values = [metrics.mean_iou for metrics in found.each]
+    mean, deviation = found.spread("mean_iou")
+    assert mean == pytest.approx(sum(values) / 3)
+    assert deviation == pytest.approx(np.std(values, ddof=1))
+    with open(config.output / "crossval.csv", newline="") as file:
+        rows = {(row["class"], row["figure"]): row for row in csv.DictReader(file)}
+    assert float(rows["all", "mean_iou"]["mean"]) == pytest.approx(mean, abs=1e-6)
+    sky = [metrics.iou[6] for metrics in found.each]
+    assert float(rows["sky", "iou"]["mean"]) == pytest.approx(np.mean(sky), abs=1e-6)
+
+
+def test_only_the_missing_fold_is_trained_again(config, found, tmp_path, capsys):
+    again = replace(config, output=shutil.copytree(config.output, tmp_path / "run"), resume=True)
+    shutil.rmtree(again.output / "fold-2")
+    result = cross_validate(again)
+    assert capsys.readouterr().out.count("epoch 1/2") == 1
+    assert np.array_equal(result.pooled.matrix, found.pooled.matrix)
+
+
+def test_folds_are_not_written_over_and_not_mixed(config, found):
+    with pytest.raises(ConfigError, match="already holds 3 folds"):
+        cross_validate(config)
+    with pytest.raises(ConfigError, match="split has changed"):
+        cross_validate(replace(config, folds=4, resume=True))
+
+
+def test_the_command_prints_the_table(command, found, config):
+    shown = command(
+        "crossval", "--resume", "--folds", "3", "--data", "streets", "--split", config.split,
+        "--base-width", "8", "--depth", "2", "--longest-side", "64", "--crop", "32",
+        "--batch-size", "3", "--epochs", "2", "--device", "cpu", "--samples-every", "0",
+        "--skip-check", "--output", config.output,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    assert f"mean IoU {100 * found.pooled.mean_iou:.1f} %" in shown.stdout
+    assert "±" in shown.stdout
+
+
+def test_too_many_folds_are_refused(small, tmp_path):
+    with pytest.raises(ConfigError, match="--folds 13: choose between 2 and 12"):
+        cross_validate(CrossValidation(**small, folds=13, output=tmp_path / "run"))
+
+
+def test_a_fold_is_a_checkpoint_like_any_other(found):
+    assert folder.read(found.checkpoints[0].path).figures("test")["num_images"] == 4

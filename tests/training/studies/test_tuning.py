@@ -1,0 +1,159 @@
+"""The search: what it tries, prunes and keeps, and that it goes on where it stopped."""
+
+import csv
+import json
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from model.checkpoints import folder
+from model.errors import ConfigError
+from model.training.studies import tuning
+from model.training.studies.configs import Tuning
+
+
+@pytest.fixture(scope="module")
+def config(small, tmp_path_factory) -> Tuning:
+    return Tuning(
+        **small,
+        trials=3,
+        search=("lr", "loss", "augment"),
+        losses=("ce", "dice"),
+        retrain=True,
+        output=tmp_path_factory.mktemp("tuning") / "run",
+    )
+
+
+@pytest.fixture(scope="module")
+def winner(config):
+    return tuning.tune(config)
+
+
+def trials(config) -> list[dict[str, str]]:
+    with open(config.output / "trials.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_best_trial_is_named_with_the_command_that_trains_it(config, winner):
+    rows = trials(config)
+    assert len(rows) == 3
+    best = json.loads((config.output / "best.json").read_text())
+    top = max(rows, key=lambda row: float(row["validation_iou"] or 0))
+    assert best["trial"] == int(top["trial"])
+    assert f"--lr {best['chosen']['lr']}" in best["command"]
+    assert set(best["chosen"]) == {"lr", "loss", "augment"}
+
+
+def test_trials_are_runs_with_the_proposed_settings(config, winner):
+    for row in trials(config):
+        run = folder.read(config.output / f"trial-{int(row['trial']):04d}")
+        assert run.description["training"]["loss"] == row["loss"]
+        assert run.description["training"]["lr"] == pytest.approx(float(row["lr"]))
+        assert max(r["val_iou"] for r in run.history()) == pytest.approx(
+            float(row["validation_iou"]), abs=1e-6
+        )
+        assert not (run.path / "resume").exists()
+
+
+def test_the_winner_learns_from_all_but_the_test_part(config, winner):
+    training = winner.description["training"]
+    assert training["include_validation"]
+    assert training["best_epoch"] == training["epochs_done"] == 2
+    assert winner.figures("test")["num_images"] == 4
+    assert winner.figures("validation") is None, "it has seen those pictures"
+
+
+def test_the_plots_are_pictures(config, winner):
+    for name in tuning.PLOTS:
+        assert (config.output / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finished_search_is_not_begun_again(config, winner, monkeypatch):
+    monkeypatch.setattr(tuning, "_train", lambda *_: pytest.fail("a trial was started"))
+    tuning.tune(replace(config, resume=True, retrain=False))
+    assert len(trials(config)) == 3
+    with pytest.raises(ConfigError, match="already holds a search with 3 trials"):
+        tuning.tune(config)
+
+
+def test_a_search_goes_on_only_with_its_own_settings(config, winner):
+    with pytest.raises(ConfigError, match=r"--batch-size 3 \(now 4\)"):
+        tuning.tune(replace(config, resume=True, batch_size=4))
+
+
+def test_hopeless_trials_are_pruned_and_diverged_ones_counted(small, tmp_path, monkeypatch):
+    epochs = []
+
+    def train(settings, data, *, on_epoch, score):
+        number = int(settings.output.name.removeprefix("trial-"))
+        for epoch in range(1, 9):
+            epochs.append((number, epoch))
+            on_epoch({"epoch": epoch, "val_iou": 0.1 if number == 7 else 0.5})
+        path = tmp_path / "scored"
+        path.mkdir(exist_ok=True)
+        return type("Run", (), {"history": lambda self: [{"val_iou": 0.5}]})()
+
+    monkeypatch.setattr(tuning, "train", train)
+    config = Tuning(**small | {"epochs": 8}, trials=8, search=("lr",), output=tmp_path / "run")
+    tuning.tune(config)
+    states = [row["state"] for row in trials(config)]
+    assert states == ["complete"] * 7 + ["pruned"]
+    assert max(epoch for number, epoch in epochs if number == 7) < 8
+
+
+@pytest.fixture
+def folders(monkeypatch) -> list[str]:
+    """The folders that trials train in, one after the other; nothing is really trained."""
+    seen = []
+
+    def train(settings, data, *, on_epoch, score):
+        seen.append(settings.output.name)
+        return type("Run", (), {"history": lambda self: [{"val_iou": 0.5}]})()
+
+    monkeypatch.setattr(tuning, "train", train)
+    return seen
+
+
+def test_an_interrupted_trial_is_taken_up_again(small, tmp_path, monkeypatch, folders):
+    config = Tuning(**small, trials=2, search=("lr",), output=tmp_path / "run")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tuning.tune(config)
+    tuning.tune(replace(config, resume=True))
+    assert folders == ["trial-0000", "trial-0002"]
+    rows = trials(config)
+    assert [row["state"] for row in rows] == ["fail", "complete", "complete"]
+    assert rows[0]["lr"] == rows[1]["lr"]
+
+
+def test_what_a_killed_machine_was_at_is_taken_up_again(small, tmp_path, folders):
+    config = Tuning(**small, trials=3, search=("lr",), output=tmp_path / "run")
+    tuning.tune(replace(config, trials=1))
+    url = f"sqlite:///{config.output / tuning.STORAGE_FILE}"
+    study = optuna.load_study(study_name=config.study, storage=url)
+    trial = study.ask({"lr": optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)})
+    with optuna.storages.RDBStorage(url).engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (?, '2000-01-01 00:00:00')",
+            (trial._trial_id,),
+        )
+    tuning.tune(replace(config, resume=True))
+    assert folders == ["trial-0000", "trial-0001", "trial-0003"]
+    assert [row["state"] for row in trials(config)] == ["complete", "fail", "complete", "complete"]
+
+
+def test_a_storage_that_cannot_be_opened_is_named(small, tmp_path):
+    config = Tuning(**small, storage="nonsense://x", output=tmp_path / "run")
+    with pytest.raises(ConfigError, match="--storage nonsense://x cannot be opened"):
+        tuning.tune(config)
+
+
+def test_width_and_depth_belong_to_the_scratch_network_alone():
+    assert "depth" in Tuning(network="unet").searched
+    assert Tuning(network="unet-resnet34").searched == ["lr", "loss", "augment"]
