@@ -7,8 +7,12 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+CPU_INFO = Path("/proc/cpuinfo")
+INSTRUCTIONS = ("avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,21 @@ def in_turns(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[s
 
 
 def machine() -> str:
-    """The processor's kind and how many cores this process may use, for the table's head."""
+    """For the table's head: the processor, how many cores this process may use, and which of
+    the instructions that decide about bf16 and int8 there are."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores ({platform.machine()})"
+    return ", ".join([_processor(), f"{cores} cores", *_instructions()])
+
+
+def _processor() -> str:
+    names = [line for line in _cpu_info().splitlines() if line.startswith("model name")]
+    return names[0].split(":")[1].strip() if names else platform.machine()
+
+
+def _instructions() -> list[str]:
+    flags = set(_cpu_info().split())
+    return [name for name in INSTRUCTIONS if name in flags]
+
+
+def _cpu_info() -> str:
+    return CPU_INFO.read_text() if CPU_INFO.is_file() else ""

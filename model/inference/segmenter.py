@@ -156,7 +156,8 @@ class Segmenter:
 
     @property
     def precision(self) -> str:
-        return self._engines[0].precision
+        """Of an ensemble whose members differ in it, all: "bf16 + f32"."""
+        return " + ".join(dict.fromkeys(engine.precision for engine in self._engines))
 
     @property
     def memory_bytes(self) -> int:

@@ -149,7 +149,9 @@ def test_models(client):
     assert 0 < streets["figures"]["mean_iou"] < 1
     assert streets["figures"]["pictures"] == 2
     assert streets["figures"]["resolution"] == "original"
+    assert streets["prices"] == pytest.approx({"bf16": 0.04})
     assert models["pets-scratch"]["figures"] is None
+    assert models["pets-scratch"]["prices"] == {}
     assert models["pets-scratch"]["licence"] == "CC BY-SA 4.0"
 
 
