@@ -1,0 +1,212 @@
+"""Training: ours against loops as others have them, with the same network, pictures and batches.
+
+    python -m bench.train                                speed, all three networks
+    python -m bench.train --seeds 3 --epochs 12 --networks unet     what the network is worth after
+
+Each round is one epoch of each loop, in turns. Ours is `python -m model train` itself, whose
+epochs the others' are put between.
+
+The tutorial loop opens files with PIL for each sample and computes in float32, in PyTorch's
+default memory layout; loss, optimizer and schedule are ours. The other follows the settings that
+Pytorch-UNet documents for its training: RMSprop with momentum 0.999 at a learning rate of 1e-5,
+cross-entropy + Dice, gradients clipped to norm 1, channels_last, mixed precision off.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from torch import nn
+from torch.utils.data import DataLoader
+
+from bench.data import Arguments as DataArguments
+from bench.data import plain_loader, write_files
+from bench.timing import Timing, machine
+from model.data import datasets
+from model.data.datasets import DataSet, FileDataSet
+from model.data.preprocessing import Preprocessing
+from model.data.transforms import Collate, SampleDataset
+from model.errors import StudioError
+from model.evaluation.metrics import Metrics, confusion_matrix
+from model.networks.losses import loss_by_name
+from model.networks.registry import architecture, construct
+from model.training.config import TrainConfig
+from model.training.run import train
+from model.training.schedules import make_schedule
+
+CROP = 256
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Training pictures per second, and with --seeds the validation Dice after equal epochs."""
+
+    networks: tuple[str, ...] = ("unet", "unet-resnet34", "unet-mobilenet_v2")
+    pictures: int = 32
+    """Training pictures of an epoch, from the drawn streets."""
+    epochs: int = 4
+    """Rounds; the first does not count for the speed."""
+    seeds: int = 1
+    base_width: int = 16
+    """Channels of the first block of "unet"."""
+
+
+class Loop:
+    """A training loop as one writes it by hand; a call trains one epoch."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        batches: DataLoader,
+        loss: Callable,
+        optimizer: torch.optim.Optimizer,
+        *,
+        schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+        channels_last: bool = False,
+        clip: float | None = None,
+    ) -> None:
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.network = network.to(memory_format=layout)
+        self.layout = layout
+        self.batches = batches
+        self.loss = loss
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.clip = clip
+        self.seconds: list[float] = []
+
+    def __call__(self) -> None:
+        start = time.perf_counter()
+        self.network.train()
+        for images, target in self.batches:
+            loss = self.loss(self.network(images.to(memory_format=self.layout)), target)
+            self.optimizer.zero_grad()
+            loss.backward()
+            if self.clip:
+                nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+            self.optimizer.step()
+            if self.schedule:
+                self.schedule.step()
+            loss.item()
+        self.seconds.append(time.perf_counter() - start)
+
+
+def tutorial(config: TrainConfig, network: nn.Module, batches: DataLoader) -> Loop:
+    optimizer = torch.optim.AdamW(network.parameters(), config.lr, weight_decay=config.weight_decay)
+    steps = len(batches) * config.epochs
+    schedule = make_schedule(optimizer, config.schedule, steps=steps, warmup=0, plateau=lambda: 1.0)
+    return Loop(network, batches, loss_by_name(config.loss), optimizer, schedule=schedule)
+
+
+def pytorch_unet(config: TrainConfig, network: nn.Module, batches: DataLoader) -> Loop:
+    optimizer = torch.optim.RMSprop(
+        network.parameters(), lr=1e-5, weight_decay=1e-8, momentum=0.999, foreach=True
+    )
+    loss = loss_by_name("ce+dice")
+    return Loop(network, batches, loss, optimizer, channels_last=True, clip=1.0)
+
+
+LOOPS = {"tutorial, float32": tutorial, "Pytorch-UNet's settings": pytorch_unet}
+
+
+def validation_dice(network: nn.Module, data: DataSet, longest_side: int) -> float:
+    """Mean Dice at the network's resolution, as `history.csv` has it."""
+    preprocessing = Preprocessing(longest_side)
+    samples = SampleDataset(data, data.names("validation"), preprocessing)
+    total = np.zeros((len(data.classes),) * 2, np.int64)
+    network.eval()
+    with torch.inference_mode():
+        for images, target in DataLoader(samples, BATCH, collate_fn=Collate(preprocessing)):
+            labels = network(images).argmax(1)
+            total += confusion_matrix(target.numpy(), labels.numpy(), len(data.classes))
+    return Metrics.of(total).mean_dice
+
+
+def compare(
+    name: str, seed: int, arguments: Arguments, streets: DataSet, files: FileDataSet, output: Path
+) -> tuple[dict[str, Timing], dict[str, float]]:
+    """One run of each loop, epoch by epoch in turns: seconds per epoch, and validation Dice."""
+    config = TrainConfig(
+        network=name,
+        base_width=arguments.base_width,
+        crop=CROP,
+        batch_size=BATCH,
+        epochs=arguments.epochs,
+        seed=seed,
+        output=output,
+        device="cpu",
+        samples_every=0,
+        skip_check=True,
+    )
+    batches = plain_loader(files, streets.longest_side, DataArguments(crop=CROP, batch_size=BATCH))
+    loops = {}
+    for title, make in LOOPS.items():
+        torch.manual_seed(seed)
+        plan = architecture(name, len(streets.classes), base_width=arguments.base_width)
+        loops[title] = make(config, construct(plan), batches)
+    ours: list[float] = []
+
+    def others(row: dict) -> None:
+        ours.append(row["seconds"])
+        with torch.enable_grad():
+            for loop in loops.values():
+                loop()
+
+    checkpoint = train(config, streets, on_epoch=others, score=False)
+    times = {"ours": ours} | {title: loop.seconds for title, loop in loops.items()}
+    dice = {"ours": checkpoint.history()[-1]["val_dice"]} | {
+        title: validation_dice(loop.network, streets, streets.longest_side)
+        for title, loop in loops.items()
+    }
+    return {title: Timing(np.array(seconds[1:])) for title, seconds in times.items()}, dice
+
+
+def run(arguments: Arguments) -> None:
+    streets = datasets.load("streets")
+    parts = {"train": streets.names("train")[: arguments.pictures]}
+    # One picture where only the speed is asked for: ours validates within its epochs.
+    parts["validation"] = streets.names("validation")[: 40 if arguments.seeds > 1 else 1]
+    parts["test"] = streets.names("test")[:1]
+    streets.use_split(parts, "a few for the bench")
+    print(
+        f"{streets.title}: {arguments.pictures} pictures scaled to {streets.longest_side}, crops "
+        f"of {CROP}, batches of {BATCH}; {machine()}; {arguments.epochs - 1} rounds"
+    )
+    print(f"{'':20}{'':26}{'images/s':>9}  ours is so much faster   validation Dice")
+    with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
+        files = write_files(streets, parts["train"], Path(folder))
+        for name in arguments.networks:
+            runs = [
+                compare(name, seed, arguments, streets, files, Path(folder) / f"{name} {seed}")
+                for seed in range(arguments.seeds)
+            ]
+            for title in runs[0][0]:
+                timing = Timing(np.concatenate([times[title].seconds for times, _ in runs]))
+                ours = Timing(np.concatenate([times["ours"].seconds for times, _ in runs]))
+                rate = arguments.pictures // BATCH * BATCH / timing.median
+                ratio = "" if title == "ours" else str(ours.times_faster_than(timing))
+                dice = " ".join(f"{100 * scores[title]:.1f}" for _, scores in runs)
+                shown = dice if arguments.seeds > 1 else "-"
+                print(f"{name:20}{title:26}{rate:9.2f}  {ratio:24} {shown}")
+
+
+def main() -> int:
+    try:
+        run(tyro.cli(Arguments, prog="python -m bench.train"))
+    except StudioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
