@@ -1,6 +1,6 @@
-"""What is compared: a data set and two to four of its checkpoints, kept in the page's address.
+"""What is compared: a data set and two to four models on it, kept in the page's address.
 
-`?data=pets&models=pets-scratch,pets-mobilenet` opens the page with that choice.
+`?data=pets&models=pets-scratch,runs/first` opens the page with that choice.
 """
 
 from __future__ import annotations
@@ -9,100 +9,175 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import models
-from app.charts import MODEL_COLOURS
+from app.compare import catalogue
+from app.compare.catalogue import version
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
-from model.evaluation.compare import split_metrics
-from model.evaluation.metrics import Metrics
+from model.checkpoints.titles import title, told_apart
+from model.errors import CheckpointError
+from model.evaluation.compare import Scored, recorded
+from model.evaluation.report.candidate import MOST, Candidate, candidates
 
-MOST = len(MODEL_COLOURS)
 DATA, MODELS = "data", "models"
+ADDED = "added models"
+"""In the session: names that were typed into the field, newest last."""
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A checkpoint on the page.
+class Choice:
+    """What the page shows.
 
     Attributes:
-        title: its name in words, different from all others of the data set.
-        colour: `#rrggbb`, the same in tiles, curves and bars.
-        metrics: its figures on the test split, None if it has none (yet).
+        models: in the order they were chosen.
+        others: all checkpoints of the data set, chosen or not.
+        broken: why some could not be offered, by name.
     """
 
-    checkpoint: Checkpoint
-    title: str
-    colour: str
-    metrics: Metrics | None
-
-    @property
-    def name(self) -> str:
-        return self.checkpoint.name
-
-    def version(self) -> tuple[str, ...]:
-        """Changes when any of the files that the page draws from changes: a key for caches."""
-        files = (folder.WEIGHTS_FILE, folder.METRICS_FILE, folder.PER_IMAGE_FILE)
-        return str(self.checkpoint.path), *(_stamp(self.checkpoint.path / f) for f in files)
+    models: list[Candidate]
+    others: list[Checkpoint]
+    broken: dict[str, str]
 
 
-def choose(catalogue: list[Checkpoint]) -> list[Chosen]:
-    """Draws the two choosers and returns the chosen models in the order they were chosen."""
-    groups: dict[str, list[Checkpoint]] = {}
-    for checkpoint in catalogue:
-        groups.setdefault(checkpoint.data_name, []).append(checkpoint)
-    asked = st.query_params.get(MODELS, "").split(",")
+def choose() -> Choice:
+    """Draws the choosers."""
+    asked = [name for name in st.query_params.get(MODELS, "").split(",") if name]
+    found, broken = catalogue.available(_added(asked))
+    if not found:
+        if catalogue.is_local():
+            _add_models()
+        return Choice([], [], broken)
+    groups: dict[str, dict[str, Checkpoint]] = {}
+    for name, checkpoint in found.items():
+        groups.setdefault(catalogue.group_of(checkpoint), {})[name] = checkpoint
     left, right = st.columns([1, 2])
     data = left.selectbox(
         "Data set",
         list(groups),
-        index=_data_index(groups, st.query_params.get(DATA, "")),
-        format_func=lambda name: models.data_title(groups[name][0]),
+        index=_data_index(groups, st.query_params.get(DATA, ""), asked),
+        format_func=lambda name: catalogue.group_title(next(iter(groups[name].values()))),
         key="data",
     )
-    group = {checkpoint.name: checkpoint for checkpoint in groups[data]}
-    titles = models.titles(groups[data])
+    group = groups[data]
+    called = told_apart({name: title(checkpoint) for name, checkpoint in group.items()})
+    # One widget for each data set: its models are not the other's.
+    key = f"models of {data}"
+    _prepare(key, group, [name for name in asked if name in group][:MOST])
     names = right.multiselect(
         "Models",
         list(group),
-        default=[name for name in asked if name in group][:MOST] or preselected(groups[data]),
-        format_func=titles.get,
+        format_func=lambda name: called[name] + _running(group[name]),
         max_selections=MOST,
         placeholder="Choose two to four",
         wrap=True,
-        # One widget for each data set: its models are not the other's.
-        key=f"models of {data}",
+        key=key,
     )
     st.query_params.update({DATA: data, MODELS: ",".join(names)})
-    return [
-        Chosen(group[name], titles[name], colour, split_metrics(group[name]))
-        for name, colour in zip(names, MODEL_COLOURS, strict=False)
-    ]
+    if catalogue.is_local():
+        _add_models()
+    chosen = {name: group[name] for name in names}
+    scores = {name: _recorded(version(c), c) for name, c in chosen.items()}
+    return Choice(candidates(chosen, scores), list(group.values()), broken)
 
 
-def preselected(group: list[Checkpoint]) -> list[str]:
+def preselected(group: dict[str, Checkpoint]) -> list[str]:
     """Names of the first model from scratch and the first pretrained one, else the first two."""
     by_start: dict[bool, str] = {}
-    for checkpoint in group:
-        by_start.setdefault(is_pretrained(checkpoint), checkpoint.name)
+    for name, checkpoint in group.items():
+        by_start.setdefault(is_pretrained(checkpoint), name)
     if len(by_start) == 2:
         return [by_start[False], by_start[True]]
-    return [checkpoint.name for checkpoint in group[:2]]
+    return list(group)[:2]
 
 
 def is_pretrained(checkpoint: Checkpoint) -> bool:
     return bool(checkpoint.description.get("encoder", {}).get("pretrained"))
 
 
-def _data_index(groups: dict[str, list[Checkpoint]], asked: str) -> int:
-    """The asked data set, else the first with something to compare, else the first."""
+def is_unfinished(checkpoint: Checkpoint) -> bool:
+    """Training, or stopped before its end: it has not been scored."""
+    return not checkpoint.metrics and bool(checkpoint.description.get("training"))
+
+
+def progress_text(checkpoint: Checkpoint) -> str:
+    """How far an unfinished run is: "epoch 7 of 60"."""
+    training = checkpoint.description.get("training", {})
+    done, planned = training.get("epochs_done", 0), training.get("epochs", "?")
+    return f"epoch {done} of {planned}"
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _recorded(version: tuple[str, ...], _checkpoint: Checkpoint) -> Scored | None:
+    return recorded(_checkpoint)
+
+
+def _running(checkpoint: Checkpoint) -> str:
+    return f" · {progress_text(checkpoint)}" if is_unfinished(checkpoint) else ""
+
+
+def _added(asked: list[str]) -> list[str]:
+    """What was typed into the field, and what the address names that is no bundled model."""
+    added: list[str] = st.session_state.setdefault(ADDED, [])
+    if not catalogue.is_local():
+        return []
+    for name in asked:
+        if "/" in name and name not in added and not name.startswith(f"{catalogue.RUNS}/"):
+            added.append(name)
+    return added
+
+
+def _add_models() -> None:
+    with (
+        st.expander("Another model: a folder, or one on the Hugging Face Hub"),
+        st.form("add model", border=False, clear_on_submit=True),
+    ):
+        left, right = st.columns([4, 1], vertical_alignment="bottom")
+        typed = left.text_input(
+            "Folder or owner/name",
+            placeholder="/home/me/runs/first, or owner/name@revision",
+            key="typed model",
+        )
+        if right.form_submit_button("Add", width="stretch") and typed.strip():
+            _add(typed.strip())
+
+
+def _add(name: str) -> None:
+    """Adds a model to the list and to the choice, or says why not."""
+    if "/" not in name:
+        st.error(f"'{name}' is neither a folder's path nor owner/name: both have a slash.")
+        return
+    try:
+        with st.spinner("Opening …"):
+            found = {name: folder.find(name)}
+    except CheckpointError as error:
+        st.error(str(error))
+        return
+    if name not in st.session_state[ADDED]:
+        st.session_state[ADDED].append(name)
+    data = catalogue.group_of(found[name])
+    key = f"models of {data}"
+    if data == st.session_state.get("data"):
+        # Its chooser is on the page already, and takes its value only before it is drawn.
+        st.session_state["next choice"] = (key, [*st.session_state[key], name][-MOST:])
+    else:
+        st.query_params.update({DATA: data, MODELS: name})
+        st.session_state.pop("data", None)
+    st.rerun()
+
+
+def _prepare(key: str, group: dict[str, Checkpoint], asked: list[str]) -> None:
+    """Before the chooser is drawn: its first choice, a model just added, none that is gone."""
+    awaited, names = st.session_state.pop("next choice", (None, None))
+    if awaited != key:
+        names = st.session_state.get(key, asked or preselected(group))
+    st.session_state[key] = [name for name in names if name in group]
+
+
+def _data_index(groups: dict[str, dict], asked: str, models: list[str]) -> int:
+    """The asked data set, that of an asked model, the first with something to compare."""
     names = list(groups)
     if asked in groups:
         return names.index(asked)
+    for i, name in enumerate(names):
+        if groups[name].keys() & set(models):
+            return i
     return next((i for i, name in enumerate(names) if len(groups[name]) > 1), 0)
-
-
-def _stamp(path) -> str:
-    try:
-        return str(path.stat().st_mtime_ns)
-    except OSError:
-        return "gone"

@@ -1,4 +1,4 @@
-"""Pictures to compare on: those of the test split, examples that need no data, uploads."""
+"""Pictures to compare on: those of the test split, examples that need no data, one's own."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import gradio.media
 import numpy as np
 import streamlit as st
 
-from app.compare.choice import Chosen
-from app.compare.words import points
 from app.segment.examples import PHOTOGRAPHS, STREET_SEEDS, STREET_SIZE
 from model.data import datasets, splits, streets
-from model.data.datasets import DATA_ROOT_VARIABLE, DataSet
-from model.errors import StudioError
-from model.evaluation.compare import picture_scores
+from model.data.datasets import DATA_ROOT_VARIABLE, DataSet, UserFolder
+from model.data.files import pictures_in
+from model.errors import ImageError
+from model.evaluation.report.candidate import Candidate
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Picture:
 
     Attributes:
         key: differs for different pictures; predictions are remembered by it.
-        source: what `Segmenter.segment` takes: the file's bytes, or uint8 (H, W, 3).
+        source: what `Segmenter.segment` takes: a path, the file's bytes, or uint8 (H, W, 3).
         truth: labels uint8 (H, W) in the models' classes, None where unknown.
         protocol: where it comes from, in words.
     """
 
     key: str
-    source: bytes | np.ndarray
+    source: Path | bytes | np.ndarray
     truth: np.ndarray | None
     protocol: str
 
@@ -46,33 +46,42 @@ class Entry:
     open: Callable[[], Picture]
 
 
-def from_upload(data: bytes) -> Picture:
-    """An uploaded file; it is decoded where it is segmented."""
-    return Picture(hashlib.sha256(data).hexdigest(), data, None, "your own picture")
+def scored_split(models: Sequence[Candidate], folder: str = "") -> DataSet | None:
+    """The data set that the models were scored on, if it is on this machine.
 
+    None also where it is split in another way than when they were trained on it: its test
+    pictures might be ones they have learned from.
 
-def split_pictures(chosen: Sequence[Chosen]) -> list[Entry]:
-    """The test split's pictures, those first on which the first two models differ most.
-
-    Empty if the data set is not on this machine, or is split in another way than when the
-    models were trained on it: its test pictures might be ones they have learned from.
+    Args: folder: where to look for it; by default where all data sets are looked for.
+    Raises: `StudioError` if it cannot be opened.
     """
-    checkpoint = chosen[0].checkpoint
-    try:
-        data = _open(checkpoint.data_name, os.environ.get(DATA_ROOT_VARIABLE))
-    except StudioError:
-        return []
-    recorded = checkpoint.description.get("data", {}).get("split_digest")
-    if splits.digest(data.split) != recorded or data.classes.names != checkpoint.classes.names:
-        return []
-    gaps = _gaps(chosen[:2])
-    names = sorted(data.names("test"), key=lambda name: (-abs(gaps.get(name, 0.0)), name))
-    return [_test_entry(data, name, gaps.get(name), chosen) for name in names]
+    protocol = models[0].protocol
+    root = folder or os.environ.get(DATA_ROOT_VARIABLE)
+    own = protocol.data == UserFolder.name
+    if own and not root:
+        return None
+    data = _open(f"{protocol.data}:{root}" if own else protocol.data, None if own else root)
+    if splits.digest(data.split) != protocol.split_digest:
+        return None
+    return data if tuple(data.classes.names) == protocol.classes else None
 
 
-def examples(chosen: Sequence[Chosen]) -> list[Entry]:
+def of_split(data: DataSet, name: str) -> Picture:
+    """A picture of the test split with its truth. Raises `StudioError` if it is gone."""
+    image, truth = data.pair(name)
+    key = hashlib.sha256(image)
+    key.update(truth)
+    return Picture(key.hexdigest(), image, truth, f"test picture {name} of {data.title}")
+
+
+def upload(name: str, data: bytes) -> Picture:
+    """An uploaded file; it is decoded where it is segmented."""
+    return Picture(hashlib.sha256(data).hexdigest(), data, None, f"your own picture {name}")
+
+
+def examples(models: Sequence[Candidate]) -> list[Entry]:
     """The segment page's examples; drawn streets come with truth for models of their classes."""
-    names = chosen[0].checkpoint.classes.names
+    names = models[0].checkpoint.classes.names
     if "road" not in names:
         return [Entry(title, partial(_photograph, file)) for title, file in PHOTOGRAPHS.items()]
     known = names == streets.CLASSES.names
@@ -82,31 +91,14 @@ def examples(chosen: Sequence[Chosen]) -> list[Entry]:
     ]
 
 
+def of_folder(folder: Path) -> list[Entry]:
+    """The pictures in a folder and those below it. Raises `DataError` if there are none."""
+    return [Entry(name, partial(_file, path)) for name, path in pictures_in(folder).items()]
+
+
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _open(name: str, root: str | None) -> DataSet:
     return datasets.load(name, root)
-
-
-def _gaps(pair: Sequence[Chosen]) -> dict[str, float]:
-    """First model's mean IoU minus the second's by picture; empty if either has no scores."""
-    if len(pair) < 2:
-        return {}
-    ours, theirs = (picture_scores(model.checkpoint) for model in pair)
-    return {name: ours[name] - theirs[name] for name in ours.keys() & theirs.keys()}
-
-
-def _test_entry(data: DataSet, name: str, gap: float | None, chosen: Sequence[Chosen]) -> Entry:
-    def read() -> Picture:
-        image, truth = data.pair(name)
-        return Picture(f"{data.name} {name}", image, truth, f"test picture {name} of {data.title}")
-
-    if gap is None:
-        return Entry(name, read)
-    size = points(abs(gap))
-    if size == "0.0":
-        return Entry(f"{name} · level", read)
-    ahead = chosen[0] if gap > 0 else chosen[1]
-    return Entry(f"{name} · {ahead.title} ahead by {size} points", read)
 
 
 def _street(seed: int, *, with_truth: bool) -> Picture:
@@ -120,6 +112,13 @@ def _street(seed: int, *, with_truth: bool) -> Picture:
 
 
 def _photograph(file: str) -> Picture:
-    with open(gradio.media.get_image(file), "rb") as stream:
-        data = stream.read()
+    data = Path(gradio.media.get_image(file)).read_bytes()
     return Picture(hashlib.sha256(data).hexdigest(), data, None, f"gradio's example {file}")
+
+
+def _file(path: Path) -> Picture:
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise ImageError(f"{path.name} is gone: {error.strerror}.") from error
+    return Picture(f"{path.resolve()} {changed}", path, None, f"the file {path.name}")

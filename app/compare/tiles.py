@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from app.compare.choice import Chosen
-from app.compare.words import NOTHING, duration, megabytes, million, percent
+from model.evaluation.report.candidate import Candidate
+from model.evaluation.report.tables import recorded_price
+from model.evaluation.report.words import NOTHING, duration, megabytes, million, percent
 
 
-def tiles(chosen: Sequence[Chosen]) -> str:
+def tiles(models: Sequence[Candidate]) -> str:
     """HTML of the cards, side by side where there is room."""
-    return f'<div class="tiles">{"".join(_tile(model) for model in chosen)}</div>'
+    return f'<div class="tiles">{"".join(_tile(model) for model in models)}</div>'
 
 
-def _tile(model: Chosen) -> str:
+def _tile(model: Candidate) -> str:
     metrics = model.metrics
+    boundary = model.scored and model.scored.boundary
     figures = {
         "Mean Dice": percent(metrics and metrics.mean_dice),
         "Accuracy": percent(metrics and metrics.accuracy),
+        "Boundary IoU": percent(boundary and boundary.mean_iou),
         **_price(model),
     }
     rows = "".join(
@@ -33,24 +36,15 @@ def _tile(model: Chosen) -> str:
     )
 
 
-def _price(model: Chosen) -> dict[str, str]:
+def _price(model: Candidate) -> dict[str, str]:
     """What the model costs, as its checkpoint records it."""
-    description = model.checkpoint.description
-    training = description.get("training", {})
-    epochs = str(training.get("epochs_done", NOTHING))
-    if "best_epoch" in training:
-        epochs += f", best: {training['best_epoch']}"
-    try:
-        size = model.checkpoint.weights_path.stat().st_size
-    except OSError:
-        size = None
-    origin = description.get("encoder", {}).get("origin", NOTHING)
-    # What an origin says in brackets is for the model card.
-    start = "random weights" if origin == "none" else origin.split(" (")[0]
+    price = recorded_price(model)
+    epochs = NOTHING if price.epochs is None else str(price.epochs)
+    best = model.checkpoint.description.get("training", {}).get("best_epoch")
     return {
-        "Parameters": million(description.get("network", {}).get("parameters")),
-        "File": megabytes(size),
-        "Training": duration(training.get("seconds")),
-        "Epochs": epochs,
-        "Starts from": start,
+        "Parameters": million(price.parameters),
+        "File": megabytes(price.file_bytes),
+        "Training": duration(price.seconds),
+        "Epochs": epochs if best is None else f"{epochs}, best: {best}",
+        "Starts from": price.start or NOTHING,
     }

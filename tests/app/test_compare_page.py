@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from model.checkpoints import folder
 from model.checkpoints.folder import WEIGHTS_VARIABLE
-from model.data import datasets, splits, streets
+from model.data import streets
 from model.data.datasets import DATA_ROOT_VARIABLE
 
 SCRIPT = Path(__file__).resolve().parents[2] / "app" / "compare_page.py"
@@ -32,9 +33,7 @@ def shelf(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """
     root = tmp_path / "weights"
     shutil.copytree(weights, root)
-    digest = splits.digest(datasets.load("streets").split)
     for name, mean in ((SCRATCH, 0.5), (WIDE, 0.7)):
-        change(root / name, "data", split_digest=digest)
         rows = [
             [f"{480 + i:06d}", *[mean + (0.01 if i % 2 else -0.01) * (name == WIDE)] * 3]
             for i in range(10)
@@ -79,6 +78,16 @@ def text(page: AppTest) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", "\n".join(parts)))
 
 
+def panels_of(page: AppTest) -> dict:
+    """What the panels are given, {} where there are none."""
+    found = page.get("bidi_component")
+    return json.loads(found[0].proto.json) if found else {}
+
+
+def titles_of(page: AppTest) -> list[str]:
+    return [panel["title"] for panel in panels_of(page)["panels"]]
+
+
 def models_of(page: AppTest, data: str = "streets"):
     return page.multiselect(key=f"models of {data}")
 
@@ -96,8 +105,16 @@ def test_first_visit_compares_the_first_data_set_with_two_models(shelf):
     said = text(page)
     assert "U-Net from scratch · streets-wide is better by" in said
     assert "ahead by 20.0 points on average" in said
-    assert "higher on 10 of 10 pictures" in said
+    assert "scores higher on 10 of 10 pictures" in said
     assert page.query_params == {"data": "streets", "models": f"{SCRATCH},{WIDE}"}
+
+
+def test_every_question_has_its_section(shelf):
+    page = open_page()
+    assert [one.value for one in page.header] == [
+        "Learning", "Where", "On a picture", "Price", "Take it away",
+    ]  # fmt: skip
+    assert page.button(key="measure").label.startswith("Measure time")
 
 
 def test_scratch_and_pretrained_are_preselected(shelf):
@@ -113,6 +130,7 @@ def test_link_opens_its_choice(shelf):
     assert models_of(page).value == [WIDE, SCRATCH]
     assert open_page(data="pets").selectbox(key="data").value == "pets"
     assert open_page(data="gone").selectbox(key="data").value == "streets"
+    assert open_page(models=PETS).selectbox(key="data").value == "pets"
 
 
 def test_another_data_set_can_be_chosen(shelf):
@@ -127,11 +145,13 @@ def test_another_data_set_can_be_chosen(shelf):
 def test_one_model_and_none(shelf):
     page = open_page(models=SCRATCH)
     assert "Choose two models or more" in text(page)
+    assert "Disagreement" not in titles_of(page)
     run(models_of(page).set_value([]))
     assert "Choose two models or more" in text(page)
 
 
 def test_no_checkpoints_at_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
     assert "no model to compare yet" in text(open_page())
 
@@ -147,29 +167,33 @@ def test_mismatched_data_are_refused(shelf):
     assert "These models cannot be compared" in said
     assert "different splits" in said
     assert "better by" not in said
-    assert not page.dataframe
+    assert "Where" not in [one.value for one in page.header]
+    assert not page.get("download_button")
 
 
 def test_models_with_other_classes_are_shown_side_by_side_only(shelf):
     file = shelf / WIDE / folder.DESCRIPTION_FILE
     file.write_text(file.read_text().replace('"sky"', '"clouds"'))
     page = open_page()
-    said = text(page)
-    assert "know different classes" in said
-    assert "Share of the picture" in said
-    for panel in ("Truth", "Errors", "Disagreement"):
-        assert panel not in said
-    assert len(page.get("image")) == 3
+    assert "know different classes" in text(page)
+    run(page.button_group(key="kind").set_value("Examples"))
+    assert titles_of(page)[0] == "Picture"
+    assert len(titles_of(page)) == 3  # and a panel for each model
+    assert "What to label next" not in page.button_group(key="kind").options
 
 
 def test_run_without_figures_and_history(shelf):
     """As a training leaves it that was stopped in its first epoch."""
     for file in (folder.METRICS_FILE, folder.PER_IMAGE_FILE, folder.HISTORY_FILE):
         (shelf / WIDE / file).unlink()
-    said = text(open_page())
+    change(shelf / WIDE, "training", epochs=60, epochs_done=7)
+    page = open_page()
+    said = text(page)
     assert "Nothing to compare yet" in said
     assert "streets-wide has no figures on the test split" in said
     assert "streets-wide has no curves" in said
+    assert "is at epoch 7 of 60" in said
+    assert any("epoch 7 of 60" in option for option in models_of(page).options)
 
 
 @pytest.mark.parametrize(
@@ -196,36 +220,138 @@ def test_model_deleted_while_the_page_is_open(shelf):
     assert models_of(page).value == [SCRATCH]
 
 
+def test_data_set_whose_last_model_is_deleted(shelf):
+    page = open_page(data="pets")
+    shutil.rmtree(shelf / PETS)
+    run(page)
+    assert page.selectbox(key="data").value == "streets"
+    assert models_of(page).value == [SCRATCH, WIDE]
+
+
 def test_damaged_weights_spare_the_other_models(shelf):
     (shelf / WIDE / folder.WEIGHTS_FILE).write_bytes(b"not weights")
     page = open_page()
     assert "streets-wide cannot be opened" in page.error[0].value
-    assert "Share of the picture" in text(page)
+    assert titles_of(page) == ["Picture", "U-Net from scratch · streets-scratch", "Truth", "Errors"]
+
+
+def test_runs_of_the_working_directory_appear_beside_the_bundled_models(shelf, monkeypatch):
+    monkeypatch.chdir(shelf.parent)
+    shutil.copytree(shelf / WIDE, shelf.parent / "runs" / "first")
+    shutil.copytree(shelf / WIDE, shelf.parent / "runs" / "study" / "limit-40")
+    page = open_page(models=f"{SCRATCH},runs/first")
+    assert models_of(page).value == [SCRATCH, "runs/first"]
+    assert len(models_of(page).options) == 4
+    shutil.rmtree(shelf.parent / "runs" / "first")
+    run(page)
+    assert models_of(page).value == [SCRATCH]
+
+
+@pytest.fixture
+def at_the_machine(monkeypatch):
+    """The visitor sits at the machine that the page runs on."""
+    from app.compare import catalogue, choice, labelling, pictures
+
+    for module in (catalogue, choice.catalogue, labelling, pictures):
+        monkeypatch.setattr(module, "is_local", lambda: True)
+
+
+def test_a_folder_elsewhere_can_be_added(shelf, tmp_path, at_the_machine):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(shelf / WIDE, elsewhere)
+    page = open_page()
+    page.text_input(key="typed model").set_value(str(elsewhere))
+    run(page.button[0].click())
+    assert models_of(page).value == [SCRATCH, WIDE, str(elsewhere)]
+    page.text_input(key="typed model").set_value(str(tmp_path / "gone"))
+    run(page.button[0].click())
+    assert "There is no" in page.error[0].value
+    page.text_input(key="typed model").set_value("pets")
+    run(page.button[0].click())
+    assert "neither a folder's path nor owner/name" in page.error[0].value
+
+
+def test_other_visitors_cannot_name_folders(shelf, tmp_path, monkeypatch):
+    from app.compare import catalogue
+
+    monkeypatch.setattr(catalogue, "is_local", lambda: False)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(shelf / WIDE, elsewhere)
+    page = open_page(models=f"{SCRATCH},{elsewhere}")
+    assert models_of(page).value == [SCRATCH]
+    assert not page.text_input
 
 
 def test_pictures_come_with_truth_errors_and_disagreement(shelf):
     page = open_page()
-    said = text(page)
-    for panel in ("Truth", "Errors", "Disagreement"):
-        assert panel in said
-    # The picture and two overlays; the truth and two maps of errors; the disagreement.
-    assert len(page.get("image")) == 7
-    assert "Shown: test picture 000481 of Streets" in said
+    assert titles_of(page) == [
+        "Picture",
+        "U-Net from scratch · streets-scratch",
+        "U-Net from scratch · streets-wide",
+        "Truth",
+        "Errors",
+        "Errors",
+        "Disagreement",
+    ]
+    assert "Shown: test picture 000481 of Streets" in text(page)
 
 
-def test_opacity_and_class_filter_apply_to_all_overlays(shelf):
-    """The addresses of pictures on the page are made from their content."""
+def test_pictures_start_with_the_largest_difference_and_go_on(shelf):
+    file = shelf / WIDE / folder.PER_IMAGE_FILE
+    file.write_text(file.read_text().replace("000484,0.69", "000484,0.99"))
+    page = open_page()
+    assert "Shown: test picture 000484" in text(page)
+    back, forth = (
+        next(b for b in page.button if b.label == label) for label in ("Previous", "Next")
+    )
+    assert back.disabled
+    run(forth.click())
+    assert "Shown: test picture 000481" in text(page)
+    run(next(b for b in page.button if b.label == "Previous").click())
+    assert "Shown: test picture 000484" in text(page)
 
-    def pictures(page: AppTest) -> list[str]:
-        return [element.proto.imgs[0].url for element in page.get("image")]
 
-    page = run(open_page().slider(key="opacity").set_value(100))
-    picture, *overlays, truth = pictures(page)[:4]
-    assert len({picture, *overlays, truth}) == 4
-    page = run(page.multiselect(key="only streets").set_value(["sky"]))
-    assert not {*overlays, truth} & set(pictures(page))
-    page = run(page.slider(key="opacity").set_value(0))
-    assert pictures(page)[:4] == [picture] * 4
+def test_pictures_can_be_ordered_by_a_models_score(shelf):
+    file = shelf / WIDE / folder.PER_IMAGE_FILE
+    file.write_text(file.read_text().replace("000486,0.69", "000486,0.12"))
+    page = open_page()
+    order = next(box for box in page.selectbox if box.label == "Order")
+    assert [option.split(" of ")[0] for option in order.options] == [
+        "Largest difference",
+        *("Lowest score", "Highest score") * 2,
+        "Most disagreement",
+    ]
+    run(order.set_value("Lowest score of U-Net from scratch · streets-wide"))
+    assert "Shown: test picture 000486" in text(page)
+
+
+def test_pictures_can_be_ordered_by_disagreement(shelf, monkeypatch):
+    """Once every picture was segmented, which somebody has to ask for."""
+    from model.data.datasets import DATA_SETS
+
+    page = open_page()
+    order = next(box for box in page.selectbox if box.label == "Order")
+    run(order.set_value("Most disagreement"))
+    names = [f"{i:06d}" for i in range(480, 484)]
+    monkeypatch.setattr(DATA_SETS["streets"], "names", lambda self, part: names)
+    run(page.button(key="measure disagreement").click())
+    shown = panels_of(page)["panels"][-1]
+    assert shown["title"] == "Disagreement"
+    table = next(f.value for f in page.dataframe if "Disagreement" in f.value.columns)
+    shares = table["Disagreement"].to_list()
+    assert sum(share == share for share in shares) == 4  # the others were not measured
+    assert shares[:4] == sorted(shares[:4], reverse=True)
+    assert shown["note"].replace("\N{NO-BREAK SPACE}", " ") == f"{shares[0]:.1f} % of pixels"
+
+
+def test_scores_of_pictures_that_are_not_here(shelf):
+    for name in (SCRATCH, WIDE):
+        change(shelf / name, "data", split_digest="older")
+    page = open_page()
+    assert page.button_group(key="kind").value == "Examples"
+    run(page.button_group(key="kind").set_value("Test pictures"))
+    assert "The pictures themselves are not here" in text(page)
+    assert not panels_of(page)
 
 
 def test_examples_need_no_data_set(shelf):
@@ -234,21 +360,20 @@ def test_examples_need_no_data_set(shelf):
 
 
 def test_pets_have_photographs_without_truth(shelf):
-    said = text(open_page(data="pets"))
-    assert "Shown: gradio's example cheetah1.jpg" in said
-    assert "Truth" not in said
+    page = open_page(data="pets")
+    assert "Shown: gradio's example cheetah1.jpg" in text(page)
+    assert "Truth" not in titles_of(page)
 
 
 def test_own_picture(shelf):
     page = open_page()
     run(page.button_group(key="kind").set_value("Your own"))
-    assert "Shown:" not in text(page)
+    assert not panels_of(page)
     image = streets.draw(3, (200, 100))[0]
     run(page.file_uploader(key="upload").set_value(("street.png", png(image), "image/png")))
-    said = text(page)
-    assert "200 by 100 pixels" in said
-    assert "Shown: your own picture" in said
-    assert "Truth" not in said
+    assert panels_of(page)["panels"][0]["note"] == "200 by 100 pixels"
+    assert "Shown: your own picture street.png" in text(page)
+    assert "Truth" not in titles_of(page)
 
 
 @pytest.mark.parametrize(
@@ -265,22 +390,79 @@ def test_bad_upload_gets_a_sentence(shelf, data, sentence):
     run(page.button_group(key="kind").set_value("Your own"))
     run(page.file_uploader(key="upload").set_value(("street.png", data, "image/png")))
     assert sentence in page.error[0].value
-    assert "Shown:" not in text(page)
+    assert not panels_of(page)
 
 
-def test_test_pictures_start_with_the_largest_difference(shelf):
-    file = shelf / WIDE / folder.PER_IMAGE_FILE
-    file.write_text(file.read_text().replace("000484,0.69", "000484,0.99"))
+def test_what_to_label_next_is_where_models_disagree_most(shelf, tmp_path, at_the_machine):
+    unlabelled = tmp_path / "unlabelled"
+    unlabelled.mkdir()
+    for seed in range(3):
+        Image.fromarray(streets.draw(seed, (160, 120))[0]).save(unlabelled / f"{seed}.png")
+    (unlabelled / "torn.png").write_bytes(b"torn")
+    page = run(open_page().button_group(key="kind").set_value("What to label next"))
+    page.text_input(key="unlabelled").set_value(str(unlabelled))
+    run(next(b for b in page.button if b.label == "Rank").click())
+    table = next(f.value for f in page.dataframe if "Disagreement" in f.value.columns)
+    assert sorted(table["Picture"]) == ["0", "1", "2"]
+    assert table["Disagreement"].is_monotonic_decreasing
+    assert "torn is left out" in text(page)
+    assert f"Shown: the file {table['Picture'][0]}.png" in text(page)
+    shown = panels_of(page)["panels"][-1]["note"].replace("\N{NO-BREAK SPACE}", " ")
+    assert shown == f"{table['Disagreement'][0]:.1f} % of pixels"
+
+
+def test_a_folder_that_is_not_there(shelf, tmp_path, at_the_machine):
+    page = run(open_page().button_group(key="kind").set_value("What to label next"))
+    page.text_input(key="unlabelled").set_value(str(tmp_path / "gone"))
+    run(next(b for b in page.button if b.label == "Rank").click())
+    assert "does not exist" in page.error[0].value
+
+
+def test_price_is_measured_when_asked(shelf, monkeypatch):
+    from app.compare import price
+    from model.evaluation.cost import SIZES_WH, Cost, Latency
+
+    asked: list[list[str]] = []
+
+    def measure(segmenters, progress):
+        asked.append(list(segmenters))
+        progress(1.0)
+        latency = {size: Latency(12.5, 10, 20) for size in SIZES_WH}
+        return {name: Cost(10**9, latency, 2**20, "openvino", "f32") for name in segmenters}
+
+    monkeypatch.setattr(price, "measure", measure)
     page = open_page()
-    options = page.selectbox[1].options
-    assert options[0] == "000484 · U-Net from scratch · streets-wide ahead by 49.0 points"
-    assert len(options) == 80
+    run(page.button(key="measure").click())
+    assert asked == [[SCRATCH, WIDE]]
+    table = next(f.value for f in page.dataframe if "640 x 480" in f.value.columns)
+    assert table["640 x 480"].to_list() == [12.5, 12.5]
+    assert "models taking turns" in text(page)
+    run(models_of(page).set_value([WIDE, SCRATCH]))
+    assert "640 x 480" not in {c for f in page.dataframe for c in f.value.columns}
 
 
-def test_test_pictures_of_another_split_are_not_offered(shelf):
-    for name in (SCRATCH, WIDE):
-        change(shelf / name, "data", split_digest="older")
-    assert "Test pictures" not in open_page().button_group(key="kind").options
+def test_every_view_of_where(shelf, weights):
+    """Old checkpoints say what they lack; those of today have all of it."""
+    for source, missing in ((shelf, True), (weights, False)):
+        page = open_page()
+        for view in ("Confusion", "Contours", "Objects", "Confidence"):
+            run(page.button_group(key="where").set_value(view))
+            assert ("scored before this was measured" in text(page)) == (
+                missing and view != "Confusion"
+            )
+        for name in (SCRATCH, WIDE):
+            if source is shelf:
+                shutil.rmtree(shelf / name)
+                shutil.copytree(weights / name, shelf / name)
+
+
+def test_smoothing_and_time(shelf):
+    page = open_page()
+    run(page.button_group(key="x").set_value("minutes"))
+    run(page.slider(key="smoothing").set_value(50))
+    charts = [json.loads(c.proto.spec) for c in page.get("vega_lite_chart")]
+    assert "smooth" in json.dumps(charts[0])
+    assert "minutes of training" in json.dumps(charts[0])
 
 
 def test_models_are_opened_once(shelf, monkeypatch):
@@ -291,21 +473,25 @@ def test_models_are_opened_once(shelf, monkeypatch):
     original: Callable = models.segmenter
     monkeypatch.setattr(models, "segmenter", lambda c: opened.append(c.name) or original(c))
     page = open_page()
-    run(page.slider(key="opacity").set_value(20))
+    run(page.slider(key="smoothing").set_value(20))
     assert opened == [SCRATCH, WIDE]
     assert {SCRATCH, WIDE} <= set(models.POOL.open_models())
 
 
+def open_in_browser(page, path: str = "compare/") -> None:
+    """Waits until the panels are painted."""
+    page.goto(path)
+    page.locator(".panels[data-shown]").wait_for()
+
+
 @pytest.mark.browser
 def test_switching_checkpoints_in_the_browser(page):
-    page.goto("compare/")
-    page.get_by_role("heading", name="U-Net").first.wait_for()
+    open_in_browser(page)
     tiles = page.locator(".tile")
     assert tiles.count() == 2
-    page.locator("text=Shown:").wait_for()
     page.wait_for_function(
         "document.querySelectorAll('[data-testid=stVegaLiteChart] svg, "
-        "[data-testid=stVegaLiteChart] canvas').length >= 5"
+        "[data-testid=stVegaLiteChart] canvas').length >= 6"
     )
     assert "models=streets-scratch%2Cstreets-wide" in page.url
     page.get_by_label("Remove U-Net from scratch · streets-wide").first.click()
@@ -315,20 +501,85 @@ def test_switching_checkpoints_in_the_browser(page):
 
 
 @pytest.mark.browser
+def test_panels_move_together_in_the_browser(page):
+    """Zoom, opacity and class filter apply to all of them at once, without the server."""
+    open_in_browser(page)
+    canvases = page.locator(".panel canvas")
+    assert canvases.count() == 7
+
+    def painted() -> list[str]:
+        return canvases.evaluate_all("all => all.map(one => one.toDataURL())")
+
+    def changed(before: list[str]) -> list[bool]:
+        return [old != new for old, new in zip(before, painted(), strict=True)]
+
+    first = painted()
+    assert len(set(first)) == 7
+    canvases.nth(1).dblclick()
+    assert page.locator(".panels").get_attribute("data-view").startswith("2.000")
+    assert changed(first) == [True] * 7
+    page.get_by_role("button", name="Whole picture").click()
+    page.mouse.move(0, 0)
+    assert changed(first) == [False] * 7
+    page.locator(".bar input[type=range]").fill("0")
+    picture, *_, truth, one, other, differ = painted()
+    assert picture == truth  # only the pale ones lie on another picture
+    assert one == other == differ
+    page.locator(".bar input[type=range]").fill("100")
+    page.get_by_role("button", name="None").click()
+    assert painted()[:4] == [picture] * 4
+    page.get_by_role("button", name="All classes").click()
+    assert len(set(painted())) == 7
+
+
+@pytest.mark.browser
+def test_view_stays_from_picture_to_picture(page):
+    open_in_browser(page)
+    shown = page.locator(".panels").get_attribute("data-shown")
+    page.locator(".panel canvas").first.dblclick()
+    page.get_by_role("button", name="Next").click()
+    page.locator(f".panels:not([data-shown='{shown}'])").wait_for()
+    assert page.locator(".panels").get_attribute("data-view").startswith("2.000")
+    page.get_by_text("2 of ", exact=False).first.wait_for()
+
+
+@pytest.mark.browser
 def test_own_picture_in_the_browser(page, tmp_path):
     file = tmp_path / "street.png"
     file.write_bytes(png(streets.draw(3, (200, 100))[0]))
     page.goto("compare/")
     page.get_by_text("Your own").click()
     page.locator("input[type=file]").set_input_files(file)
-    page.get_by_text("Shown: your own picture").wait_for()
+    page.get_by_text("Shown: your own picture street.png").wait_for()
     page.get_by_text("200 by 100 pixels").wait_for()
-    images = page.locator(".st-key-panels img")
-    assert images.count() == 4  # the picture, two models, their disagreement
-    for index in range(images.count()):
-        images.nth(index).scroll_into_view_if_needed()
-        assert images.nth(index).evaluate("image => image.naturalWidth") == 200
-    assert page.locator(".shares tbody tr").count() >= 1
+    assert page.locator(".panel canvas").count() == 4  # picture, two models, disagreement
+    assert page.locator(".legend tbody tr").count() >= 1
+
+
+@pytest.mark.browser
+def test_report_and_tables_are_downloaded(page, tmp_path):
+    open_in_browser(page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Report").click()
+    report = tmp_path / "report.html"
+    waiting.value.save_as(report)
+    assert waiting.value.suggested_filename == "comparison-streets.html"
+    html = report.read_text()
+    assert html.count("<svg") >= 8
+    assert "http" not in html.replace("http://www.w3.org", "")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Tables").click()
+    waiting.value.save_as(tmp_path / "tables.zip")
+    with zipfile.ZipFile(tmp_path / "tables.zip") as archive:
+        assert {"protocol.txt", "scores.csv", "pictures.csv"} <= set(archive.namelist())
+
+
+@pytest.mark.browser
+def test_time_is_measured_in_the_browser(page):
+    open_in_browser(page, "compare/?models=streets-scratch")
+    page.get_by_role("button", name="Measure time and memory on this machine").click()
+    page.get_by_role("button", name="Measure again").wait_for(timeout=60_000)
+    page.get_by_text("Latency: median wall time").wait_for()
 
 
 @pytest.mark.browser
@@ -341,7 +592,6 @@ def test_pages_link_to_each_other(page):
 @pytest.mark.browser
 def test_phone_does_not_scroll_sideways(page):
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto("compare/")
-    page.locator("text=Shown:").wait_for()
+    open_in_browser(page)
     widest = page.evaluate("document.querySelector('.stMain').scrollWidth")
     assert widest <= 390

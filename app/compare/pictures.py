@@ -1,0 +1,189 @@
+"""On a picture: choose one of the test split, an example, one's own, or what to label next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import streamlit as st
+
+from app.compare import sources
+from app.compare.catalogue import is_local, said, weights_version
+from app.compare.labelling import next_to_label
+from app.compare.panels import panels
+from app.compare.picking import picked
+from app.compare.predictions import Prediction, disagreement, predict, reduced
+from app.compare.sources import Picture
+from model.data.datasets import DATA_ROOT_VARIABLE, DataSet, UserFolder
+from model.errors import StudioError
+from model.evaluation.report.candidate import Candidate
+from model.evaluation.report.tables import Column, Table, picture_table
+
+TEST, EXAMPLES, OWN, NEXT = "Test pictures", "Examples", "Your own", "What to label next"
+
+DIFFERENCE, DISAGREEMENT = "Largest difference", "Most disagreement"
+MEASURED = "disagreement on the split"
+"""In the session: shares by picture, by the models and the data set they are of."""
+
+
+@st.fragment
+def picture_section(models: Sequence[Candidate]) -> None:
+    """Draws the section. A fragment: another picture redraws nothing else."""
+    st.header("On a picture")
+    data, reason = _split(models)
+    has_scores = any(model.scored and len(model.scored.pictures) for model in models)
+    kinds = [TEST] if data or has_scores else []
+    kinds += [EXAMPLES, OWN]
+    kinds += [NEXT] if len(models) > 1 and comparable(models) else []
+    kind = st.segmented_control(
+        "Pictures",
+        kinds,
+        default=TEST if data else EXAMPLES,
+        required=True,
+        key="kind",
+        label_visibility="collapsed",
+    )
+    try:
+        picture = {
+            TEST: lambda: _of_split(models, data, reason),
+            EXAMPLES: lambda: _example(models),
+            OWN: _own,
+            NEXT: lambda: next_to_label(models),
+        }[kind]()
+    except (StudioError, OSError) as error:
+        st.error(f"The picture cannot be opened. {said(error)}")
+        return
+    if picture is not None:
+        _show(picture, models)
+
+
+def comparable(models: Sequence[Candidate]) -> bool:
+    """Whether equal numbers mean the same class to all models."""
+    return len({tuple(model.checkpoint.classes.names) for model in models}) == 1
+
+
+def _split(models: Sequence[Candidate]) -> tuple[DataSet | None, str]:
+    """The test split's data set, or why it cannot be had."""
+    if not comparable(models):
+        return None, "The models know different classes."
+    try:
+        data = sources.scored_split(models, st.session_state.get("data folder", "").strip())
+    except StudioError as error:
+        return None, said(error)
+    return data, "" if data else "The data set on this machine is another one, or split otherwise."
+
+
+def _of_split(models: Sequence[Candidate], data: DataSet | None, reason: str) -> Picture | None:
+    table = picture_table(models)
+    if data and not table.rows:
+        table = replace(table, columns=[Column("Picture")], rows=[[n] for n in data.names("test")])
+    orders = _orders(table)
+    if data and len(models) > 1:
+        orders[DISAGREEMENT] = None
+    order = st.selectbox("Order", list(orders), key=f"order of {len(orders)}") if orders else None
+    if order == DISAGREEMENT:
+        shares = _disagreements(models, data)
+        table = picture_table(models, shares) if shares else table
+        place = len(table.columns) - 1
+        orders[order] = (lambda row: -(row[place] or 0)) if shares else None
+    if order and orders[order]:
+        table = replace(table, rows=sorted(table.rows, key=orders[order]))
+    names = ",".join(model.name for model in models)
+    row = picked(table, f"test pictures of {names} by {order} of {len(table.columns)}")
+    st.caption(table.note)
+    if data is None:
+        st.info(
+            f"The pictures themselves are not here. {reason} With the data set at hand, they are "
+            "shown with truth, errors and disagreement."
+        )
+        _ask_for_folder(models)
+        return None
+    return sources.of_split(data, table.rows[row][0])
+
+
+def _orders(table: Table) -> dict[str, Callable[[list], float] | None]:
+    """Keys to sort the rows by, by what the order is called; unknown figures come last."""
+
+    def known(value: float | None, key: Callable[[float], float]) -> float:
+        return float("inf") if value is None else key(value)
+
+    orders: dict[str, Callable[[list], float] | None] = {}
+    for i, column in enumerate(table.columns):
+        if column.kind == "points":
+            orders[DIFFERENCE] = lambda row, i=i: known(row[i], lambda value: -abs(value))
+    for i, column in enumerate(table.columns):
+        if column.kind == "share":
+            orders[f"Lowest score of {column.title}"] = lambda row, i=i: known(row[i], float)
+            orders[f"Highest score of {column.title}"] = lambda row, i=i: known(
+                row[i], lambda value: -value
+            )
+    return orders
+
+
+def _disagreements(models: Sequence[Candidate], data: DataSet) -> dict[str, float]:
+    """By picture the share of pixels on which the models differ; {} until it is measured."""
+    key = (data.name, os.environ.get(DATA_ROOT_VARIABLE), st.session_state.get("data folder"))
+    key += tuple(weights_version(model.checkpoint) for model in models)
+    measured = st.session_state.setdefault(MEASURED, {})
+    names = data.names("test")
+    place = st.empty()
+    if key not in measured and place.button(
+        f"Segment all {len(names)} pictures with each model", key="measure disagreement"
+    ):
+        shares = {}
+        for done, name in enumerate(names, 1):
+            shares[name] = disagreement(models, sources.of_split(data, name))
+            place.progress(done / len(names), f"{done} of {len(names)} pictures")
+        place.empty()
+        measured[key] = shares
+    return measured.get(key, {})
+
+
+def _ask_for_folder(models: Sequence[Candidate]) -> None:
+    if not is_local():
+        return
+    own = models[0].protocol.data == UserFolder.name
+    st.text_input(
+        "Folder with the data set" if own else "Folder that the data sets are in",
+        key="data folder",
+        placeholder="/home/me/data",
+    )
+
+
+def _example(models: Sequence[Candidate]) -> Picture:
+    entries = {entry.title: entry for entry in sources.examples(models)}
+    return entries[st.selectbox("Picture", list(entries), key=f"example of {len(entries)}")].open()
+
+
+def _own() -> Picture | None:
+    file = st.file_uploader("Drop a picture", key="upload")
+    return sources.upload(Path(file.name).name, file.getvalue()) if file else None
+
+
+def _show(picture: Picture, models: Sequence[Candidate]) -> None:
+    if not comparable(models):
+        picture = replace(picture, truth=None)  # it is in the classes of one of them
+    try:
+        image, size = reduced(picture)
+    except StudioError as error:
+        st.error(said(error))
+        return
+    seen: list[tuple[Candidate, Prediction]] = []
+    for model in models:
+        try:
+            seen.append((model, predict(model, picture)))
+        except (StudioError, OSError) as error:  # OSError: its folder was deleted just now
+            st.error(f"{model.title} cannot be opened. {said(error)}")
+    if not seen:
+        return
+    shown, predictions = zip(*seen, strict=True)
+    panels(picture, image, size, shown, predictions)
+    engines = ", ".join(f"{m.title} by {p.engine}" for m, p in seen)
+    scores = (
+        " Scores are of this picture alone, over the classes that occur in it."
+        if picture.truth is not None
+        else ""
+    )
+    st.caption(f"Shown: {picture.protocol}. Segmented now: {engines}.{scores}")

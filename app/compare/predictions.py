@@ -1,0 +1,109 @@
+"""What models see in pictures, remembered by checkpoint and picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from app import models
+from app.compare.catalogue import weights_version
+from app.compare.sources import Picture
+from app.overlay import reduce_image, reduce_labels
+from model.checkpoints.folder import Checkpoint
+from model.data.images import decode
+from model.evaluation.metrics import Metrics, confusion_matrix
+from model.evaluation.report.candidate import Candidate
+
+PANEL_SIDE = 1400
+"""Longest side, in pixels, of the pictures on the page: enough to look closely."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model saw, at the size of the panels.
+
+    Attributes:
+        labels: uint8 (h, w), reduced by nearest neighbour.
+        shares: float64 (C,), fraction of the whole picture's pixels per class.
+        mean_iou: over the classes of this picture, at its full size; None without truth.
+        wrong: share of the pixels with a truth; None without.
+        engine: what computed it, e.g. "openvino f32".
+    """
+
+    labels: np.ndarray
+    shares: np.ndarray
+    mean_iou: float | None
+    wrong: float | None
+    engine: str
+
+
+def predict(model: Candidate, picture: Picture) -> Prediction:
+    """Segments at full size and keeps what the panels need. Raises `StudioError`."""
+    key = (*weights_version(model.checkpoint), picture.key, picture.truth is not None)
+    return _predict(key, model.checkpoint, picture)
+
+
+def reduced(picture: Picture) -> tuple[np.ndarray, str]:
+    """The picture at the panels' size, uint8 (h, w, 3), and its own size in words.
+
+    Raises: `StudioError` if it cannot be read.
+    """
+    return _reduced(picture.key, picture)
+
+
+def disagreement(chosen: Sequence[Candidate], picture: Picture) -> float:
+    """The share of a picture's pixels on which not all models agree, in [0, 1].
+
+    Where a committee of models quarrels, a label teaches most: H. S. Seung et al., "Query by
+    Committee", COLT 1992.
+
+    Raises: `StudioError`.
+    """
+    key = tuple(weights_version(model.checkpoint) for model in chosen)
+    return _disagreement((key, picture.key), [model.checkpoint for model in chosen], picture)
+
+
+def differ(labels: Iterable[np.ndarray]) -> np.ndarray:
+    """Where label maps, uint8 (H, W) each, are not all equal: bool (H, W)."""
+    first, *others = labels
+    return np.any([other != first for other in others], axis=0)
+
+
+# Resources, not data: they are only read, and copies of the arrays would cost as much as
+# showing them.
+@st.cache_resource(show_spinner="Segmenting …", max_entries=48)
+def _predict(key: tuple, _checkpoint: Checkpoint, _picture: Picture) -> Prediction:
+    segmentation = models.segmenter(_checkpoint).segment(_picture.source)
+    mean_iou = wrong = None
+    if _picture.truth is not None:
+        size = len(segmentation.classes)
+        metrics = Metrics.of(confusion_matrix(_picture.truth, segmentation.labels, size))
+        mean_iou, wrong = metrics.mean_iou, 1 - metrics.accuracy
+    return Prediction(
+        labels=reduce_labels(segmentation.labels, PANEL_SIDE),
+        shares=segmentation.shares(),
+        mean_iou=mean_iou,
+        wrong=wrong,
+        engine=f"{segmentation.engine} {segmentation.precision}",
+    )
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _reduced(key: str, _picture: Picture) -> tuple[np.ndarray, str]:
+    source = _picture.source
+    image = source if isinstance(source, np.ndarray) else decode(source)
+    height, width = image.shape[:2]
+    return reduce_image(image, PANEL_SIDE), f"{width} by {height} pixels"
+
+
+@st.cache_resource(show_spinner=False, max_entries=20_000)
+def _disagreement(key: tuple, _checkpoints: list[Checkpoint], _picture: Picture) -> float:
+    source = _picture.source
+    if isinstance(source, bytes | Path):
+        source = decode(source)  # once for all models
+    labels = [models.segmenter(checkpoint).segment(source).labels for checkpoint in _checkpoints]
+    return float(differ(labels).mean())

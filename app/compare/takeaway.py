@@ -1,0 +1,45 @@
+"""Take it away: the report as one HTML file, and all tables as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.compare.price import measured_costs
+from model.checkpoints.folder import Checkpoint
+from model.evaluation.report.candidate import Candidate
+from model.evaluation.report.document import Report
+from model.evaluation.report.verdict import Verdict
+
+
+def takeaway_section(
+    models: Sequence[Candidate], verdict: Verdict, others: Sequence[Checkpoint]
+) -> None:
+    """Draws the section."""
+    if verdict.refused:
+        return
+    st.header("Take it away")
+    report = Report(
+        models,
+        verdict,
+        measured_costs(models),
+        others,
+        smoothing=st.session_state.get("smoothing", 0) / 100,
+    )
+    name = f"comparison-{models[0].protocol.data}"
+    with st.container(horizontal=True):
+        # Callables: nothing is drawn until somebody wants it.
+        st.download_button(
+            "Report", report.html, f"{name}.html", "text/html", on_click="ignore", key="report"
+        )
+        st.download_button(
+            "Tables", report.csv, f"{name}.zip", "application/zip", on_click="ignore", key="tables"
+        )
+    st.caption(
+        "The report is one HTML file with charts and tables, which needs nothing else; the tables "
+        "are CSV files in a zip file. Both say how every figure was measured. The same from the "
+        "command line:"
+    )
+    names = " ".join(model.name for model in models)
+    st.code(f"python -m model compare {names} --output report.html", language="sh")
