@@ -27,7 +27,8 @@ class Arguments:
     port: int = field(default_factory=_default_port)
     """Port to listen on; by default PORT of the environment, else 7860."""
     model: str | None = None
-    """The checkpoint that is preselected: a name in weights/, or a checkpoint folder's path."""
+    """The checkpoint that is preselected: a name in weights/, a checkpoint folder's path, or
+    owner/name[@revision] on the Hub."""
     root_path: str = ""
     """The path below which a proxy serves it, such as /studio (docs/proxy.md)."""
     open: bool = False

@@ -54,7 +54,7 @@ def _fetch(hub_id: HubId) -> None:
     """Puts a checkpoint into `weights/`; one that cannot be had leaves the others offered."""
     try:
         hub.copy_to(hub.pull(hub_id), weights_folder() / hub_id.short_name)
-    except (StudioError, OSError) as error:
+    except StudioError as error:
         logger.error("%s is not offered: %s", hub_id, error)
 
 

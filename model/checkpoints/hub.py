@@ -84,16 +84,21 @@ def find(hub_id: HubId) -> Checkpoint:
 def copy_to(checkpoint: Checkpoint, target: Path) -> None:
     """Copies a pulled checkpoint into a folder of its own, with a record of where it is from.
 
-    Raises: `ConfigError` if other weights lie there already.
+    Raises: `ConfigError` if other weights lie there already, or it cannot be written.
     """
     weights = target / folder.WEIGHTS_FILE
     if weights.exists() and _sha256(weights) != _sha256(checkpoint.weights_path):
         raise ConfigError(f"{target} holds other weights already. Remove it, or choose another.")
-    target.mkdir(parents=True, exist_ok=True)
-    folder.write_json(target / RECORD_FILE, checkpoint.description["hub"])
-    for name in FILES:
-        if (source := checkpoint.path / name).exists():
-            folder.write_bytes(target / name, source.read_bytes())
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        folder.write_json(target / RECORD_FILE, checkpoint.description["hub"])
+        for name in FILES:
+            if (source := checkpoint.path / name).exists():
+                folder.write_bytes(target / name, source.read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"{target} cannot be written: {error.strerror}. Choose another folder."
+        ) from error
 
 
 def _download(hub_id: HubId) -> Path:

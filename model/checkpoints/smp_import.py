@@ -1,12 +1,14 @@
 """Takes in what `save_pretrained` of segmentation_models_pytorch (smp) writes.
 
 Such a checkpoint is `config.json` and `model.safetensors`; it does not say what its classes
-mean or how pictures are prepared. Both are guessed, and the description says so.
+mean or how pictures are prepared. Both are guessed, and the description says so. Those two
+files of our own U-Net are taken in just so.
 """
 
 from __future__ import annotations
 
 import json
+import operator
 import shutil
 import tempfile
 from pathlib import Path
@@ -22,6 +24,12 @@ from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError, ConfigError
 from model.networks.registry import Architecture, construct, parameter_count
 
+OURS = "UNet"
+"""Class name of our own U-Net, which has no encoder from elsewhere."""
+BINARY_HEADS = (
+    *("segmentation_head.0.weight", "segmentation_head.0.bias"),  # smp
+    *("head.weight", "head.bias"),  # ours
+)
 LONGEST_SIDE = 512
 GUESSED = (
     "its classes have no names in the checkpoint and are numbered; pictures are scaled to "
@@ -31,7 +39,7 @@ GUESSED = (
 
 
 def convert(source: Path, target: Path, origin: str) -> Path:
-    """Writes a plain smp checkpoint as a checkpoint folder of ours.
+    """Writes a plain checkpoint as a checkpoint folder of ours.
 
     A network with a single logit (smp's binary mode: sigmoid above one half) becomes the
     equivalent one with two: softmax over (0, z) is the sigmoid of z.
@@ -41,13 +49,13 @@ def convert(source: Path, target: Path, origin: str) -> Path:
         target: the folder to write; left as it is if it exists.
         origin: where the checkpoint is from, for its description.
 
-    Returns: `target`. Raises: `CheckpointError` if smp's U-Net cannot be built from it.
+    Returns: `target`. Raises: `CheckpointError` if no U-Net can be built from it.
     """
     if target.is_dir():
         return target
     config = _read_config(source / folder.CONFIG_FILE, origin)
     architecture = _architecture(config, origin)
-    state = _state(read_tensors(source / folder.WEIGHTS_FILE), binary=config.get("classes", 1) == 1)
+    state = _state(read_tensors(source / folder.WEIGHTS_FILE), binary=_outputs(config) == 1)
     try:
         network = construct(architecture)
         network.load_state_dict(state)
@@ -76,7 +84,9 @@ def convert(source: Path, target: Path, origin: str) -> Path:
 def _read_config(path: Path, origin: str) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        config["_model_class"], config["encoder_name"]
+        if config["_model_class"] != OURS:
+            config["encoder_name"]
+        operator.index(_outputs(config))
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"{origin} is neither a checkpoint of U-Net Studio (it has no "
@@ -91,21 +101,29 @@ def _architecture(config: dict[str, Any], origin: str) -> Architecture:
             f"{origin} expects pictures of {config['in_channels']} channels; only RGB is possible."
         )
     architecture = Architecture.from_json(config)
+    outputs = max(2, _outputs(config))
+    if architecture.model_class == OURS:
+        return Architecture(OURS, {**architecture.arguments, "num_classes": outputs})
     changes = {
         # Its own weights follow; smp would download the encoder's first.
         "encoder_weights": None,
         # Logits are wanted, and of pixels only.
         "activation": None,
         "aux_params": None,
-        "classes": max(2, config.get("classes", 1)),
+        "classes": outputs,
     }
     return Architecture(architecture.model_class, {**architecture.arguments, **changes})
+
+
+def _outputs(config: dict[str, Any]) -> int:
+    """Channels of the logits; 1 is smp's default."""
+    return config.get("num_classes" if config["_model_class"] == OURS else "classes", 1)
 
 
 def _state(state: dict[str, Tensor], *, binary: bool) -> dict[str, Tensor]:
     state = {k: v for k, v in state.items() if not k.startswith("classification_head.")}
     if binary:
-        for key in ("segmentation_head.0.weight", "segmentation_head.0.bias"):
+        for key in BINARY_HEADS:
             if key in state:
                 state[key] = torch.cat([torch.zeros_like(state[key]), state[key]])
     return state
@@ -114,9 +132,9 @@ def _state(state: dict[str, Tensor], *, binary: bool) -> dict[str, Tensor]:
 def _description(
     architecture: Architecture, parameters: int, origin: str, encoder_weights: str | None
 ) -> dict[str, Any]:
-    names = [f"class {index}" for index in range(architecture.arguments["classes"])]
+    names = [f"class {index}" for index in range(_outputs(architecture.to_json()))]
     colours = [OKABE_ITO[index % len(OKABE_ITO)] for index in range(len(names))]
-    encoder = architecture.arguments["encoder_name"]
+    encoder = architecture.arguments.get("encoder_name")
     return {
         "schema_version": folder.SCHEMA_VERSION,
         "classes": ClassTable.of(zip(names, colours, strict=True)).to_json(),

@@ -112,7 +112,7 @@ def nginx(folder: Path, configuration: str) -> Iterator[None]:
     """Runs nginx as this user, with nothing outside of `folder`, once all its ports answer."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
-        pytest.skip("needs nginx (on Debian: apt install nginx-light)")
+        pytest.skip("needs nginx (on Debian: apt install nginx)")
     own = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{name}_temp_path {name};\n" for name in own)
     (folder / "nginx.conf").write_text(

@@ -588,10 +588,29 @@ def test_docker_space_runs_and_writes_only_to_its_cache(project, tmp_path):
     assert [path.name for path in home.iterdir()] == [".cache"]
 
 
+def put_on_hub(hub, name: str, checkpoint: Path) -> str:
+    """Returns the commit."""
+    return hub.add(name, {path.name: path.read_bytes() for path in checkpoint.iterdir()}).head
+
+
+def test_space_with_a_small_checkout_pulls_the_weights_at_first_use(project, hub, tmp_path):
+    commit = put_on_hub(hub, "owner/streets", project / "weights" / "streets-scratch")
+    (project / "weights" / "registry").write_text(f"streets-scratch: owner/streets@{commit}\n")
+    target, home, port = tmp_path / "space", tmp_path / "user", free_port()
+    (home / ".cache").mkdir(parents=True)
+    publish(Publish(NAME, dry_run=target, root=project))
+    assert not (target / "weights" / "streets-scratch" / WEIGHTS_FILE).exists()
+    environment = image_environment(target / "Dockerfile", home) | {"HF_ENDPOINT": hub.url}
+    before = tree(target)
+    with running(["app.py", "--port", str(port)], target, environment, port):
+        segment(port)
+    assert hub.seen("/owner/streets/resolve/.*/model.safetensors")
+    assert tree(target) == before
+
+
 def test_gradio_space_serves_page_and_api(project, hub, weights, tmp_path):
     """With a model from the Hub, and without one that is not there."""
-    wanted = weights / "streets-wide"
-    hub.add("other/roads", {path.name: path.read_bytes() for path in wanted.iterdir()})
+    put_on_hub(hub, "other/roads", weights / "streets-wide")
     models = "[streets-scratch, other/roads@main, other/nothing]"
     edit(project, ("sdk: docker", "sdk: gradio"), ("[streets-scratch]", models))
     target, port = tmp_path / "space", free_port()

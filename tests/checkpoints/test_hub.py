@@ -316,6 +316,13 @@ def test_pull_writes_no_weights_over_others(hub, files, bundled, make_checkpoint
     assert (bundled / "new" / folder.WEIGHTS_FILE).read_bytes() == files[folder.WEIGHTS_FILE]
 
 
+def test_pull_to_where_nothing_can_be_written_becomes_a_sentence(hub, files, bundled):
+    hub.add(NAME, files)
+    (bundled / "file").touch()
+    with pytest.raises(ConfigError, match="file/new cannot be written: Not a directory"):
+        commands.pull(Pull(NAME, output=bundled / "file" / "new"))
+
+
 @pytest.mark.parametrize(
     "arguments", [{}, {"model": NAME, "all": True}, {"all": True, "output": Path("x")}]
 )

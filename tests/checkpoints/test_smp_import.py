@@ -11,6 +11,7 @@ import torch
 
 from model.checkpoints import folder, hub_push
 from model.checkpoints.smp_import import convert
+from model.checkpoints.weights import load_network
 from model.errors import CheckpointError, ConfigError
 from model.inference.segmenter import Segmenter
 from tests.hub_server import serving
@@ -68,6 +69,21 @@ def test_single_logit_becomes_two_classes_split_at_one_half(save, tmp_path, pict
     assert np.array_equal(ours.argmax(0), probability > 0.5)
 
 
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_our_own_network_needs_no_description_either(
+    make_checkpoint, tmp_path, picture, num_classes
+):
+    path = make_checkpoint(tmp_path / "plain", num_classes=num_classes).path
+    network = load_network(folder.read(path))
+    (path / folder.DESCRIPTION_FILE).unlink()
+    checkpoint = folder.read(convert(path, tmp_path / "ours", "here"))
+    expected = original_logits(network, checkpoint, picture)
+    if num_classes == 1:
+        expected = np.concatenate([np.zeros_like(expected), expected])
+    assert np.allclose(logits(checkpoint, picture), expected, atol=1e-4)
+    assert checkpoint.description["network"]["name"] == "unet"
+
+
 def test_what_is_no_logit_of_pixels_is_left_out(save, tmp_path, picture):
     path, network = save(classes=2, activation="sigmoid", aux_params={"classes": 4})
     checkpoint = folder.read(convert(path, tmp_path / "ours", "here"))
@@ -104,6 +120,8 @@ def test_second_conversion_finds_the_first(save, tmp_path):
     [
         ("not json", "neither a checkpoint of U-Net Studio"),
         ("[]", "neither a checkpoint of U-Net Studio"),
+        ('{"_model_class": "UNet", "num_classes": "many"}', "neither a checkpoint of U-Net Studio"),
+        ('{"_model_class": "UNet", "nonsense": 1}', "cannot be built"),
         ('{"model_type": "bert"}', "neither a checkpoint of U-Net Studio"),
         (
             '{"_model_class": "Unet", "encoder_name": "mobilenet_v2", "in_channels": 4}',
