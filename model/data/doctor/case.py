@@ -152,6 +152,7 @@ def of_folder(root: Path) -> Case:
         )
     if not case.unread:
         case.findings += [*_odd_layout(case, places), *_without_partner(case)]
+    case.findings += _known_set(case)
     return case
 
 
@@ -226,10 +227,17 @@ def _collect_annotations(case: Case, prefix: str, pictures: dict[str, Path], pat
         return
     partner = match(shapes.names(), list(pictures))
     if case.classes is not None and case.classes != shapes.classes:
-        raise DataError(
-            f"The annotations in {path} have other classes than those of the other parts: "
-            f"{shapes.classes.names} and {case.classes.names}."
+        case.unread = True
+        case.found(
+            code="annotations",
+            severity="error",
+            what=f"The annotations in {_shown(case, path)} have other classes than those before: "
+            f"{some(shapes.classes.names)}; {some(case.classes.names)}.",
+            why="The same label would mean different things in different parts of the split.",
+            mend="State the names of the classes beside the annotations, the same for all parts.",
+            files=[_shown(case, path)],
         )
+        return
     case.classes = shapes.classes
     case.painters |= {
         prefix + name: partial(shapes.labels, partner[name]) for name in pictures if name in partner
@@ -244,17 +252,6 @@ def _collect_annotations(case: Case, prefix: str, pictures: dict[str, Path], pat
 
 
 def _no_layout(case: Case) -> Iterator[Finding]:
-    known = [name for name, kind in DATA_SETS.items() if case.root.name in _folder_names(kind)]
-    if known:
-        parent = quote(str(case.root.parent))
-        hint = f"python -m model data check {known[0]} --data-root {parent}"
-        yield Finding(
-            code="layout",
-            severity="note",
-            what=f"This looks like the data set '{known[0]}'; its files were taken for masks here.",
-            why="The program knows its layout and its encoding.",
-            mend=hint,
-        )
     folders = [f"{path.name}/" for path in _folders(case.root)]
     yield Finding(
         code="layout",
@@ -267,6 +264,20 @@ def _no_layout(case: Case) -> Iterator[Finding]:
         why="Without the pictures, pairs, sizes and copies cannot be examined.",
         mend="Put the pictures into images/ and their masks, of the same names, into masks/.",
     )
+
+
+def _known_set(case: Case) -> Iterator[Finding]:
+    """Where the folder is called like that of a data set, and not in the order of a user's."""
+    known = [name for name, kind in DATA_SETS.items() if case.root.name in _folder_names(kind)]
+    if known and case.findings:
+        parent = quote(str(case.root.absolute().parent))
+        yield Finding(
+            code="layout",
+            severity="note",
+            what=f"This looks like the data set '{known[0]}'.",
+            why="The program knows its layout and its encoding; it need not be changed.",
+            mend=f"`python -m model data check {known[0]} --data-root {parent}` examines it.",
+        )
 
 
 def _folder_names(kind: type) -> tuple[str, ...]:

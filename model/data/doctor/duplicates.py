@@ -95,7 +95,8 @@ def _leak(case: Case, groups: list[list[str]], how: str, severity) -> Finding:
         what=f"{counted(len(groups), 'picture is', 'pictures are')} {how} in several parts of the "
         "split.",
         why="What was trained on is tested on: the figures come out too good.",
-        mend=f"`{case.fix}` keeps one of each."
+        mend=f"`{case.fix}` keeps one of each. Of a film, put whole stretches into train/, val/ "
+        "and test/."
         if case.own
         else "The published data set has them; say so beside results.",
         files=[" = ".join(f"{name} ({case.part_of[name]})" for name in group) for group in groups],

@@ -85,11 +85,13 @@ def groups_of(case: Case, looks: dict[str, MaskLook]) -> list[Group]:
         members = list(by_kind[kind].values())
         colours = kind in COLOURED or (kind == "palette" and _by_colour(case, by_kind))
         tally = Tally.of(members, colours)
-        if kind == "palette" and diagnose(tally):  # its indices are in no order
+        noise = _noise(case, groups, tally)
+        if kind == "palette" and noise and not _stated(case):  # its indices are in no order
             tally = Tally.of(members, colours=True)
-        group = Group(by_kind[kind], tally, diagnose(tally))
+            noise = _noise(case, groups, tally)
+        group = Group(by_kind[kind], tally, noise)
         group.meant = {value: value for value in tally.values.tolist()}
-        if group.noise:
+        if noise:
             _leave_noise_out(group, _known(case, groups, tally.colours))
         groups.append(group)
     return groups
@@ -97,7 +99,7 @@ def groups_of(case: Case, looks: dict[str, MaskLook]) -> list[Group]:
 
 def assign_storages(case: Case, groups: list[Group]) -> Iterator[Finding]:
     """Sets each group's `storage`, and says where they contradict each other or what is stated."""
-    stated = case.encoding.storage if case.encoding else case.described.encoding
+    stated = _stated(case)
     usable = [group for group in groups if len(group.meant) > 0]
     mixed = False
     if stated:
@@ -142,9 +144,25 @@ def noise_findings(case: Case, groups: list[Group]) -> Iterator[Finding]:
             )
 
 
+def _stated(case: Case) -> Storage | None:
+    return case.encoding.storage if case.encoding else case.described.encoding
+
+
+def _noise(case: Case, groups: list[Group], tally: Tally) -> Noise | None:
+    """What the masks hold besides their classes; outlines that are a named class are none of it."""
+    noise = diagnose(tally)
+    if noise is None or noise.kind != "smoothed":
+        return noise
+    named = _known(case, groups, tally.colours)
+    if not tally.colours and case.described.values is None:
+        named |= set(range(len(case.described.classes)))
+    strays = set(tally.values.tolist()) - set(noise.classes)
+    return None if strays and strays <= named else noise
+
+
 def _by_colour(case: Case, by_kind: dict[str, dict[str, MaskLook]]) -> bool:
     """Whether palette files are read by their colours."""
-    if stated := case.encoding.storage if case.encoding else case.described.encoding:
+    if stated := _stated(case):
         return stated == "colour"
     looks = by_kind["palette"].values()
     pairs = {p for x in looks for p in zip(x.values.tolist(), x.colours.tolist(), strict=True)}
@@ -284,7 +302,8 @@ def _lossy(case: Case, group: Group) -> Finding:
         code="lossy" if group.lossy else "near-values",
         severity="error",
         what=what,
-        why="Compression changes values near edges; read exactly, each of these would be a class.",
+        why="Compression changes values near edges, as does resizing with bicubic or Lanczos "
+        "filters; read exactly, each of these would be a class.",
         mend=mend,
         files=[
             name
@@ -311,7 +330,8 @@ def _smoothed(case: Case, group: Group) -> Finding:
         why="Masks were drawn with antialiasing or resized with interpolation: along each edge "
         "runs a line of values that are no class, or another class than is there.",
         mend=f"`{case.fix}` gives these pixels a class beside them. Better: export or resize them "
-        "again without smoothing (nearest neighbour).",
+        "again without smoothing (nearest neighbour). If outlines are a class of their own, name "
+        "all classes in classes.yaml.",
         files=[
             name
             for name, look in group.looks.items()

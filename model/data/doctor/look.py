@@ -63,6 +63,7 @@ class MaskLook:
         inner: of these, pixels whose four neighbours have the same value, int64 (N,).
         edge: pixels with a neighbour of another value.
         between: of these, pixels whose value lies between those of its two neighbours.
+        beyond: of these, pixels whose value lies above or below those of its two neighbours.
     """
 
     size_wh: tuple[int, int]
@@ -75,6 +76,7 @@ class MaskLook:
     inner: np.ndarray
     edge: int
     between: int
+    beyond: int
 
 
 def look_at_picture(path: Path) -> PictureLook | str:
@@ -107,7 +109,7 @@ def look_at_mask(path: Path) -> MaskLook | str:
             colours = np.array(palette_colours(path, values, distinct), np.int64)
             # Whether smoothed before or after the colours were numbered.
             shown = colours[np.searchsorted(distinct, values)]
-            counts[-1] = max(counts[-1], int(between(shown, True).sum()))
+            counts[-2:] = max(counts[-2:], [int(found.sum()) for found in ramps(shown, True)])
     except StudioError as error:
         return str(error)
     return MaskLook(values.shape[::-1], orientation, kind, stored, distinct, colours, *counts)
@@ -133,8 +135,10 @@ def read_lossy(path: Path) -> tuple[str, np.ndarray]:
     return "lossy rgb", pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
 
 
-def count(values: np.ndarray, colours: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, int]:
-    """The values, counts, inner counts, edge and between of a `MaskLook`."""
+def count(
+    values: np.ndarray, colours: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, int, int]:
+    """The values, counts, inner counts, edge, between and beyond of a `MaskLook`."""
     distinct, counts = _tally(values)
     edge = edges(values)
     inner_values, inner = _tally(values[~edge])
@@ -143,9 +147,9 @@ def count(values: np.ndarray, colours: bool) -> tuple[np.ndarray, np.ndarray, np
     if len(distinct) > MOST_COUNTED:
         kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_COUNTED])
         distinct, counts, of_inner = distinct[kept], counts[kept], of_inner[kept]
-    num_edge = int(edge.sum())
-    num_between = int(between(values, colours).sum()) if len(distinct) > 2 else 0
-    return distinct, counts, of_inner, num_edge, num_between
+    # Two values have none between them.
+    steps = [int(found.sum()) for found in ramps(values, colours)] if len(distinct) > 2 else [0, 0]
+    return distinct, counts, of_inner, int(edge.sum()), *steps
 
 
 def edges(values: np.ndarray) -> np.ndarray:
@@ -160,20 +164,23 @@ def edges(values: np.ndarray) -> np.ndarray:
     return edge
 
 
-def between(values: np.ndarray, colours: bool) -> np.ndarray:
-    """Pixels that differ from both neighbours in a row or column and lie between them, bool (H, W).
+def ramps(values: np.ndarray, colours: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that differ from both neighbours in a row or column: between these, and beyond.
 
-    Smoothing makes such pixels along every edge; drawn masks hardly have any. Colours lie between
-    two others if each of their channels does.
+    Smoothing makes pixels between others along every edge, compression also such that are beyond;
+    drawn masks hardly have either. Colours lie between two others if each of their channels does.
+
+    Returns: bool (H, W), and bool (H, W); a pixel can be in both, by its row and by its column.
     """
-    found = np.zeros(values.shape, bool)
-    for step, view in ((values, found), (values.T, found.T)):
+    found = np.zeros((2, *values.shape), bool)
+    for step, views in ((values, found), (values.T, found.swapaxes(1, 2))):
         before, here, after = step[:, :-2], step[:, 1:-1], step[:, 2:]
         rows, columns = np.nonzero((here != before) & (here != after))
         a, b, c = (channels(part[rows, columns], colours) for part in (before, here, after))
-        hit = ((a - b) * (b - c) >= 0).all(-1)
-        view[rows[hit], columns[hit] + 1] = True
-    return found
+        between = ((a - b) * (b - c) >= 0).all(-1)
+        for view, those in zip(views, (between, ~between), strict=True):
+            view[rows[those], columns[those] + 1] = True
+    return found[0], found[1]
 
 
 def channels(values: np.ndarray, colours: bool) -> np.ndarray:

@@ -66,8 +66,8 @@ def write_copy(seen: Examination, output: Path) -> Copy:
         if nothing can be mended.
     """
     case = seen.case
-    output = output.expanduser().absolute()
-    _check_place(output, case.root.absolute())
+    output = output.expanduser().resolve()
+    _check_place(output, case.root.resolve())
     copy = Copy(left_out=_left_out(seen))
     names = [name for name in case.pairs if name not in copy.left_out]
     if not names or seen.reading is None:

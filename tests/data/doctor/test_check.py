@@ -1,5 +1,6 @@
 """Each fault is found and named, nothing else is, and the mended copy is without errors."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -112,11 +113,47 @@ def rotated_palette(number: int) -> Image.Image:
     return image
 
 
+def outlined(labels: np.ndarray) -> np.ndarray:
+    """Class 0 and 2 with an outline of class 1, one pixel wide."""
+    areas = np.where(labels == 0, 0, 2).astype(np.uint8)
+    outline = np.zeros(labels.shape, bool)
+    outline[:, 1:] |= areas[:, 1:] != areas[:, :-1]
+    outline[1:] |= areas[1:] != areas[:-1]
+    return np.where(outline, 1, areas).astype(np.uint8)
+
+
+def in_parts(root: Path) -> None:
+    """Pictures and masks in train, val and test; one picture is in two of them."""
+    for folder, suffix in (("images", "jpg"), ("masks", "png")):
+        for number in range(COUNT):
+            part = "train" if number < 16 else "val" if number < 20 else "test"
+            (root / folder / part).mkdir(exist_ok=True)
+            file = f"{number:02d}.{suffix}"
+            (root / folder / file).rename(root / folder / part / file)
+        shutil.copy(root / folder / f"train/03.{suffix}", root / folder / f"test/50.{suffix}")
+
+
 def yolo(root: Path) -> None:
     shutil.rmtree(root / "masks")
     (root / "labels").mkdir()
     for number in range(COUNT):
         (root / f"labels/{number:02d}.txt").write_text("0 0 0 0.5 0 0.5 1 0 1\n")
+
+
+def coco(root: Path) -> None:
+    shutil.rmtree(root / "masks")
+    content = {
+        "images": [
+            {"id": n, "file_name": f"{n:02d}.jpg", "height": 60, "width": 80} for n in range(COUNT)
+        ],
+        "categories": [{"id": 7, "name": "left"}],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": 7, "iscrowd": 0, "area": 2400,
+             "bbox": [0, 0, 40, 60], "segmentation": [[0, 0, 40, 0, 40, 60, 0, 60]]}
+            for n in range(COUNT)
+        ],
+    }  # fmt: skip
+    (root / "instances.json").write_text(json.dumps(content))
 
 
 def left_half(number: int) -> np.ndarray:
@@ -136,6 +173,22 @@ FAULTS = {
     "usual endings": Fault(make={"name": "masks/{}_gt.png"}),
     "0 and 255": Fault(make={"encode": binary}, expected=foreground, noted={"zero-255"}),
     "trimap offset": Fault(make={"encode": lambda x: x + 1}, noted={"off-by-one"}),
+    "void": Fault(
+        make={"encode": lambda x: np.where(outlined(x) == 1, 255, x).astype(np.uint8)},
+        expected=lambda n: np.where(outlined(whole(n)) == 1, 255, whole(n)),
+    ),
+    "outlines as a class": Fault(
+        make={"encode": outlined}, damage=describe("classes: [ground, outline, cell]\n"),
+        expected=lambda n: outlined(whole(n)),
+    ),
+    "EXIF in both": Fault(
+        damage=lambda root: [
+            save(next(root.glob(f"{folder}/{n:02d}.*")), pixels, exif=with_orientation(6))
+            for n in range(COUNT)
+            for pixels, folder in zip(draw(n), ("images", "masks"), strict=True)
+        ],
+        expected=lambda n: np.rot90(whole(n), -1),
+    ),
     "gaps": Fault(make={"encode": lambda x: 7 * x}, noted={"gaps"}),
     "palette and RGB": Fault(
         damage=both(
@@ -263,14 +316,32 @@ FAULTS = {
         make={"encode": lambda x: smoothed(4 * x)}, found={"smoothed"}, noted={"gaps"},
         agreement=0.99, words="values occur only there",
     ),
+    # Classes.
+    "a rare class": Fault(
+        make={"encode": lambda x: np.minimum(x, 1)}, damage=some_masks(lambda x: x, 3),
+        warned={"rare-class"}, words="2 (",
+        expected=lambda n: whole(n) if n < 3 else np.minimum(whole(n), 1),
+    ),
+    "masks of void only": Fault(
+        damage=some_masks(lambda x: np.full_like(x, 255), 2), warned={"void"},
+        words="2 masks are void altogether",
+        expected=lambda n: whole(n) if n > 1 else np.full((60, 80), 255),
+    ),
     # Copies.
     "copies": Fault(
         damage=copied, found={"copies"}, lost=set(range(50, 60)),
         words="the very same in several parts",
     ),
+    "a copy in another part": Fault(
+        damage=in_parts, found={"copies"}, lost={3}, words="test/50 (test) = train/03 (train)",
+        expected=lambda n: whole(3 if n == 50 else n),
+    ),
     # Outlines.
     "YOLO": Fault(
         damage=yolo, found={"polygons"}, expected=left_half, words="YOLO segmentation in labels/"
+    ),
+    "COCO": Fault(
+        damage=coco, found={"polygons"}, expected=left_half, words="COCO in instances.json"
     ),
     "YOLO with a box": Fault(
         damage=both(yolo, lambda root: (root / "labels/03.txt").write_text("0 .5 .5 .2 .2\n")),
@@ -300,21 +371,25 @@ def test_a_fault_is_found_and_mended(name, photos, tmp_path):
     output = tmp_path / "mended"
     copy = doctor.write_copy(seen, output)
     assert snapshot(root) == before
-    kept = {path.stem for path in (output / "images").iterdir()}
-    numbers = {int(path.stem) for path in [*root.glob("im*/*"), *root.glob("masks/*.png")]
+    kept = {path.stem: name_of(path, output) for path in (output / "images").rglob("*.*")}
+    numbers = {int(path.stem) for path in [*root.glob("im*/**/*"), *root.glob("masks/**/*.png")]
                if path.stem.isdigit()}  # fmt: skip
     assert {int(stem) for stem in kept} == numbers - fault.lost
-    assert kept == set(copy.written)
+    assert set(kept.values()) == set(copy.written)
     again = doctor.check(str(output)).report
     assert again.of("error") == [], again.text()
 
     # What training then reads is what was drawn.
     data = datasets.load(f"folder:{output}")
     right = total = 0
-    for stem in kept:
-        _, labels = data.pair(stem)
+    for stem, name in kept.items():
+        _, labels = data.pair(name)
         expected = fault.expected(int(stem))
         assert labels.shape == expected.shape
         right += (labels == expected).sum()
         total += labels.size
     assert right / total >= fault.agreement
+
+
+def name_of(path: Path, root: Path) -> str:
+    return path.relative_to(root / "images").with_suffix("").as_posix()
