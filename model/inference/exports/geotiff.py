@@ -63,7 +63,8 @@ def read(source: str | Path | bytes) -> Georeference | None:
             start = file.read(4)
     if start not in _TIFF_STARTS:
         return None
-    tags = open_image(source).tag_v2
+    with open_image(source) as image:
+        tags = image.tag_v2
     if tags.get(_ORIENTATION, 1) != 1:
         return None
     keys = _keys(_numbers(tags.get(_KEY_DIRECTORY)))

@@ -1,0 +1,186 @@
+"""Files in bulk: pictures and videos to exports, in an output folder that can be completed later.
+
+While one picture is computed, which takes all cores, others are read and written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from model.errors import ConfigError, ImageError
+from model.inference import drawing
+from model.inference.exports import EXPORTS, Picture
+from model.inference.inputs import Item
+from model.inference.options import SegmentOptions
+from model.inference.output import OutputFolder
+from model.inference.overlapping import in_order
+from model.inference.segmenter import Segmentation, Segmenter
+from model.inference.video import VideoReader, VideoWriter
+
+THREADS = max(3, (os.cpu_count() or 1) // 2)
+"""Pictures in memory at a time."""
+
+_OF_ALL_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Errors of writing that the next file would meet as well."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many pictures more there are than was thought, and how many are done."""
+
+
+@dataclass
+class Report:
+    """What became of the files, by name; `failed` with the reasons."""
+
+    segmented: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done with each file.
+
+    Attributes:
+        segmenter, options: how it is segmented.
+        formats: names in `EXPORTS`, for videos those in `VIDEO_EXPORTS`.
+        chosen: ids of the classes for the exports that do not hold all.
+    """
+
+    segmenter: Segmenter
+    formats: Sequence[str]
+    chosen: Collection[int]
+    options: SegmentOptions
+
+    def settings(self) -> dict:
+        """Whatever decides what the outputs contain, as for JSON."""
+        maps = {export.needs for export in EXPORTS.values()}
+        options = {name: v for name, v in asdict(self.options).items() if name not in maps}
+        return {
+            "checkpoint": self.segmenter.name,
+            "digests": [m.digest(self.segmenter.precision) for m in self.segmenter.members],
+            "engine": self.segmenter.engine,
+            "precision": self.segmenter.precision,
+            "options": options,
+            "classes": [self.segmenter.classes[i].name for i in sorted(self.chosen)],
+        }
+
+
+def segment_files(
+    job: Job,
+    items: Sequence[Item],
+    output: Path,
+    *,
+    resume: bool = False,
+    progress: Progress = lambda more, done: None,
+) -> Report:
+    """Segments files into a folder.
+
+    A file that cannot be read is reported, and the next one gone on to.
+
+    Args:
+        output, resume: see `OutputFolder`.
+        progress: every frame of a video is a picture; before it is opened it counts as one.
+
+    Raises: `ConfigError` if the output folder cannot be used or written.
+    """
+    folder = OutputFolder(output, job.formats, job.settings(), resume=resume)
+    report = Report()
+    todo = []
+    for item in items:
+        if resume and folder.has(item):
+            report.skipped.append(item.name)
+            progress(0, 1)
+        else:
+            todo.append(item)
+
+    def segment_picture(item: Item) -> tuple[Item, str | None]:
+        return item, _segment_picture(job, item, folder)
+
+    def note(item: Item, reason: str | None) -> None:
+        if reason is None:
+            report.segmented.append(item.name)
+        else:
+            report.failed[item.name] = reason
+
+    pictures = [item for item in todo if not item.is_video]
+    for item, reason in in_order(segment_picture, pictures, THREADS):
+        note(item, reason)
+        progress(0, 1)
+    for item in todo:
+        if item.is_video:
+            note(item, _segment_video(job, item, folder, progress))
+    folder.summarise(items, job.segmenter.classes)
+    folder.write_failed(report.failed)
+    return report
+
+
+def _segment_picture(job: Job, item: Item, folder: OutputFolder) -> str | None:
+    """Returns why it cannot be segmented, if so."""
+    try:
+        picture = Picture.read(item.path, item.name)
+        segmentation = job.segmenter.segment(picture.image, job.options)
+        for name, target in folder.targets(item).items():
+            folder.write(target, EXPORTS[name].write(segmentation, picture, job.chosen))
+    except ImageError as error:
+        return str(error)
+    except OSError as error:
+        return _not_written(error, folder)
+    return None
+
+
+def _segment_video(job: Job, item: Item, folder: OutputFolder, progress: Progress) -> str | None:
+    """Returns why it cannot be segmented, if so."""
+
+    def segment(frame: tuple[int, np.ndarray]) -> tuple[int, dict[str, np.ndarray]]:
+        time, image = frame
+        return time, _drawn(job, image, job.segmenter.segment(image, job.options))
+
+    with ExitStack() as stack:
+        try:
+            reader = stack.enter_context(VideoReader(item.path))
+            progress(reader.length - 1, 0)
+            writers = {}
+            for name, target in folder.targets(item).items():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                writers[name] = VideoWriter(target, reader.rate, reader.time_base)
+                stack.enter_context(writers[name])
+            for time, frames in in_order(segment, reader, THREADS):
+                for name, writer in writers.items():
+                    writer.add(time, frames[name])
+                progress(0, 1)
+            for writer in writers.values():
+                writer.finish()
+        except ImageError as error:
+            return str(error)
+        except OSError as error:
+            return _not_written(error, folder)
+    return None
+
+
+def _drawn(job: Job, image: np.ndarray, segmentation: Segmentation) -> dict[str, np.ndarray]:
+    """A video's frames by export."""
+    labels = segmentation.labels
+    frames = {"mask": labels}
+    if "overlay" in job.formats:
+        classes = segmentation.classes
+        frames["overlay"] = drawing.overlay(image, labels, classes, shown=job.chosen)
+    return frames
+
+
+def _not_written(error: OSError, folder: OutputFolder) -> str:
+    """The reason why a single file could not be written. Raises `ConfigError` for a full disk and
+    the like."""
+    reason = f"cannot be written: {error.strerror or error}"
+    if error.errno in _OF_ALL_FILES:
+        raise ConfigError(
+            f"--output: {folder.path} {reason}. What is there is whole; the same command with "
+            "--resume continues."
+        ) from error
+    return f"Its outputs: {reason}."

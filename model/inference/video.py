@@ -1,0 +1,176 @@
+"""Videos in, videos out: the same frames at the same times, as overlay or as exact masks.
+
+Overlays are H.264 in MP4, which everything plays. Masks are FFV1 in Matroska, which loses
+nothing: each grey value is a class id. Neither has sound. Frames are turned upright as the
+file says, as pictures are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    import av
+
+VIDEO_EXPORTS = {"overlay": ".mp4", "mask": ".mkv"}
+"""Which exports there are of videos, and the suffixes of the files."""
+
+BT_709 = 1
+"""FFmpeg's number for the colours of high-definition video."""
+
+_CONTAINERS = {".mp4": "mp4", ".mkv": "matroska"}
+
+
+def require_library() -> None:
+    """Raises `ConfigError` if the package that reads videos is missing."""
+    try:
+        import av  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "Videos need the package av: pip install -r requirements-extra.txt"
+        ) from error
+
+
+class VideoReader:
+    """The frames of a video.
+
+    Attributes:
+        rate: frames per second, on average.
+        time_base: the unit of frame times, in seconds.
+        length: how many frames the file says it has; 0 where it does not say.
+
+    Raises: `ImageError` if it cannot be read as a video.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import av
+
+        self.path = path
+        try:
+            self._container = av.open(str(path))
+            self._stream = self._container.streams.video[0]
+        except IndexError as error:
+            raise ImageError(f"{path.name} has no video in it.") from error
+        except av.FFmpegError as error:
+            raise ImageError(f"{path.name} cannot be read as a video ({error}).") from error
+        self._stream.thread_type = "AUTO"
+        self.rate: Fraction = self._stream.average_rate or Fraction(25)
+        self.time_base: Fraction = self._stream.time_base or 1 / self.rate
+        self.length: int = self._stream.frames
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Time, in units of `time_base` and always growing, and RGB, uint8 (H, W, 3).
+
+        Raises: `ImageError` naming the frame where the file is damaged.
+        """
+        import av
+
+        step = max(1, round(1 / (self.rate * self.time_base)))
+        number, time = 0, None
+        try:
+            for frame in self._container.decode(self._stream):
+                after = 0 if time is None else time + 1
+                expected = 0 if time is None else time + step
+                time = expected if frame.pts is None else max(frame.pts, after)
+                yield time, _upright(frame)
+                number += 1
+        except av.FFmpegError as error:
+            raise ImageError(
+                f"{self.path.name} is damaged or cut short after frame {number} ({error})."
+            ) from error
+        if not number:
+            raise ImageError(f"{self.path.name} has no frames.")
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+
+class VideoWriter:
+    """Writes a video, which has its name only once it is finished; if it is left unfinished,
+    nothing remains.
+
+    Args:
+        path: ends in one of the suffixes of `VIDEO_EXPORTS`, which says how.
+        rate, time_base: as in `VideoReader`.
+    """
+
+    def __init__(self, path: Path, rate: Fraction, time_base: Fraction) -> None:
+        import av
+
+        self.path = path
+        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._exact = path.suffix == VIDEO_EXPORTS["mask"]
+        options = {} if self._exact else {"movflags": "faststart"}
+        self._container = av.open(
+            str(self._part), "w", format=_CONTAINERS[path.suffix], options=options
+        )
+        codec, codec_options = (
+            ("ffv1", {"level": "3"})
+            if self._exact
+            else ("libx264", {"crf": "18", "preset": "fast"})
+        )
+        self._stream = self._container.add_stream(codec, rate=rate, options=codec_options)
+        self._stream.codec_context.time_base = time_base
+        self._time_base = time_base
+        self._begun = False
+
+    def add(self, time: int, pixels: np.ndarray) -> None:
+        """A frame: RGB, uint8 (H, W, 3), or labels, uint8 (H, W) for masks."""
+        if not self._begun:
+            self._begin(*pixels.shape[:2])
+        frame = self._frame(pixels)
+        frame.pts, frame.time_base = time, self._time_base
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        """Completes the file and gives it its name."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        with open(self._part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(self._part, self.path)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import av
+
+        with contextlib.suppress(av.FFmpegError):
+            self._container.close()
+        self._part.unlink(missing_ok=True)
+
+    def _begin(self, height: int, width: int) -> None:
+        self._begun = True
+        self._stream.height, self._stream.width = height, width
+        # Players expect colours at half the resolution, which odd sides do not have.
+        even = height % 2 == width % 2 == 0
+        self._stream.pix_fmt = "gray" if self._exact else "yuv420p" if even else "yuv444p"
+        if not self._exact:
+            context = self._stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = BT_709
+
+    def _frame(self, pixels: np.ndarray) -> av.VideoFrame:
+        import av
+
+        if self._exact:
+            return av.VideoFrame.from_ndarray(pixels, format="gray")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        return frame.reformat(format=self._stream.pix_fmt, dst_colorspace=BT_709)
+
+
+def _upright(frame: av.VideoFrame) -> np.ndarray:
+    pixels = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))

@@ -1,0 +1,188 @@
+"""Which files are meant, what their outputs are called, and what happens when writing fails."""
+
+import errno
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.errors import ConfigError
+from model.inference import inputs
+from model.inference.folders import Job, segment_files
+from model.inference.options import SegmentOptions
+from model.inference.output import OutputFolder
+from model.inference.overlapping import in_order
+from model.inference.segmenter import Segmenter
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 6, 3), len(name), np.uint8)).save(path, "PNG")
+
+
+def found(root: Path, *given: str) -> dict[str, str]:
+    items = inputs.find([str(root / g) for g in given], root / "out")
+    return {item.name: item.key for item in items}
+
+
+def test_a_folder_means_all_below_it_but_what_is_hidden(tmp_path):
+    touch(tmp_path, "in/b.png", "in/a/x.JPG", "in/.git/c.png", "in/a/._x.jpg")
+    (tmp_path / "in" / "notes.txt").touch()
+    assert found(tmp_path, "in") == {"a/x.JPG": "a/x", "b.png": "b"}
+
+
+def test_files_that_differ_in_their_suffix_keep_it(tmp_path):
+    touch(tmp_path, "in/a.png", "in/a.jpg", "in/A.bmp", "in/b.png", "in/a.jpg.png")
+    assert found(tmp_path, "in") == {
+        "A.bmp": "A.bmp", "a.jpg": "a.jpg", "a.jpg.png": "a.jpg.png", "a.png": "a.png",
+        "b.png": "b",
+    }  # fmt: skip
+
+
+def test_several_folders_are_kept_apart(tmp_path):
+    touch(tmp_path, "one/a.png", "two/a.png")
+    assert found(tmp_path, "one", "two") == {"one/a.png": "one/a", "two/a.png": "two/a"}
+    assert found(tmp_path, "one") == {"a.png": "a"}
+
+
+def test_patterns_keep_the_place_below_their_fixed_part(tmp_path):
+    touch(tmp_path, "in/x/1.png", "in/x/y/2.png", "in/x/y/3.jpg", "in/z/4.png")
+    assert list(found(tmp_path, "in/*/*.png")) == ["x/1.png", "z/4.png"]
+    assert list(found(tmp_path, "in/x/**/*.png")) == ["1.png", "y/2.png"]
+
+
+def test_a_file_that_is_named_twice_is_segmented_once(tmp_path):
+    touch(tmp_path, "in/a.png")
+    assert found(tmp_path, "in", "in/a.png", "in/*.png") == {"a.png": "a"}
+
+
+def test_results_are_no_inputs(tmp_path):
+    touch(tmp_path, "a.png", "out/mask/a.png")
+    assert found(tmp_path, ".") == {"a.png": "a"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((), "Give what to segment"),
+        (("nowhere",), "no file or folder"),
+        (("empty",), "no pictures or videos"),
+        (("in/*.gif",), "no pictures or videos"),
+        (("in/a.png", "two/a.png"), "same name"),
+    ],
+)
+def test_inputs_that_mean_nothing(tmp_path, given, message):
+    touch(tmp_path, "in/a.png", "two/a.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=message):
+        found(tmp_path, *given)
+
+
+@pytest.fixture(scope="module")
+def job(make_checkpoint, tmp_path_factory) -> Job:
+    segmenter = Segmenter(make_checkpoint(tmp_path_factory.mktemp("folders") / "tiny"))
+    return Job(segmenter, ["mask"], {1, 2}, SegmentOptions())
+
+
+def test_one_output_that_cannot_be_written_stops_no_other(job, tmp_path):
+    touch(tmp_path, "in/a.png", "in/sub/b.png")
+    output = OutputFolder(tmp_path / "out", ["mask"], job.settings(), resume=False)
+    (output.path / "mask").mkdir()
+    (output.path / "mask" / "sub").touch()  # a file where a folder must be
+    items = inputs.find([str(tmp_path / "in")], output.path)
+    report = segment_files(job, items, output.path, resume=True)
+    assert report.segmented == ["a.png"]
+    assert list(report.failed) == ["sub/b.png"]
+    assert "Its outputs: cannot be written" in report.failed["sub/b.png"]
+
+
+def test_a_full_disk_ends_the_run_with_advice(job, tmp_path, monkeypatch):
+    touch(tmp_path, "in/a.png", "in/b.png")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(OutputFolder, "write", full)
+    items = inputs.find([str(tmp_path / "in")], tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"No space left.*--resume continues"):
+        segment_files(job, items, tmp_path / "out")
+
+
+def test_resume_with_other_settings_is_refused(job, tmp_path):
+    touch(tmp_path, "in/a.png")
+    items = inputs.find([str(tmp_path / "in")], tmp_path / "out")
+    segment_files(job, items, tmp_path / "out")
+    other = Job(job.segmenter, ["mask"], {1, 2}, SegmentOptions(minimum_area=9))
+    with pytest.raises(ConfigError, match=r"made with options .*minimum_area.*Use the same"):
+        segment_files(other, items, tmp_path / "out", resume=True)
+    further = Job(job.segmenter, ["mask", "csv", "confidence"], {1, 2},
+                  SegmentOptions(confidence=True))  # fmt: skip
+    report = segment_files(further, items, tmp_path / "out", resume=True)
+    assert report.segmented == ["a.png"]  # an export more is no other setting
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"engine": 1'])
+def test_resume_in_a_folder_of_something_else_is_refused(job, tmp_path, content):
+    touch(tmp_path, "in/a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "segment.json").write_text(content)
+    items = inputs.find([str(tmp_path / "in")], tmp_path / "out")
+    with pytest.raises(ConfigError, match="not the record of an earlier run"):
+        segment_files(job, items, tmp_path / "out", resume=True)
+    assert (tmp_path / "out" / "segment.json").read_text() == content
+
+
+def test_an_output_folder_in_use_is_left_alone(job, tmp_path):
+    touch(tmp_path, "in/a.png", "out/precious.png")
+    items = inputs.find([str(tmp_path / "in")], tmp_path / "out")
+    for resume in (False, True):
+        with pytest.raises(ConfigError, match="not empty"):
+            segment_files(job, items, tmp_path / "out", resume=resume)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["precious.png"]
+
+
+def test_progress_counts_every_picture(job, tmp_path):
+    touch(tmp_path, "in/a.png", "in/b.png")
+    (tmp_path / "in" / "c.png").write_text("no picture")
+    items = inputs.find([str(tmp_path / "in")], tmp_path / "out")
+    steps = []
+    segment_files(job, items, tmp_path / "out", progress=lambda more, done: steps.append(done))
+    assert sum(steps) == 3
+
+
+def test_items_are_taken_only_a_few_ahead():
+    taken = []
+
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = in_order(lambda number: -number, items(), threads=2)
+    assert [next(results) for _ in range(3)] == [0, -1, -2]
+    assert len(taken) <= 6
+    assert list(results) == [-number for number in range(3, 100)]
+
+
+def test_an_error_comes_in_its_turn_and_ends_the_work():
+    begun = []
+    go = threading.Event()
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number == 2:
+            raise KeyError(number)
+        if number > 2:
+            go.wait(10)
+        return number
+
+    results = in_order(work, range(50), threads=2)
+    assert [next(results), next(results)] == [0, 1]
+    go.set()
+    with pytest.raises(KeyError):
+        next(results)
+    assert len(begun) < 10

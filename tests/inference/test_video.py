@@ -1,0 +1,142 @@
+"""Videos: the same frames at the same times in and out."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from model.errors import ImageError
+from model.inference.video import VideoReader, VideoWriter
+
+av = pytest.importorskip("av", reason="videos need av: pip install -r requirements-extra.txt")
+
+
+def film(path, frames: np.ndarray, rate: Fraction, times: list[int] | None = None) -> None:
+    """Writes RGB frames, uint8 (N, H, W, 3), with another program's usual settings."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "8"})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv444p"
+        for number, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            if times is not None:
+                frame.pts, frame.time_base = times[number], 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def moving_square(count: int, height: int, width: int) -> np.ndarray:
+    frames = np.full((count, height, width, 3), 40, np.uint8)
+    for number in range(count):
+        frames[number, 4:12, number : number + 8] = (220, 60, 60)
+    return frames
+
+
+def seconds(reader: VideoReader) -> list[Fraction]:
+    return [time * reader.time_base for time, _ in reader]
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(5)])
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_frame_count_rate_and_times_stay(tmp_path, rate, name):
+    source, target = tmp_path / "in.mp4", tmp_path / name
+    film(source, moving_square(13, 32, 48), rate)
+    with VideoReader(source) as reader, VideoWriter(target, rate, reader.time_base) as writer:
+        assert (reader.rate, reader.length) == (rate, 13)
+        for time, pixels in reader:
+            writer.add(time, pixels if name.endswith("mp4") else pixels[..., 0])
+        writer.finish()
+    with VideoReader(source) as reader, VideoReader(target) as written:
+        assert written.rate == pytest.approx(rate, rel=1e-3)
+        expected, found = seconds(reader), seconds(written)
+        assert len(found) == 13
+        # Matroska counts in milliseconds.
+        assert max(abs(a - b) for a, b in zip(expected, found, strict=True)) <= Fraction(1, 1000)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", name]
+
+
+def test_times_between_frames_may_differ(tmp_path):
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    times = [0, 1, 2, 10, 11, 40]
+    film(source, moving_square(6, 16, 24), Fraction(25), times)
+    with (
+        VideoReader(source) as reader,
+        VideoWriter(target, reader.rate, reader.time_base) as writer,
+    ):
+        for time, pixels in reader:
+            writer.add(time, pixels)
+        writer.finish()
+    with VideoReader(target) as written:
+        assert seconds(written) == [Fraction(time, 25) for time in times]
+
+
+def test_masks_lose_nothing(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 256, (5, 31, 45), np.uint8)
+    path = tmp_path / "mask.mkv"
+    with VideoWriter(path, Fraction(25), Fraction(1, 25)) as writer:
+        for time, pixels in enumerate(labels):
+            writer.add(time, pixels)
+        writer.finish()
+    with av.open(str(path)) as container:
+        read = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert np.array_equal(read, labels)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (31, 45)], ids=["even", "odd"])
+def test_overlays_keep_their_colours(tmp_path, size):
+    frames = np.full((4, *size, 3), (30, 90, 200), np.uint8)
+    frames[:, :, 24:] = (220, 60, 40)
+    path = tmp_path / "overlay.mp4"
+    with VideoWriter(path, Fraction(25), Fraction(1, 25)) as writer:
+        for time, pixels in enumerate(frames):
+            writer.add(time, pixels)
+        writer.finish()
+    with VideoReader(path) as reader:
+        read = np.stack([pixels for _, pixels in reader])
+    assert read.shape == frames.shape
+    difference = np.abs(read.astype(int) - frames)
+    assert max(difference[:, :, :20].max(), difference[:, :, 28:].max()) <= 6
+
+
+def test_videos_filmed_upright_are_read_upright(tmp_path):
+    """Telephones film lying down and note how to turn the frames: here a quarter clockwise."""
+    path = tmp_path / "in.mp4"
+    frames = moving_square(3, 32, 48)
+    film(path, frames, Fraction(25))
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    one = 1 << 16
+    turned = (0, one, 0, -one, 0, 0, 32 * one, 0, 1 << 30)
+    content[matrix : matrix + 36] = b"".join(v.to_bytes(4, "big", signed=True) for v in turned)
+    path.write_bytes(content)
+    with VideoReader(path) as reader:
+        read = np.stack([pixels for _, pixels in reader])
+    expected = np.rot90(frames, -1, axes=(1, 2))
+    assert read.shape == expected.shape
+    assert np.abs(read.astype(int) - expected).mean() < 8
+
+
+def test_what_is_no_video_is_said(tmp_path):
+    path = tmp_path / "in.mp4"
+    path.write_bytes(b"not a video" * 100)
+    with pytest.raises(ImageError, match=r"in\.mp4 cannot be read as a video"):
+        VideoReader(path)
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(ImageError, match="no video in it"):
+        VideoReader(path)
+
+
+def test_an_unfinished_video_leaves_nothing(tmp_path):
+    path = tmp_path / "overlay.mp4"
+    with VideoWriter(path, Fraction(25), Fraction(1, 25)) as writer:
+        writer.add(0, moving_square(1, 16, 16)[0])
+    assert not list(tmp_path.iterdir())
