@@ -1,0 +1,42 @@
+"""Units and rounding."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.evaluation.report import words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (words.percent(0.6802), "68.0 %"),
+        (words.percent(None), words.NOTHING),
+        (words.percent(float("nan")), words.NOTHING),
+        (words.points(0.1234), "12.3"),
+        (words.points(-0.004), "\N{MINUS SIGN}0.4"),
+        (words.points(-0.0001), "0.0"),
+        (words.probability(0.0312), "p = 0.031"),
+        (words.probability(0.0001), "p < 0.001"),
+        (words.million(24439559), "24.4 million"),
+        (words.million(486571), "0.49 million"),
+        (words.million("many"), words.NOTHING),
+        (words.billion(14_200_000_000), "14.2 billion"),
+        (words.megabytes(48_900_000), "48.9 MB"),
+        (words.megabytes(None), words.NOTHING),
+        (words.milliseconds(12.34), "12.3 ms"),
+        (words.milliseconds(1234), "1234 ms"),
+        (words.duration(12.4), "12 s"),
+        (words.duration(390.2), "6.5 min"),
+        (words.duration(9000), "2.5 h"),
+        (words.duration(None), words.NOTHING),
+        (words.cell(None, "share"), words.NOTHING),
+        (words.cell(0.5, "share"), "50.0 %"),
+        (words.cell(1234567, "count"), "1,234,567"),
+        (words.cell("x", "text"), "x"),
+        (words.title_of_kind("File", "megabytes"), "File, MB"),
+        (words.title_of_kind("Model", "text"), "Model"),
+    ],
+)
+def test_words(text, expected):
+    assert text.replace(words.SPACE, " ") == expected
