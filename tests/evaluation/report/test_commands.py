@@ -1,0 +1,80 @@
+"""`python -m model compare` as people call it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from model.checkpoints import folder
+
+
+@pytest.fixture
+def runs(trained_run: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A trained run, and a copy of it that was never scored."""
+    paths = tmp_path / "scored", tmp_path / "unscored"
+    for path in paths:
+        shutil.copytree(trained_run, path)
+    for name in (folder.METRICS_FILE, folder.PER_IMAGE_FILE):
+        (paths[1] / name).unlink()
+    return paths
+
+
+def test_compare_scores_what_has_no_figures_and_writes_report_and_tables(command, runs, tmp_path):
+    """Recorded figures and those measured now are the same."""
+    report, tables = tmp_path / "new" / "report.html", tmp_path / "tables.zip"
+    done = command(
+        "compare", *runs, "--data", "streets", "--output", report, "--tables", tables
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Scoring" in done.stdout
+    assert done.stdout.count("Scoring") == 1
+    assert "No difference that these 80 pictures can show" in done.stdout
+    assert "The difference in mean IoU is 0.0 points, between 0.0 and 0.0" in done.stdout
+    assert "its 80 test pictures" in done.stdout
+    html = report.read_text()
+    assert "No difference that these 80 pictures can show" in html
+    assert html.count("<svg") >= 10
+    with zipfile.ZipFile(tables) as archive:
+        rows = archive.read("pictures.csv").decode().splitlines()
+    assert len(rows) == 81
+    assert all(float(row.split(",")[-1]) == 0 for row in rows[1:])
+
+
+def test_figures_that_the_checkpoints_have_are_used(command, runs):
+    shutil.rmtree(runs[1])
+    shutil.copytree(runs[0], runs[1])
+    done = command("compare", *runs)
+    assert done.returncode == 0, done.stderr
+    assert "Scoring" not in done.stdout
+
+
+def test_other_splits_are_refused(command, runs):
+    file = runs[1] / folder.DESCRIPTION_FILE
+    description = json.loads(file.read_text())
+    description["data"]["split_digest"] = "another"
+    folder.write_json(file, description)
+    done = command("compare", *runs)
+    assert done.returncode == 2
+    assert "error: These models cannot be compared" in done.stderr
+    assert "different splits" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["a/gone"], "Name two to 4 checkpoints"),
+        (["a/gone", "a/gone"], "named twice"),
+        (["a/gone", "b/gone"], "a/gone"),
+        (["a/gone", "b/gone", "--output", "."], "is a folder"),
+    ],
+)
+def test_what_cannot_be_done_is_said(command, arguments, sentence):
+    done = command("compare", *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
