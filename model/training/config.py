@@ -21,7 +21,8 @@ NORMALISATIONS = {
     "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 
-LOCAL = ("output", "data_root", "skip_check", "resume", "samples_every", "cache_gib")
+LOCAL = ("output", "data_root", "skip_check", "resume", "samples_every", "cache_gib",
+         "devices", "num_nodes")  # fmt: skip
 """Settings that say where and how a run is watched, not what is trained."""
 
 CHANGEABLE = ("preset", "device", "time_limit", "early_stopping", "on_collapse")
@@ -77,7 +78,7 @@ class TrainConfig:
     longest_side: int | None = None
     """With --size-policy resize: the longer side in pixels; by default the data set's own."""
     tile: int = 512
-    """With --size-policy tile: side of the tiles in pixels; a multiple of 32."""
+    """With --size-policy tile: side of the tiles in pixels; a multiple of 32, from 64."""
     crop: int = 256
     """Side of the training crops, in pixels; a multiple of 32."""
     normalisation: Literal["imagenet", "unit"] = "imagenet"
@@ -113,7 +114,7 @@ class TrainConfig:
     epochs: int = 30
     """How often all training pictures are seen."""
     batch_size: int = 8
-    """Pictures per step; an incomplete last batch of an epoch is left out."""
+    """Pictures per step, over all processes; an incomplete last batch of an epoch is left out."""
     accumulate: int = 1
     """Batches whose gradients are added up for one step of the optimizer."""
 
@@ -133,6 +134,11 @@ class TrainConfig:
     """"auto": bf16 autocast where the processor has bf16 instructions."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """What computes; "auto" takes a GPU where there is one."""
+    devices: int = 1
+    """Processes on each machine, each with a GPU of its own where --device is one; under torchrun
+    those that it starts."""
+    num_nodes: int = 1
+    """Machines that train together; see docs/machines.md."""
     seed: int = 0
     """Weights, order of the pictures and augmentation follow from it."""
     resume: bool = False
@@ -140,7 +146,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("base_width", "depth", "epochs", "batch_size", "limit", "accumulate",
-                     "plateau_patience", "early_stopping"):  # fmt: skip
+                     "plateau_patience", "early_stopping", "devices", "num_nodes"):  # fmt: skip
             self._check(name, lambda value: value >= 1, "must be at least 1")
         for name in ("samples_every", "freeze_encoder_epochs", "cache_gib"):
             self._check(name, lambda value: 0 <= value < math.inf, "must be at least 0")
@@ -152,8 +158,9 @@ class TrainConfig:
         self._check("augment", lambda value: 0 <= value <= 2, "must be from 0 to 2")
         self._check("seed", lambda value: 0 <= value < 2**32, f"must be from 0 to {2**32 - 1}")
         self._check("longest_side", lambda value: value >= 32, "must be at least 32")
-        for name in ("crop", "tile"):
-            self._check(name, lambda v: v >= 32 and v % 32 == 0, "must be a multiple of 32")
+        self._check("crop", lambda v: v >= 32 and v % 32 == 0, "must be a multiple of 32")
+        # Tiles overlap by 32 pixels when a picture is segmented.
+        self._check("tile", lambda v: v >= 64 and v % 32 == 0, "must be a multiple of 32 from 64")
         self._check("batch_size", lambda v: v >= 2, "must be at least 2: BatchNorm needs more")
         self._check_together()
 
@@ -249,7 +256,7 @@ class TrainConfig:
         words = ["python", "-m", "model", "train"]
         for name, value in self.portable().items():
             if name != "preset" and value != _DEFAULTS[name]:
-                words += [flag(name), str(value)]
+                words += [flag(name)] if value is True else [flag(name), str(value)]
         return shlex.join(words)
 
 

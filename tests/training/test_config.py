@@ -1,5 +1,6 @@
 """Training settings: impossible ones are refused by the name of their flag."""
 
+import dataclasses
 import shlex
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 import tyro
 
 from model.errors import ConfigError
-from model.training.config import TrainConfig
+from model.training.config import TrainConfig, changed_settings
+from model.training.presets import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,23 @@ from model.training.config import TrainConfig
         ({"batch_size": 1}, "--batch-size"),
         ({"crop": 0}, "--crop"),
         ({"crop": 100}, "--crop"),
+        ({"tile": 32}, "--tile"),
+        ({"tile": 100}, "--tile"),
+        ({"augment": 2.5}, "--augment"),
+        ({"ema": 1.0}, "--ema"),
+        ({"dropout": 1.0}, "--dropout"),
+        ({"accumulate": 0}, "--accumulate"),
+        ({"early_stopping": 0}, "--early-stopping"),
+        ({"time_limit": 0.0}, "--time-limit"),
+        ({"plateau_patience": 0}, "--plateau-patience"),
+        ({"samples_every": -1}, "--samples-every"),
+        ({"cache_gib": -1.0}, "--cache-gib"),
+        ({"epochs": 5, "warmup_epochs": 5.0}, "--warmup-epochs"),
+        ({"warmup_epochs": -1.0}, "--warmup-epochs"),
+        ({"network": "unet-resnet34", "freeze_encoder_epochs": 30}, "--freeze-encoder-epochs"),
+        ({"freeze_encoder_epochs": 1}, "--freeze-encoder-epochs"),
+        ({"size_policy": "crop", "longest_side": 320}, "--longest-side"),
+        ({"preset": "no-such"}, "--preset"),
         ({"longest_side": 31}, "--longest-side"),
         ({"lr": 0.0}, "--lr"),
         ({"lr": -1e-3}, "--lr"),
@@ -41,6 +60,7 @@ def test_impossible_settings_are_refused_by_flag(settings, flag):
 
 
 def test_the_limits_themselves_are_allowed():
+    TrainConfig(tile=64, ema=0.0, augment=2.0, epochs=5, warmup_epochs=4.5, samples_every=0)
     TrainConfig(
         epochs=1, base_width=1, depth=8, limit=1, batch_size=2, crop=256, longest_side=32, seed=0
     )
@@ -52,6 +72,7 @@ def test_the_limits_themselves_are_allowed():
     [
         TrainConfig(),
         TrainConfig(network="unet-resnet34", encoder_weights="imagenet", lr=5e-4, limit=100),
+        TrainConfig(include_validation=True, accumulate=2, ema=0.99, early_stopping=5),
         TrainConfig(loss="0.5*ce+dice", longest_side=128, schedule="cosine", precision="f32"),
         TrainConfig(encoder_origin="Tiny ImageNet, by us", network="unet-vgg16_bn"),
     ],
@@ -76,3 +97,57 @@ def test_the_recorded_command_names_no_place_of_this_machine():
     assert "--encoder-weights encoder.safetensors" in config.command()
     assert "--start-from first" in config.command()
     assert "--data folder:pictures" in config.command()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_recorded_as_its_settings(name):
+    config = TrainConfig.of_preset(name)
+    assert {key: getattr(config, key) for key in PRESETS[name]} == PRESETS[name]
+    again = tyro.cli(TrainConfig, args=shlex.split(config.command())[4:])
+    assert dataclasses.replace(again, preset=name) == config
+
+
+def test_presets_are_those_of_the_five_systems():
+    road, carla, course, aerial, pets = map(
+        TrainConfig.of_preset, ("road-vgg16", "carla-resnet34", "carla-course", "aerial", "pets")
+    )
+    assert (road.data, road.network) == ("roads", "unet-vgg16_bn")
+    for config in (carla, TrainConfig.of_preset("carla-scratch")):
+        assert (config.loss, config.optimizer, config.lr) == ("dice", "adam", 5e-4)
+    assert (course.data, course.loss) == ("carla", "ce")
+    assert (aerial.normalisation, aerial.loss, aerial.crop) == ("unit", "ce", 256)
+    assert pets.data == "pets"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [("carla-scratch", "carla-resnet34"), ("pets-scratch", "pets"), ("road-scratch", "road-vgg16")],
+)
+def test_a_pair_of_presets_differs_in_the_network_only(pair):
+    first, second = (TrainConfig.of_preset(name) for name in pair)
+    different = {
+        item.name
+        for item in dataclasses.fields(TrainConfig)
+        if getattr(first, item.name) != getattr(second, item.name)
+    }
+    assert different <= {"preset", "network", "base_width", "encoder_weights", "encoder_lr_factor"}
+
+
+@pytest.mark.parametrize("words", [["--preset", "pets"], ["--preset=pets"]])
+def test_flags_override_a_preset_wherever_they_stand(words):
+    for arguments in (["--epochs", "3", *words], [*words, "--epochs", "3"]):
+        config = tyro.cli(TrainConfig, args=arguments, default=TrainConfig.of_words(arguments))
+        assert config == TrainConfig.of_preset("pets", epochs=3)
+
+
+def test_a_preset_whose_name_alone_was_given_in_python_is_refused():
+    with pytest.raises(ConfigError, match=r'TrainConfig\.of_preset\("carla-scratch", \.\.\.\)'):
+        TrainConfig(preset="carla-scratch")
+
+
+def test_what_changed_since_the_start_is_said_by_flag():
+    before = TrainConfig(epochs=3, lr=1e-3, device="cpu").portable()
+    now = TrainConfig(epochs=5, lr=2e-3, device="auto", time_limit=1.0).portable()
+    assert changed_settings(before, now) == ["--lr 0.001 (now 0.002)", "--epochs 3 (now 5)"]
+    del before["ema"]  # an older version did not know it
+    assert changed_settings(before, TrainConfig(epochs=3).portable()) == []

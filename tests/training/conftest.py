@@ -1,0 +1,51 @@
+"""Runs as small as they can be: sixteen small drawn scenes and a network of few weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from model.data import streets
+from model.data.datasets.driving import Streets
+from model.training.config import TrainConfig
+
+
+class FewStreets(Streets):
+    """Eight training, four validation and four test scenes of 64 x 48 pixels."""
+
+    longest_side = 64
+
+    def __init__(self) -> None:
+        names = [f"{seed:06d}" for seed in range(16)]
+        self._split = {"train": names[:8], "validation": names[8:12], "test": names[12:]}
+
+    def image(self, name: str):
+        return self.pair(name)[0]
+
+    def labels(self, name: str):
+        return self.pair(name)[1]
+
+    def pair(self, name: str):
+        return streets.draw(int(name), (64, 48))
+
+
+@pytest.fixture
+def few_streets() -> FewStreets:
+    """A data set that is read in a moment."""
+    return FewStreets()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Callable[..., TrainConfig]:
+    """A function that gives the settings of a run that takes a second, some of them changed."""
+
+    def settings(**changes) -> TrainConfig:
+        plain = {
+            "output": tmp_path / "run", "base_width": 4, "depth": 2, "crop": 32, "batch_size": 4,
+            "epochs": 3, "samples_every": 0, "precision": "f32", "device": "cpu",
+        }  # fmt: skip
+        return TrainConfig(**plain | changes)
+
+    return settings

@@ -1,0 +1,75 @@
+"""The command line of `train`: its help names every setting, a wrong flag is answered in words."""
+
+import dataclasses
+
+import pytest
+
+from model import __main__ as command_line
+from model.training.config import TrainConfig, flag
+from model.training.presets import PRESETS
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A function that runs `python -m model train ...` here: exit code, output and errors."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["model", "train", *words])
+        try:
+            code = command_line.main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_help_names_each_setting_with_its_default(run):
+    code, text, _ = run("--help")
+    assert code == 0
+    for item in dataclasses.fields(TrainConfig):
+        assert f" {flag(item.name)} " in text, item.name
+    assert "(default: 0.001)" in text
+    for name in PRESETS:
+        assert name in text
+    for choice in ("one-cycle,cosine,poly,constant,plateau", "adam,adamw,sgd", "lovasz", "tversky"):
+        assert choice in text
+
+
+def test_every_setting_is_explained(run):
+    _, text, _ = run("--help")
+    lines = [line.strip("│ ") for line in text.splitlines()]
+    for item in dataclasses.fields(TrainConfig):
+        place = next(i for i, line in enumerate(lines) if line.split()[:1] == [flag(item.name)])
+        assert len(" ".join(lines[place : place + 2]).split()) > 6, item.name
+
+
+def test_the_help_of_a_preset_shows_its_settings(run):
+    code, text, _ = run("--preset", "carla-course", "--help")
+    assert code == 0
+    for default in ("carla-course", "128", "ce", "adam", "constant"):
+        assert f"(default: {default})" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentences"),
+    [
+        (["--epoch", "3"], ["--epoch", "--epochs"]),
+        (["--no-such-flag"], ["--no-such-flag"]),
+        (["--epochs", "many"], ["--epochs", "many"]),
+        (["--optimizer", "adagrad"], ["--optimizer", "adagrad", "adamw"]),
+        (["--schedule", "linear"], ["--schedule", "linear", "cosine"]),
+        (["--epochs"], ["--epochs"]),
+        (["--preset", "carla-resnet"], ["no preset 'carla-resnet'", "carla-resnet34"]),
+        (["--loss", "ce+lovas"], ["--loss", "Perhaps you meant 'lovasz'"]),
+        (["--network", "unet-resnet43", "--data", "streets"], ["unet-resnet43"]),
+    ],
+)
+def test_what_cannot_be_read_is_said_by_flag(words, sentences, run, tmp_path):
+    code, _, errors = run("--output", str(tmp_path / "run"), *words)
+    assert code == 2
+    assert "Traceback" not in errors
+    for sentence in sentences:
+        assert sentence in errors
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,200 @@
+"""Whole runs in this process: each setting does what it says."""
+
+import json
+
+import pytest
+import torch
+
+from model.checkpoints import folder
+from model.checkpoints.weights import read_tensors
+from model.errors import ConfigError
+from model.training import run
+from model.training.module import SegmentationModule
+from model.training.run import train
+
+
+def tensors(config) -> dict[str, torch.Tensor]:
+    return read_tensors(config.output / folder.WEIGHTS_FILE)
+
+
+def figures(config) -> list[dict[str, float]]:
+    """`history.csv` without the wall time, which is never the same."""
+    return [
+        {k: v for k, v in row.items() if k != "seconds"}
+        for row in folder.read(config.output).history()
+    ]
+
+
+@pytest.fixture
+def steps(monkeypatch) -> list[int]:
+    """How many steps of the optimizer each epoch took, filled while a run goes."""
+    taken: list[int] = []
+    step = SegmentationModule.optimizer_step
+
+    def counted(self, epoch, *args, **kwargs):
+        taken.extend([0] * (epoch + 1 - len(taken)))
+        taken[epoch] += 1
+        step(self, epoch, *args, **kwargs)
+
+    monkeypatch.setattr(SegmentationModule, "optimizer_step", counted)
+    return taken
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(tiny, few_streets, tmp_path):
+    first, again, other = (
+        tiny(output=tmp_path / name, seed=seed, epochs=2)
+        for name, seed in (("first", 3), ("again", 3), ("other", 4))
+    )
+    for config in (first, again, other):
+        torch.rand(7)  # whatever used random numbers before
+        train(config, few_streets, score=False)
+    assert figures(first) == figures(again)
+    assert figures(first) != figures(other)
+    expected = tensors(first)
+    assert all(torch.equal(value, expected[key]) for key, value in tensors(again).items())
+
+
+def test_batches_that_are_accumulated_make_one_step(tiny, few_streets, steps):
+    train(tiny(batch_size=2, accumulate=2, epochs=2), few_streets, score=False)
+    assert steps == [2, 2]
+
+
+def test_accumulated_gradients_are_the_means_of_a_larger_batch(tiny, few_streets, tmp_path):
+    """Without what depends on the batch (BatchNorm, regions, crops) both take the same step."""
+    losses = {}
+    for batch_size, accumulate in ((4, 1), (2, 2)):
+        config = tiny(
+            output=tmp_path / str(accumulate), loss="ce", size_policy="pad", augment=0.0, epochs=1,
+            batch_size=batch_size, accumulate=accumulate, schedule="constant",
+        )  # fmt: skip
+        train(config, few_streets, score=False)
+        losses[accumulate] = tensors(config)["head.bias"]
+    assert torch.allclose(losses[1], losses[2], atol=2e-3)
+
+
+def test_a_last_batch_of_one_is_left_out(tiny, few_streets, steps):
+    train(tiny(limit=5, epochs=2), few_streets, score=False)
+    assert steps == [1, 1]
+    assert all(value.isfinite().all() for value in tensors(tiny()).values())
+
+
+def test_the_average_of_the_weights_is_what_is_kept(tiny, few_streets, monkeypatch):
+    modules = []
+    make = run.SegmentationModule
+    monkeypatch.setattr(
+        run, "SegmentationModule", lambda *a: modules.append(make(*a)) or modules[0]
+    )
+    train(tiny(ema=0.9, lr=0.1, schedule="constant", epochs=1), few_streets, score=False)
+    (module,) = modules
+    kept, bias = tensors(tiny())["head.bias"], module.network.head.bias
+    assert torch.allclose(kept.float(), module.averaged.module.head.bias, atol=1e-3)
+    assert not torch.allclose(module.averaged.module.head.bias, bias, atol=5e-3)
+
+
+def test_the_average_follows_its_formula():
+    from model.training.module import averaged
+
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(network.weight, 1.0)
+    copy = averaged(network, decay=0.3)
+    expected = 1.0
+    for n, value in enumerate((1.0, 2.0, 4.0, 8.0)):
+        torch.nn.init.constant_(network.weight, value)
+        copy.update_parameters(network)
+        decay = min(0.3, (1 + n) / (10 + n))
+        # The first update only copies.
+        expected = value if n == 0 else decay * expected + (1 - decay) * value
+    assert copy.module.weight.item() == pytest.approx(expected)
+
+
+def test_a_frozen_encoder_stands_still_and_then_learns(tiny, few_streets):
+    config = tiny(network="unet-mobilenet_v2", freeze_encoder_epochs=1, epochs=2)
+    seen = []
+
+    def look(row):
+        state = torch.load(config.output / "resume" / "last.ckpt", weights_only=True)
+        seen.append(
+            {k: v for k, v in state["state_dict"].items() if k.startswith("network.encoder.")}
+        )
+
+    torch.manual_seed(config.seed)
+    train(config, few_streets, score=False, on_epoch=look)
+    frozen, learned = seen
+    counts = [v for k, v in frozen.items() if k.endswith("num_batches_tracked")]
+    assert counts
+    assert not any(counts)  # its BatchNorm has seen nothing either
+    changed = {k for k in frozen if not torch.equal(frozen[k], learned[k])}
+    assert {k for k in frozen if k.endswith(("weight", "running_mean"))} <= changed
+
+
+def test_a_time_limit_ends_the_run_with_its_epoch(tiny, few_streets):
+    checkpoint = train(tiny(time_limit=1e-9, epochs=50), few_streets)
+    assert checkpoint.description["training"]["epochs_done"] == 1
+    assert "time limit of 1e-09 hours" in checkpoint.description["training"]["ended"]
+    assert "f32" in checkpoint.metrics["splits"]["test"]
+
+
+def test_curves_samples_and_reports_are_there(tiny, few_streets):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = tiny(samples_every=2)
+    train(config, few_streets)
+    assert [p.name for p in sorted((config.output / "samples").iterdir())] == [
+        "epoch-002.png",
+        "epoch-003.png",  # the last one
+    ]
+    board = EventAccumulator(str(config.output / "tensorboard"), {"images": 0, "scalars": 0})
+    board.Reload()
+    scalars = set(board.Tags()["scalars"])
+    assert {"loss/train", "loss/val", "iou/val", "dice/val", "accuracy/val", "lr"} <= scalars
+    assert "iou per class/road" in scalars
+    assert set(board.Tags()["images"]) == {"samples", "confusion matrix"}
+    rows = folder.read(config.output).history()
+    logged = {event.step: event.value for event in board.Scalars("iou/val")}
+    assert logged == pytest.approx({int(row["epoch"]): row["val_iou"] for row in rows}, abs=1e-5)
+    assert (config.output / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_samples_if_none_are_asked_for(tiny, few_streets):
+    train(tiny(epochs=1), few_streets, score=False)
+    assert not (tiny().output / "samples").exists()
+
+
+@pytest.mark.parametrize("policy", ["resize", "pad", "crop", "tile"])
+def test_every_size_policy_trains(policy, tiny, few_streets):
+    config = tiny(size_policy=policy, tile=64, epochs=1)
+    checkpoint = train(config, few_streets)
+    assert checkpoint.preprocessing.size_policy == policy
+    matrix = checkpoint.figures("test")["confusion_matrix"]
+    assert sum(map(sum, matrix)) == 4 * 64 * 48
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "poly", "plateau", "one-cycle"])
+def test_the_schedule_is_in_the_history(schedule, tiny, few_streets):
+    train(tiny(schedule=schedule, lr=1e-2), few_streets, score=False)
+    rates = [row["lr"] for row in figures(tiny())]
+    if schedule in ("constant", "plateau"):
+        assert rates == [1e-2] * 3
+    else:
+        assert rates[-1] < rates[0]
+
+
+def test_unit_normalisation_only_rescales(tiny, few_streets):
+    checkpoint = train(tiny(normalisation="unit", epochs=1), few_streets, score=False)
+    values = checkpoint.preprocessing.network_input(few_streets.image("000000"))
+    assert values.min() >= 0
+    assert values.max() <= 1
+
+
+def test_what_a_run_records_can_be_repeated(tiny, few_streets):
+    checkpoint = train(tiny(epochs=1), few_streets, score=False)
+    description = json.loads((checkpoint.path / "segmentation.json").read_text())
+    assert description["training"]["command"].startswith("python -m model train")
+    assert description["data"]["digest"] == few_streets.digest()
+    assert description["versions"]["torch"] == torch.__version__
+
+
+def test_more_than_there_is_cannot_be_in_a_batch(tiny, few_streets):
+    with pytest.raises(ConfigError, match="--batch-size 9 is more than the 8 training pictures"):
+        train(tiny(batch_size=9), few_streets)
+    assert not tiny().output.exists()
