@@ -174,17 +174,17 @@ def multiply_rates(side: int = 2048) -> dict[str, float]:
 def peak_memory(checkpoint: Checkpoint, candidate: str, size: str) -> int:
     """Bytes that a process of its own needs for one picture, at the most, imports included."""
     code = (
-        "import resource, sys\n"
-        "from bench import inference\n"
+        "import sys\n"
+        "from bench import inference, memory\n"
         "from model.checkpoints import folder\n"
         "checkpoint = folder.read(sys.argv[1])\n"
         "run = inference.CANDIDATES[sys.argv[2]](checkpoint)\n"
         "run(inference.picture(checkpoint, sys.argv[3]))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(memory.status('VmHWM'))"
     )
     command = [sys.executable, "-c", code, str(checkpoint.path), candidate, size]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return 1024 * int(done.stdout.split()[-1])
+    return int(done.stdout.split()[-1])
 
 
 def compare(checkpoint: Checkpoint, size: str, arguments: Arguments, rates: dict) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,9 @@ SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
     ".jp2",
 )  # fmt: skip
+
+BAND_ROWS = 256
+"""Rows that are converted at a time."""
 
 Source = str | Path | bytes | BinaryIO
 
@@ -64,7 +68,8 @@ def decode(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+                ImageOps.exif_transpose(image, in_place=True)
+                return _pixels(image)
         except Exception as error:  # a damaged file can fail in any of Pillow's decoders
             raise ImageError(
                 f"{name} is damaged or cut short ({_short(error)}). Save or upload it again."
@@ -131,12 +136,32 @@ def _as_file(source: Source, name: str, max_bytes: int) -> BinaryIO:
     return io.BytesIO(data)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _pixels(image: Image.Image) -> np.ndarray:
+    """The picture as RGB, uint8 (H, W, 3).
+
+    Pillow keeps 4 bytes a pixel, and whatever it makes of a picture takes as many again: of one
+    of 100 megapixels only bands are converted.
+    """
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    span = _span(image) if image.mode in ("I", "F") else (0.0, 0.0)
+    for rows, band in _bands(image):
+        pixels[rows] = np.asarray(_to_rgb(band, span))
+    return pixels
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    for top in range(0, image.height, BAND_ROWS):
+        bottom = min(top + BAND_ROWS, image.height)
+        yield slice(top, bottom), image.crop((0, top, image.width, bottom))
+
+
+def _to_rgb(image: Image.Image, span: tuple[float, float]) -> Image.Image:
+    """Args: span: the values that become 0 and 255, for 32-bit pictures."""
     if image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.uint32)
         return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        return Image.fromarray(_stretch(np.asarray(image, np.float64))).convert("RGB")
+        return Image.fromarray(_stretch(np.asarray(image, np.float64), *span)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -144,12 +169,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _stretch(values: np.ndarray) -> np.ndarray:
+def _span(image: Image.Image) -> tuple[float, float]:
+    """The least and the largest finite value."""
+    low, high = np.inf, -np.inf
+    for _, band in _bands(image):
+        values = np.asarray(band, np.float64)
+        finite = values[np.isfinite(values)]
+        low = min(low, finite.min(initial=np.inf))
+        high = max(high, finite.max(initial=-np.inf))
+    return low, high
+
+
+def _stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros(values.shape, np.uint8)
-    low, high = values[finite].min(), values[finite].max()
-    scaled = (values - low) / max(high - low, 1e-12) * 255
+    scaled = (np.where(finite, values, low) - low) / max(high - low, 1e-12) * 255
     return np.where(finite, scaled, 0).round().astype(np.uint8)
 
 

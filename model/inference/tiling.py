@@ -8,6 +8,7 @@ A pixel's logits are sum(w_t * logits_t) / sum(w_t) over the tiles t that cover 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -59,8 +60,8 @@ class Grid:
         Args:
             size_hw: the view's height and width in pixels.
             tile: side of the tiles, less where the view is smaller. By default there is one
-                tile if it has at most `TILE`**2 pixels, else as few as can be, and these no
-                larger than need be.
+                tile if it has at most `TILE`**2 pixels, else tiles of at most so many that
+                together have as few as can be.
             overlap: pixels that neighbours share at least, `OVERLAP` by default.
             multiple: what sides must be divisible by.
             magnified: the default tiles shall fit into memory even if magnified by this.
@@ -69,7 +70,7 @@ class Grid:
         """
         overlap = OVERLAP if overlap is None else overlap
         largest = tile
-        if largest is None:
+        if tile is None:
             largest = max(int(TILE / magnified) // multiple, 2) * multiple
             height, width = (-(-side // multiple) * multiple for side in size_hw)
             if height * width <= largest**2:
@@ -79,15 +80,30 @@ class Grid:
                 f"Tiles of {largest} pixels that overlap by {overlap} cannot be: both must be "
                 f"multiples of {multiple}, and the overlap smaller than the tile."
             )
-        spans = [_spans(side, largest, overlap, multiple, shrink=tile is None) for side in size_hw]
-        (height, rows), (width, columns) = spans
-        return cls(size_hw, (height, width), rows, columns)
+        sizes = [(tile, tile)] if tile else _sizes(largest, overlap, multiple)
+        grids = []
+        for tile_hw in sizes:
+            spans = [
+                _spans(side, length, overlap, multiple, shrink=tile is None)
+                for side, length in zip(size_hw, tile_hw, strict=True)
+            ]
+            (height, rows), (width, columns) = spans
+            grids.append(cls(size_hw, (height, width), rows, columns))
+        return min(grids, key=lambda grid: len(grid) * math.prod(grid.tile_hw))
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)
 
     def transposed(self) -> Grid:
         return Grid(self.size_hw[::-1], self.tile_hw[::-1], self.columns, self.rows)
+
+
+def _sizes(side: int, overlap: int, multiple: int) -> list[tuple[int, int]]:
+    """Heights and widths of tiles that have at most side**2 pixels, at most 16:9."""
+    longest = side * 4 // 3 // multiple * multiple
+    heights = range(side * 3 // 4 // multiple * multiple, longest + 1, multiple)
+    sizes = [(height, min(longest, side**2 // height // multiple * multiple)) for height in heights]
+    return [size for size in sizes if overlap < min(size)]
 
 
 def _spans(

@@ -111,3 +111,13 @@ def test_addresses_are_printed_in_one_line(weights, free_server):
     (line,) = output.splitlines()
     for address in (f"{url}/ ", f"{url}/compare/ ", f"{url}/api/docs"):
         assert address in f"{line} "
+
+
+def test_answers_do_not_wait_for_acknowledgements():
+    """Both parts of an answer, head and body, are sent at once."""
+    from app.server import _listen
+
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -281,3 +281,19 @@ def test_mutated_files_raise_nothing_but_image_error(format):
 def test_arbitrary_bytes_raise_nothing_but_image_error(rest, magic):
     with pytest.raises(ImageError):
         decode(magic + rest, max_pixels=1_000_000)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "LA", "RGBA", "P", "CMYK", "I;16", "I", "F"])
+def test_bands_of_a_picture_fit_together(mode, monkeypatch):
+    """Converted seven rows at a time, it is what it is at once."""
+    values = np.random.default_rng(0).integers(0, 256, (40, 30, 4), np.uint8)
+    if mode in ("I;16", "I", "F"):
+        kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
+        image = Image.fromarray((values[..., 0] * 257.0).astype(kinds[mode]))
+    else:
+        image = Image.fromarray(values).convert(mode)
+    content = encoded(image, "TIFF")
+    whole = decode(content)
+    assert len(np.unique(whole)) > 20
+    monkeypatch.setattr("model.data.images.BAND_ROWS", 7)
+    assert np.array_equal(decode(content), whole)
