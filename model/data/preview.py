@@ -20,7 +20,7 @@ from model.data.files import empty_folder
 from model.data.statistics import Statistics, measure
 
 THUMBNAIL = 240
-GAP, LINE_HEIGHT, TITLE_HEIGHT = 8, 20, 36
+BETWEEN, GAP, LINE_HEIGHT, TITLE_HEIGHT = 2, 8, 20, 36
 INK = "#12211f"
 TEMPLATE = Path(__file__).with_name("preview.html")
 
@@ -42,14 +42,14 @@ def contact_sheet(data: DataSet, names: list[str], title: str) -> Image.Image:
 
 def cell(pictures: list[np.ndarray], caption: str) -> Image.Image:
     """Pictures side by side, each uint8 (H, W, 3), with a line of text below."""
-    width = len(pictures) * THUMBNAIL + GAP
+    width = len(pictures) * (THUMBNAIL + BETWEEN) + GAP
     small = [_fitted(Image.fromarray(picture)) for picture in pictures]
     height = max(picture.height for picture in small)
     image = Image.new("RGB", (width, height + LINE_HEIGHT), "white")
     x = 0
     for picture in small:
         image.paste(picture, (x, 0))
-        x += picture.width
+        x += picture.width + BETWEEN
     ImageDraw.Draw(image).text((0, height + 1), caption, INK, _font(13))
     return image
 

@@ -11,10 +11,13 @@ from PIL import Image
 from model.data.classes import ClassTable
 from model.data.doctor.case import Case
 from model.data.doctor.findings import Report, printable
+from model.data.doctor.look import edges
 from model.data.images import decode
 from model.data.preview import arrange, cell, overlay, sample
 
 ROWS = 12
+DETAIL = 32
+"""Side, in pixels of the mask, of the window that is shown enlarged."""
 
 
 def write_sheet(
@@ -27,7 +30,8 @@ def write_sheet(
 ) -> None:
     """Writes the sheet as a PNG: pictures, mask files, and the mended labels alone and over them.
 
-    Those that a warning or an error names come first.
+    Of each mask there is also a detail, where most of its edges are: noise is a matter of single
+    pixels. Those that a warning or an error names come first.
 
     Args: mended: the mended labels of a pair, uint8 (H, W).
     """
@@ -40,13 +44,35 @@ def write_sheet(
     cells = []
     for name in chosen:
         image, labels = decode(case.images[name]), mended(name)
-        pictures = [image]
+        after = classes.palette()[labels]
+        pictures = [image, after]
         if name in case.masks:
-            pictures.append(decode(case.masks[name]))
+            before = _brightened(decode(case.masks[name]))
+            pictures = [image, before, after]
+            if before.shape == after.shape:
+                window = _detail(labels)
+                pictures += [before[window], after[window]]
         if image.shape[:2] != labels.shape:
             image = np.asarray(Image.fromarray(image).resize(labels.shape[::-1]))
-        pictures += [classes.palette()[labels], overlay(image, labels, classes)]
+        pictures.append(overlay(image, labels, classes))
         cells.append(cell(pictures, printable(name)))
-    before = "" if case.painters else "mask before, "
-    title = printable(f"{case.target}: picture, {before}mask after, on the picture")
-    arrange(cells, title, classes, columns=2).save(path, "PNG")
+    masks = "mask" if case.painters else "mask before, after, details of both"
+    title = printable(f"{case.target}: picture, {masks}, on the picture")
+    arrange(cells, title, classes, columns=1).save(path, "PNG")
+
+
+def _brightened(pixels: np.ndarray) -> np.ndarray:
+    """Class ids are nearly black: the brightest of them becomes white or almost so."""
+    return pixels * np.uint8(255 // max(1, int(pixels.max())))
+
+
+def _detail(labels: np.ndarray) -> tuple[slice, slice]:
+    """The window, of `DETAIL` pixels or less, that has the most edges."""
+    height, width = labels.shape
+    edge = edges(labels)
+    windows = [
+        np.s_[y : y + DETAIL, x : x + DETAIL]
+        for y in range(0, max(1, height - DETAIL), DETAIL // 2)
+        for x in range(0, max(1, width - DETAIL), DETAIL // 2)
+    ]
+    return max(windows, key=lambda window: edge[window].sum())

@@ -13,6 +13,7 @@ from PIL import Image
 from model.data import datasets, doctor
 from model.data.commands import DataCommand, run
 from model.data.doctor import repair
+from model.data.preview import BETWEEN, THUMBNAIL
 from model.errors import ConfigError, DataError
 from tests.data.doctor.making import (
     COLOURS,
@@ -261,10 +262,12 @@ def test_the_sheet_shows_masks_before_and_after(photos, tmp_path):
     def share_of_class_colours(pixels: np.ndarray) -> float:
         return float((pixels[..., None, :] == COLOURS).all(-1).any(-1).mean())
 
-    # Each cell: picture, mask before, mask after, overlay; small pictures are not smoothed.
-    side = sheet.shape[1] // 8
-    middle = sheet[60:120]
-    before, after = (middle[:, n * side + 20 : (n + 1) * side - 20] for n in (1, 2))
+    # Small pictures are enlarged to 240 x 180 without smoothing; details are square.
+    of_rows = sheet[40:210]
+    starts = [8 + n * (THUMBNAIL + BETWEEN) for n in range(5)]
+    _, before, after, closer_before, closer_after = (of_rows[:, x : x + 220] for x in starts)
+    assert share_of_class_colours(closer_after) == 1
+    assert share_of_class_colours(closer_before) < share_of_class_colours(before)
     assert share_of_class_colours(after) == 1
     assert 0.5 < share_of_class_colours(before) < 1
 
