@@ -8,7 +8,14 @@ python -m model describe unet
 
 from __future__ import annotations
 
+import signal
 import sys
+
+from model.interrupts import INTERRUPTED, stop_at_once
+
+if __name__ == "__main__":  # before the imports, which take a second
+    signal.signal(signal.SIGINT, stop_at_once)
+
 from typing import Annotated
 
 import tyro
@@ -20,32 +27,25 @@ from model.data.commands import DataCommand
 from model.data.commands import run as run_data
 from model.errors import StudioError
 from model.evaluation.commands import Evaluate, Results, evaluate, results
+from model.evaluation.report.commands import Compare, compare
+from model.inference.commands import Export, Segment, export, segment
+from model.inference.engines.commands import Quantise, quantise
 from model.networks.commands import Describe, describe
+from model.training.commands import train
 from model.training.config import TrainConfig
-
-
-def train(config: TrainConfig) -> int:
-    """Trains, and prints the figures. Returns 130 after Ctrl-C, as shells expect."""
-    from model.evaluation.commands import summary
-    from model.training import run
-
-    try:
-        checkpoint = run.train(config)
-    except KeyboardInterrupt:
-        print(
-            f"\nStopped. Once an epoch was finished, {config.output} is a usable checkpoint of the "
-            "best one; the same command with --resume continues."
-        )
-        return 130
-    title = checkpoint.description["data"]["title"]
-    print(summary(str(config.output), title, checkpoint.metrics["splits"]))
-    return 0
-
+from model.training.studies.commands import crossval, tune
+from model.training.studies.configs import CrossValidation, Tuning
 
 RUNNERS = {
     TrainConfig: train,
+    CrossValidation: crossval,
+    Tuning: tune,
     Evaluate: evaluate,
     Results: results,
+    Compare: compare,
+    Quantise: quantise,
+    Segment: segment,
+    Export: export,
     Describe: describe,
     Pull: pull,
     Push: push,
@@ -53,8 +53,14 @@ RUNNERS = {
 
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
+    | Annotated[CrossValidation, tyro.conf.subcommand("crossval")]
+    | Annotated[Tuning, tyro.conf.subcommand("tune")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Results, tyro.conf.subcommand("results")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Quantise, tyro.conf.subcommand("quantise")]
+    | Annotated[Segment, tyro.conf.subcommand("segment")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[
         DataCommand,
         tyro.conf.subcommand("data", description="Data sets, and masks from annotations."),
@@ -65,19 +71,34 @@ Command = (
 )
 
 
+TRAININGS = {"train": TrainConfig, "crossval": CrossValidation, "tune": Tuning}
+
+
 def main() -> int:
     """Returns the exit code: 0, 2 for wrong arguments or data, 130 after Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    words = sys.argv[1:]
     try:
         command = tyro.cli(
             Command,
+            # What the other flags of a training override.
+            default=_preset(words),
             prog="python -m model",
             description="U-Net Studio: train, score, publish U-Nets; look after their data.",
             config=(tyro.conf.FlagCreatePairsOff,),
         )
         return RUNNERS.get(type(command), run_data)(command) or 0
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return INTERRUPTED
     except StudioError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def _preset(words: list[str]) -> object:
+    kind = TRAININGS.get(next(iter(words), ""))
+    return kind.of_words(words) if kind else tyro.MISSING_NONPROP
 
 
 if __name__ == "__main__":

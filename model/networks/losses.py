@@ -10,7 +10,7 @@ Two kinds, which weighted sums such as `ce+dice` join:
   counted as 0 it would make the loss look better the less a batch shows. Either way the other
   classes' progress is diluted by classes that are not there. So they are left out.
 
-docs/losses.md says which loss is for what.
+docs/training.md says which loss is for what.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class TrainConfig:
 
     loss: str = "ce+dice"
     """ce, bce, focal, dice, jaccard, tversky, lovasz, or a weighted sum such as "0.5*ce+dice";
-    see docs/losses.md."""
+    see docs/training.md."""
     class_weights: Literal["none", "balanced"] = "none"
     """"balanced": rare classes count more in the cross-entropy (ce)."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
