@@ -21,7 +21,7 @@ FORMATS = {
     "billions": "%.1f billion",
     "number": "%.4g",
 }
-WIDTHS = {"text": 150, "points": 110}
+WIDTHS = {"text": 180, "points": 110}
 
 
 def show(table: Table, **options: Any) -> Any:

@@ -54,6 +54,7 @@ class Viewer {
       this.view = { zoom: 1, x: 0.5, y: 0.5 };
     Object.assign(this, { data, image, maps });
     this.pale = paled(image);
+    if (!this.cross) this.readout.textContent = data.hint;
     this.build();
     this.buildLegend();
     this.paint();

@@ -22,7 +22,8 @@ X_TITLES = {"epoch": "epoch", "minutes": "minutes of training"}
 CURVE_HEIGHT = 260
 BAR_HEIGHT = 13
 CELL_SIDE = 17
-"""Of a confusion matrix, in pixels."""
+MATRIX_FRAME = 200
+"""Of a confusion matrix, in pixels: a cell, and what title, labels and legend take."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def confusion_matrix(
         reach = max(0.01, float(np.abs(shares[np.ix_(occurring, occurring)]).max()))
         scheme, domain, style = "blueorange", [-reach, reach], "+.1%"
     legend = alt.Legend(title=None, format="%", gradientLength=100, orient="bottom")
-    axis = alt.Axis(labelLimit=110, ticks=False, domain=False, grid=False)
+    axis = alt.Axis(labelLimit=110, ticks=False, domain=False, grid=False, labelOverlap=False)
     return (
         alt.Chart(alt.Data(values=rows))
         .mark_rect()
@@ -235,7 +236,7 @@ def confusion_matrix(
                 alt.Tooltip("pixels:Q", title="pixels", format=","),
             ],
         )
-        .properties(title=title, height=max(4, len(order)) * CELL_SIDE)
+        .properties(title=title, height=max(4, len(order)) * CELL_SIDE + MATRIX_FRAME)
     )
 
 
@@ -340,7 +341,8 @@ def quality_against_latency(series: Sequence[Series], size: str) -> alt.LayerCha
         x=alt.X(
             "milliseconds:Q",
             title=f"milliseconds for a picture of {size}",
-            scale=alt.Scale(zero=True, padding=30),
+            # Room for the names of the slowest ones.
+            scale=alt.Scale(domain=[0, 1.15 * max(row["milliseconds"] for row in rows)]),
         ),
         y=alt.Y(
             "value:Q",

@@ -377,14 +377,10 @@ def price_table(models: Sequence[Candidate], costs: Mapping[str, Cost]) -> Table
     measured = [costs[model.name] for model in models if model.name in costs]
     columns = [
         Column("Model"),
-        Column("Checkpoint"),
-        Column("Network"),
-        Column("Starts from"),
         Column("Parameters", "count"),
         Column("File", "megabytes"),
         Column("Training", "minutes"),
         Column("Epochs", "count"),
-        Column("Trained on"),
     ]
     if measured:
         columns += [
@@ -393,19 +389,22 @@ def price_table(models: Sequence[Candidate], costs: Mapping[str, Cost]) -> Table
             Column("Memory", "megabytes"),
             Column("Computed with"),
         ]
+    measurements = len(columns) - 5
+    columns += [
+        Column("Starts from"),
+        Column("Network"),
+        Column("Checkpoint"),
+        Column("Trained on"),
+    ]
     rows = []
     for model in models:
         price = recorded_price(model)
         row: list[Cell] = [
             model.title,
-            model.name,
-            model.checkpoint.network_name,
-            price.start,
             price.parameters,
             None if price.file_bytes is None else price.file_bytes / 1e6,
             None if price.seconds is None else price.seconds / 60,
             price.epochs,
-            price.machine,
         ]
         if measured:
             cost = costs.get(model.name)
@@ -417,8 +416,9 @@ def price_table(models: Sequence[Candidate], costs: Mapping[str, Cost]) -> Table
                     f"{cost.engine} {cost.precision}",
                 ]
                 if cost
-                else [None] * (len(columns) - len(row))
+                else [None] * measurements
             )
+        row += [price.start, model.checkpoint.network_name, model.name, price.machine]
         rows.append(row)
     return Table(
         "price",
