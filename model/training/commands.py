@@ -20,6 +20,8 @@ def train(config: TrainConfig) -> int:
             "best one; the same command with --resume continues."
         )
         return INTERRUPTED
+    if checkpoint is None:  # the first process speaks for all
+        return 0
     training, splits = checkpoint.description["training"], checkpoint.metrics["splits"]
     print(summary(str(config.output), checkpoint.description["data"]["title"], splits))
     print(class_table(checkpoint.classes.names, splits["test"]["f32"]["per_class"]))

@@ -69,7 +69,7 @@ class RunProgress(Callback):
             self.bar.close()
 
     def _pictures_per_epoch(self, trainer) -> int:
-        return trainer.num_training_batches * self.config.batch_size * trainer.world_size
+        return trainer.num_training_batches * self.config.batch_size
 
 
 def in_words(seconds: float) -> str:

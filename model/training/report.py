@@ -44,7 +44,8 @@ def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = _percent
     description = checkpoint.description
-    splits = {part: checkpoint.figures(part) for part in ("validation", "test")}
+    parts = ("validation", "test")
+    splits = {part: figures for part in parts if (figures := checkpoint.figures(part))}
     metrics = Metrics.of(np.array(splits["test"]["confusion_matrix"]))
     encoder = description["encoder"]
     best, worst = (

@@ -38,9 +38,11 @@ from model.training.encoder import build_with_encoder, start_from
 from model.training.guards import explained
 from model.training.loaders import Loaders, check_enough
 from model.training.module import SegmentationModule
+from model.training.processes import Processes
 from model.training.progress import RunProgress
 from model.training.report import write_report
 from model.training.resuming import check_same_run, resume_file
+from model.training.synchronised import synchronise
 from model.training.watching import SamplePictures, TensorBoardCurves, board_folder
 from model.training.writer import AtomicCheckpointIO, Row, RunWriter, csv_text
 
@@ -53,7 +55,7 @@ def train(
     *,
     on_epoch: Callable[[Row], None] | None = None,
     score: bool = True,
-) -> folder.Checkpoint:
+) -> folder.Checkpoint | None:
     """Trains, keeps the best epoch by validation mean IoU, and scores it at the end.
 
     Args:
@@ -63,7 +65,8 @@ def train(
             what it raises ends the training.
         score: whether to score the result on validation and test and to write its report.
 
-    Returns: the finished checkpoint in `config.output`.
+    Returns: the finished checkpoint in `config.output`; None in all but the first of several
+        processes.
     Raises: `ConfigError`, `DataError`, `CheckpointError`, `TrainingError`; `KeyboardInterrupt`
         after leaving a usable folder.
     """
@@ -76,7 +79,9 @@ def _train(
     data: DataSet | None,
     on_epoch: Callable[[Row], None] | None,
     score: bool,
-) -> folder.Checkpoint:
+) -> folder.Checkpoint | None:
+    processes = Processes.of(config)
+    rank_zero_only.rank = processes.rank
     resume = resume_file(config)
     accelerator = _accelerator(config)
     loss_by_name(config.loss)  # a name that cannot be read is told before anything is read
@@ -103,10 +108,12 @@ def _train(
     check_enough(config, data)
     if rank_zero_only.rank == 0:
         _start_folder(config.output, plan)
-    loaders = Loaders(config, data, preprocessing)
+    loaders = Loaders(config, data, preprocessing, processes)
     weights = None
     if config.class_weights == "balanced":
         weights = balanced_weights(loaders.statistics.pixels)
+    if processes.count > 1:
+        network = synchronise(network)
     module = SegmentationModule(config, network, len(data.classes), weights)
     callbacks = [
         *_time_limit(config),
@@ -120,7 +127,10 @@ def _train(
     trainer = lightning.Trainer(
         max_epochs=config.epochs,
         accelerator=accelerator,
-        devices=1,
+        devices=processes.devices,
+        num_nodes=processes.num_nodes,
+        strategy="ddp" if processes.count > 1 else "auto",
+        use_distributed_sampler=False,  # `Loaders` has its own
         precision=_precision(config),
         accumulate_grad_batches=config.accumulate,
         callbacks=callbacks,
@@ -140,7 +150,9 @@ def _train(
     except SystemExit as stop:  # how Lightning ends after Ctrl-C, which it then ignores
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from stop
-    if score and trainer.is_global_zero:
+    if not trainer.is_global_zero:
+        return None
+    if score:
         finish(config.output, data, ("test",) if config.include_validation else SCORED)
     return folder.read(config.output)
 
@@ -161,6 +173,8 @@ def _start_folder(path: Path, plan: Architecture) -> None:
     """Makes the run's folder, before anything long begins, and writes into it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+        for cut_short in path.glob(".*.part"):  # by a kill in the middle of writing
+            cut_short.unlink()
         folder.write_json(path / folder.CONFIG_FILE, plan.to_json())
     except OSError as error:
         raise ConfigError(

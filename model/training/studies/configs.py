@@ -19,6 +19,10 @@ class CrossValidation(TrainConfig):
     folds: int = 5
     """How many parts training and validation pictures are cut into; the test part stays apart."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _alone(self)
+
     def fold(self, number: int) -> TrainConfig:
         """The settings of a fold, counted from 1."""
         return _plain(self, output=self.output / f"fold-{number}", skip_check=True)
@@ -48,6 +52,7 @@ class Tuning(TrainConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _alone(self)
         if self.trials < 1:
             raise ConfigError(f"--trials must be at least 1, got {self.trials}.")
         if not self.search or not self.losses:
@@ -70,6 +75,14 @@ class Tuning(TrainConfig):
         """The settings of the last training, on all pictures but those of the test part."""
         changes = {"skip_check": True, "include_validation": True, **chosen}
         return _plain(self, output=self.output / "best", **changes)
+
+
+def _alone(config: TrainConfig) -> None:
+    if config.devices * config.num_nodes > 1:
+        raise ConfigError(
+            "--devices and --num-nodes are for train alone. Several machines search together "
+            "through one --storage."
+        )
 
 
 def _plain(config: TrainConfig, **changes: Any) -> TrainConfig:

@@ -1,0 +1,51 @@
+"""How many processes train together, and which of them this one is.
+
+Either torchrun has started them and says so in the environment, or Lightning starts as many as
+`--devices` and `--num-nodes` say and numbers them there.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from model.errors import ConfigError
+from model.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Attributes: devices: processes on each machine; num_nodes: machines; rank: of this process,
+    from 0."""
+
+    devices: int
+    num_nodes: int
+    rank: int
+
+    @property
+    def count(self) -> int:
+        return self.devices * self.num_nodes
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Processes:
+        """Raises `ConfigError` if a batch cannot be shared equally."""
+        found = cls._of(config)
+        if config.batch_size % found.count or config.batch_size < 2 * found.count:
+            raise ConfigError(
+                f"--batch-size {config.batch_size} is shared by {found.count} processes: choose "
+                f"a multiple of {found.count} from {2 * found.count}."
+            )
+        return found
+
+    @classmethod
+    def _of(cls, config: TrainConfig) -> Processes:
+        environment = os.environ
+        if "TORCHELASTIC_RUN_ID" in environment:
+            return cls(
+                int(environment["LOCAL_WORLD_SIZE"]),
+                int(environment["GROUP_WORLD_SIZE"]),
+                int(environment["RANK"]),
+            )
+        node = int(environment.get("NODE_RANK", 0))
+        local = int(environment.get("LOCAL_RANK", 0))
+        return cls(config.devices, config.num_nodes, node * config.devices + local)

@@ -1,0 +1,69 @@
+"""BatchNorm whose statistics are those of the batches of all processes together.
+
+PyTorch's own SyncBatchNorm is for GPUs; this one computes wherever `torch.distributed` does. The
+sums, and in the backward pass their gradients, are added up over the processes, so that a batch
+gives the same result however it is shared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """A tensor summed over all processes; each process's gradient is that of all results."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
+
+
+class SynchronisedBatchNorm2d(nn.BatchNorm2d):
+    """As `nn.BatchNorm2d`, with the same parameters and buffers.
+
+    Input and output: float (B, C, H, W), of this process.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        batch = input.float()
+        count = batch.numel() / batch.shape[1]
+        sums = torch.stack([batch.sum((0, 2, 3)), batch.square().sum((0, 2, 3))])
+        sums = _SumOverProcesses.apply(torch.cat([sums.flatten(), sums.new_tensor([count])]))
+        count = sums[-1].detach()
+        mean, square = sums[:-1].view(2, -1) / count
+        variance = (square - mean.square()).clamp_min(0)
+        with torch.no_grad():
+            momentum = self.momentum
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, momentum)
+            # The unbiased variance goes into the running one, as in PyTorch.
+            self.running_var.lerp_(variance * count / (count - 1), momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        result = torch.addcmul(shift[:, None, None], batch, scale[:, None, None])
+        return result.to(input.dtype)
+
+
+def synchronise(network: nn.Module) -> nn.Module:
+    """Replaces each `nn.BatchNorm2d` in the network, in place, its weights kept; returns it."""
+    for name, child in network.named_children():
+        if type(child) is nn.BatchNorm2d:
+            replaced = SynchronisedBatchNorm2d(child.num_features, child.eps, child.momentum)
+            replaced.load_state_dict(child.state_dict())
+            setattr(network, name, replaced.train(child.training))
+        else:
+            synchronise(child)
+    return network

@@ -1,0 +1,102 @@
+"""Several processes train as one would: the same batches, the same figures."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from model.errors import ConfigError
+from model.training.config import TrainConfig
+from model.training.processes import Processes
+from model.training.synchronised import SynchronisedBatchNorm2d, synchronise
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TRAINING = (
+    *("train", "--data", "streets", "--network", "unet", "--base-width", "8", "--depth", "2"),
+    *("--longest-side", "64", "--crop", "32", "--limit", "26", "--batch-size", "8"),
+    *("--epochs", "2", "--loss", "ce", "--precision", "f32", "--device", "cpu"),
+    *("--samples-every", "0", "--skip-check"),
+)
+LAUNCHES = {
+    "torchrun": (["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "model"], []),
+    "--devices": (["-m", "model"], ["--devices", "2"]),
+}
+
+
+def history(words: list[str], output: Path) -> list[dict[str, float]]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *words, "--output", str(output)]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Kept: epoch") == 1, "one process speaks for all"
+    with open(output / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> list[dict[str, float]]:
+    return history(["-m", "model", *TRAINING], tmp_path_factory.mktemp("alone") / "run")
+
+
+@pytest.mark.parametrize("launch", LAUNCHES)
+def test_two_processes_find_what_one_finds(launch, alone, tmp_path):
+    before, after = LAUNCHES[launch]
+    together = history([*before, *TRAINING, *after], tmp_path / "run")
+    assert len(together) == len(alone) == 2
+    for row, expected in zip(together, alone, strict=True):
+        # Sums in another order differ in the last digits, and a pixel in ten thousand flips.
+        assert row == pytest.approx(expected, abs=2e-3)
+        assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-4)
+
+
+def test_a_batch_is_shared_equally_or_refused():
+    with pytest.raises(ConfigError, match="choose a multiple of 3 from 6"):
+        Processes.of(TrainConfig(devices=3, batch_size=8))
+    with pytest.raises(ConfigError, match="choose a multiple of 4 from 8"):
+        Processes.of(TrainConfig(devices=4, batch_size=4))
+    assert Processes.of(TrainConfig(devices=2, num_nodes=2)) == Processes(2, 2, 0)
+
+
+def test_torchrun_says_which_process_it_is(monkeypatch):
+    told = {"TORCHELASTIC_RUN_ID": "1", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "2"}
+    for name, value in (told | {"RANK": "3"}).items():
+        monkeypatch.setenv(name, value)
+    assert Processes.of(TrainConfig()) == Processes(2, 2, 3)
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    """A group of this process alone."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'rendezvous'}", rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_synchronised_normalisation_is_pytorchs(one_process):
+    """In one process it must give what `nn.BatchNorm2d` gives: outputs, gradients, statistics."""
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    shared = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    shared.load_state_dict(plain.state_dict())
+    shared = synchronise(shared)
+    assert type(shared[1]) is SynchronisedBatchNorm2d
+    images = torch.randn(4, 3, 9, 9) * 3 + 1
+    results = []
+    for network in (plain, shared):
+        network(images).square().mean().backward()
+        gradients = [p.grad for p in network.parameters()]
+        results.append([network(images), *gradients, *network[1].buffers()])
+        results[-1].append(network.eval()(images))
+    for expected, found in zip(*results, strict=True):
+        assert torch.allclose(expected, found, rtol=1e-4, atol=1e-6)
+    assert plain.state_dict().keys() == shared.state_dict().keys()
