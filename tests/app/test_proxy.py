@@ -26,6 +26,7 @@ from tests.app.conftest import REPOSITORY, free_port
 DOCUMENT = (REPOSITORY / "docs" / "proxy.md").read_text(encoding="utf-8")
 BLOCK, FRAME_RULE = re.findall(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)
 MAP, SERVER = re.fullmatch(r"(.*?)(server \{.*)", BLOCK, re.DOTALL).groups()
+SSL = " ssl; ssl_certificate certificate.pem; ssl_certificate_key key.pem"
 
 
 # The middleware alone
@@ -146,24 +147,28 @@ def answers(url: str) -> bool:
 def sites(server, weights, free_server, tmp_path_factory) -> Iterator[dict[str, Site]]:
     """By what nginx is told, in the words of docs/proxy.md.
 
-    "cut": as documented. "left": the path stays on the requests, and nothing but --root-path
-    tells the app. "guarded": as documented, with the rule for frames.
+    "cut": as documented. "encrypted": over https. "left": the path stays on the requests, and
+    nothing but --root-path tells the app. "guarded": with the rule for frames.
     """
     with free_server({WEIGHTS_VARIABLE: str(weights)}, "--root-path", "/studio") as (other, _):
         said = "proxy_set_header X-Forwarded-Prefix /studio;"
+        folder = tmp_path_factory.mktemp("nginx")
+        make_certificate(folder)
         changes = {
             "cut": (("http://127.0.0.1:7860", server.url),),
+            "encrypted": (("http://127.0.0.1:7860", server.url),),
             "left": (("http://127.0.0.1:7860/", other), (said, "")),
             "guarded": (("http://127.0.0.1:7860", server.url), (said, said + FRAME_RULE)),
         }
         sites, blocks, frames = {}, [MAP], free_port()
         for name, replacements in changes.items():
             port, block = free_port(), SERVER
-            for old, new in (("listen 80;", f"listen 127.0.0.1:{port};"), *replacements):
+            ssl = SSL if name == "encrypted" else ""
+            for old, new in (("listen 80;", f"listen 127.0.0.1:{port}{ssl};"), *replacements):
                 assert block.count(old) == 1, f"docs/proxy.md has no {old}"
                 block = block.replace(old, new)
             blocks.append(block)
-            url = f"http://127.0.0.1:{port}/studio/"
+            url = f"http{'s' if ssl else ''}://127.0.0.1:{port}/studio/"
             # For a browser, localhost is another site than 127.0.0.1.
             sites[name] = Site(url, f"http://localhost:{frames}/{name}", replacements[0][1])
         pages = "".join(
@@ -172,14 +177,25 @@ def sites(server, weights, free_server, tmp_path_factory) -> Iterator[dict[str, 
             for name, site in sites.items()
         )
         blocks.append(f"server {{ listen 127.0.0.1:{frames}; {pages} }}")
-        with nginx(tmp_path_factory.mktemp("nginx"), "\n".join(blocks)):
+        with nginx(folder, "\n".join(blocks)):
             yield sites
+
+
+def make_certificate(folder: Path) -> None:
+    """For 127.0.0.1, signed by nobody."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("needs openssl (on Debian: apt install openssl)")
+    files = ["-out", "certificate.pem", "-keyout", "key.pem"]
+    arguments = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([program, *arguments, *files], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture
 def tab(browser):
     """A browser's page, with nothing remembered."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    size = {"width": 1280, "height": 900}
+    context = browser.new_context(viewport=size, accept_downloads=True, ignore_https_errors=True)
     page = context.new_page()
     page.set_default_timeout(30_000)
     yield page
@@ -187,7 +203,7 @@ def tab(browser):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("site", "framed"), [("cut", False), ("cut", True), ("left", True)])
+@pytest.mark.parametrize(("site", "framed"), [("encrypted", False), ("cut", True), ("left", True)])
 def test_uploads_results_and_files_on_both_pages(sites, site, framed, tab, tmp_path):
     url = sites[site].url
     asked, refused, sockets = [], [], []
@@ -205,7 +221,7 @@ def test_uploads_results_and_files_on_both_pages(sites, site, framed, tab, tmp_p
     app.locator('.studio-stage[data-ready]:has(img[alt="street.png"])').wait_for()
     with tab.expect_download() as download:
         app.locator("#mask").click()
-    answer = httpx.post(f"{url}api/predict", files={"file": picture.read_bytes()})
+    answer = httpx.post(f"{url}api/predict", files={"file": picture.read_bytes()}, verify=False)
     assert Path(download.value.path()).read_bytes() == answer.raise_for_status().content
     with tab.expect_download() as download:
         app.locator("#save").click()
