@@ -22,7 +22,8 @@ Format = Literal[
 
 @dataclass(frozen=True)
 class Segment:
-    """Segment files, folders with all below them, patterns such as 'a/**/*.jpg', and videos.
+    """Segment files, folders with all below them, patterns such as 'a/**/*.jpg', and videos; also
+    s3:// addresses of folders, and Parquet files whose column 'path' lists pictures.
 
     Exit code: 0, or 1 if a file could not be read (it is listed, the others are done), 2 for
     arguments that cannot work or an output that cannot be written, 130 after Ctrl-C.
@@ -40,6 +41,10 @@ class Segment:
     """Names of the classes in overlays, cut-outs and polygons; by default all but background."""
     resume: bool = False
     """Complete what an earlier run with the same settings left undone."""
+    ray: str | None = None
+    """Share the work: 'local', or the address of a Ray cluster (docs/cluster.md)."""
+    ray_workers: int | None = None
+    """How many work at a time; by default one on each machine, which uses all its cores."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
@@ -77,6 +82,12 @@ def segment(command: Segment) -> int:
                 f"--formats: videos such as {videos[0].name} can become "
                 f"{' and '.join(video.VIDEO_EXPORTS)}; name at least one of them."
             )
+    run = folders.segment_here
+    if command.ray is not None:
+        from model.inference import cluster
+
+        cluster.require_library()
+        run = cluster.Cluster(command.ray, command.checkpoint, command.ray_workers)
     segmenter = Segmenter(command.checkpoint, engine=command.engine, precision=command.precision)
     needed = {name: True for f in formats if (name := EXPORTS[f].needs)}
     job = folders.Job(
@@ -98,7 +109,7 @@ def segment(command: Segment) -> int:
 
         try:
             report = folders.segment_files(
-                job, items, command.output, resume=command.resume, progress=progress
+                job, items, command.output, resume=command.resume, progress=progress, run=run
             )
         except KeyboardInterrupt:
             bar.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,6 +32,10 @@ _OF_ALL_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 Progress = Callable[[int, int], None]
 """Called with how many pictures more there are than was thought, and how many are done."""
+
+
+Outcome = tuple[Item, str | None]
+"""A file, and why it could not be segmented, if so."""
 
 
 @dataclass
@@ -72,6 +76,26 @@ class Job:
         }
 
 
+def segment_here(
+    job: Job, items: Sequence[Item], folder: OutputFolder, progress: Progress
+) -> Iterator[Outcome]:
+    """Segments files on this machine. Raises as `segment_files`."""
+
+    def segment_picture(item: Item) -> Outcome:
+        return item, _segment_picture(job, item, folder)
+
+    pictures = [item for item in items if not item.is_video]
+    for outcome in in_order(segment_picture, pictures, THREADS):
+        progress(0, 1)
+        yield outcome
+    for item in items:
+        if item.is_video:
+            yield item, _segment_video(job, item, folder, progress)
+
+
+Run = Callable[[Job, Sequence[Item], OutputFolder, Progress], Iterator[Outcome]]
+
+
 def segment_files(
     job: Job,
     items: Sequence[Item],
@@ -79,6 +103,7 @@ def segment_files(
     *,
     resume: bool = False,
     progress: Progress = lambda more, done: None,
+    run: Run = segment_here,
 ) -> Report:
     """Segments files into a folder.
 
@@ -87,6 +112,7 @@ def segment_files(
     Args:
         output, resume: see `OutputFolder`.
         progress: every frame of a video is a picture; before it is opened it counts as one.
+        run: what does the work; the outcomes can come in any order.
 
     Raises: `ConfigError` if the output folder cannot be used or written.
     """
@@ -99,23 +125,11 @@ def segment_files(
             progress(0, 1)
         else:
             todo.append(item)
-
-    def segment_picture(item: Item) -> tuple[Item, str | None]:
-        return item, _segment_picture(job, item, folder)
-
-    def note(item: Item, reason: str | None) -> None:
+    for item, reason in run(job, todo, folder, progress):
         if reason is None:
             report.segmented.append(item.name)
         else:
             report.failed[item.name] = reason
-
-    pictures = [item for item in todo if not item.is_video]
-    for item, reason in in_order(segment_picture, pictures, THREADS):
-        note(item, reason)
-        progress(0, 1)
-    for item in todo:
-        if item.is_video:
-            note(item, _segment_video(job, item, folder, progress))
     folder.summarise(items, job.segmenter.classes)
     folder.write_failed(report.failed)
     return report
@@ -124,7 +138,7 @@ def segment_files(
 def _segment_picture(job: Job, item: Item, folder: OutputFolder) -> str | None:
     """Returns why it cannot be segmented, if so."""
     try:
-        picture = Picture.read(item.path, item.name)
+        picture = Picture.read(item.source(), item.name)
         segmentation = job.segmenter.segment(picture.image, job.options)
         for name, target in folder.targets(item).items():
             folder.write(target, EXPORTS[name].write(segmentation, picture, job.chosen))

@@ -1,4 +1,8 @@
-"""Which files a command means, and what their outputs are called."""
+"""Which files a command means, and what their outputs are called.
+
+Pictures can also lie where only a URL leads that Arrow's file systems know, for example
+`s3://bucket/folder`, and be listed in a Parquet file with a column `path`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ import glob
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 
 from model.data.files import key_of
 from model.data.images import SUFFIXES
-from model.errors import ConfigError
+from model.errors import ConfigError, ImageError
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv",
@@ -22,19 +27,36 @@ class Item:
     """A file to segment.
 
     Attributes:
-        path: the file.
+        path: the file, or the URL of a picture.
         name: its path below the folder that was given, with forward slashes.
         key: what its outputs are called: the name without its suffix, or with it where files
             differ in nothing else.
     """
 
-    path: Path
+    path: Path | str
     name: str
     key: str
 
     @property
     def is_video(self) -> bool:
-        return self.path.suffix.lower() in VIDEO_SUFFIXES
+        return PurePosixPath(self.name).suffix.lower() in VIDEO_SUFFIXES
+
+    def source(self) -> Path | bytes:
+        """The picture file. Raises `ImageError` if there is nothing at the URL."""
+        if isinstance(self.path, Path):
+            return self.path
+        from pyarrow import ArrowException, fs
+
+        try:
+            system, path = fs.FileSystem.from_uri(self.path)
+            with system.open_input_file(path) as file:
+                return file.read()
+        except (OSError, ArrowException) as error:
+            raise ImageError(f"{self.name} cannot be fetched ({error}).") from error
+
+    def changed_ns(self) -> int:
+        """When the file was last changed; 0, long ago, for what a URL leads to."""
+        return self.path.stat().st_mtime_ns if isinstance(self.path, Path) else 0
 
 
 def find(inputs: Sequence[str], output: Path) -> list[Item]:
@@ -44,7 +66,8 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
         inputs: files; folders, which are searched with all below them; patterns such as
             `photos/**/*.jpg`, whose matches keep their place below `photos`. Hidden files and
             folders and links to folders are left out. With several folders their outputs are
-            kept apart by the folders' names.
+            kept apart by the folders' names. Also URLs of folders, and Parquet files whose column
+            `path` has files (relative to the Parquet file) or URLs.
         output: files in there are results, not inputs.
 
     Raises: `ConfigError` for an input that is not there or means nothing, and for different
@@ -54,18 +77,18 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
         raise ConfigError("Give what to segment: files, folders or patterns such as 'a/**/*.jpg'.")
     several = sum(Path(given).is_dir() for given in inputs) > 1
     output = output.resolve()
-    place: dict[str, Path] = {}
-    seen: dict[Path, str] = {}
+    place: dict[str, Path | str] = {}
+    seen: dict[Path | str, str] = {}
     for given in inputs:
         count = 0
         for path, name in _files(given, several):
-            full = path.resolve()
-            if full.is_relative_to(output):
+            full = _full(path)
+            if isinstance(full, Path) and full.is_relative_to(output):
                 continue
             count += 1
             if seen.setdefault(full, name) != name:
                 continue
-            if place.setdefault(name, path).resolve() != full:
+            if _full(place.setdefault(name, path)) != full:
                 raise ConfigError(
                     f"The outputs of {place[name]} and {path} would have the same name. Segment "
                     "them one after the other, with another --output."
@@ -79,9 +102,13 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
     return [Item(place[name], name, key) for name, key in keys.items()]
 
 
-def _files(given: str, several: bool) -> Iterator[tuple[Path, str]]:
+def _files(given: str, several: bool) -> Iterator[tuple[Path | str, str]]:
     path = Path(given)
-    if path.is_dir():
+    if "://" in given:
+        yield from _below_url(given)
+    elif path.suffix.lower() == ".parquet" and path.is_file():
+        yield from _listed(path)
+    elif path.is_dir():
         prefix = f"{path.resolve().name}/" if several else ""
         for file in path.rglob("*"):
             relative = file.relative_to(path)
@@ -101,7 +128,46 @@ def _files(given: str, several: bool) -> Iterator[tuple[Path, str]]:
         raise ConfigError(f"There is no file or folder {given}.")
 
 
-def _known(relative: Path) -> bool:
+def _below_url(url: str) -> Iterator[tuple[str, str]]:
+    from pyarrow import ArrowException, fs
+
+    try:
+        system, root = fs.FileSystem.from_uri(url)
+        found = system.get_file_info(fs.FileSelector(root, recursive=True))
+    except (OSError, ArrowException) as error:
+        raise ConfigError(f"{url} cannot be listed ({error}).") from error
+    folder, mark, query = url.partition("?")
+    for info in found:
+        relative = PurePosixPath(info.path).relative_to(root)
+        if info.is_file and _known(relative) and relative.suffix.lower() in SUFFIXES:
+            yield "".join((folder.rstrip("/"), "/", str(relative), mark, query)), str(relative)
+
+
+def _listed(listing: Path) -> Iterator[tuple[Path | str, str]]:
+    """Names are what differs between the paths, from their last common folder on."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        paths = parquet.read_table(listing, columns=["path"])["path"].to_pylist()
+        parts = [PurePosixPath(path).parts for path in paths]
+    except (OSError, ArrowException, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{listing} is not a list of pictures: it must be a Parquet file with a column 'path' "
+            f"of text ({error})."
+        ) from error
+    levels = zip(*(one[:-1] for one in parts), strict=False)
+    common = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
+    for path, names in zip(paths, parts, strict=True):
+        # No "/" or "..": outputs stay within their folder.
+        inner = [name for name in names[common:] if name.strip("/.")]
+        yield path if "://" in path else listing.parent / path, "/".join(inner)
+
+
+def _full(path: Path | str) -> Path | str:
+    return path.resolve() if isinstance(path, Path) else path
+
+
+def _known(relative: PurePosixPath | Path) -> bool:
     hidden = any(part.startswith(".") for part in relative.parts)
     return relative.suffix.lower() in SUFFIXES + VIDEO_SUFFIXES and not hidden
 

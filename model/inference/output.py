@@ -44,7 +44,7 @@ class OutputFolder:
     def __init__(
         self, path: Path, formats: Sequence[str], settings: dict[str, Any], *, resume: bool
     ) -> None:
-        self.path = path
+        self.path = path.absolute()  # workers of a cluster have other working folders
         self.formats = formats
         self.resume = resume
         settings = json.loads(json.dumps(settings))  # as it will be read: tuples become lists
@@ -56,11 +56,15 @@ class OutputFolder:
                     "complete them, or choose another folder."
                 )
             _check_same(record, settings)
-            for part in path.rglob(".*.part"):  # what was being written when it was stopped
-                part.unlink()
+            self.remove_parts()
         else:
             empty_folder(path)
         write_json(record, settings)
+
+    def remove_parts(self) -> None:
+        """Removes what was being written by processes that were stopped."""
+        for part in self.path.rglob(".*.part"):
+            part.unlink()
 
     def targets(self, item: Item) -> dict[str, Path]:
         """Where each export of a file goes; of videos there are not all."""
@@ -72,7 +76,7 @@ class OutputFolder:
     def has(self, item: Item) -> bool:
         """Whether all outputs of a file are there and, as `make` would ask, not older than it."""
         try:
-            changed = item.path.stat().st_mtime_ns
+            changed = item.changed_ns()
             return all(p.stat().st_mtime_ns >= changed for p in self.targets(item).values())
         except OSError:
             return False
