@@ -13,6 +13,7 @@ import streamlit as st
 
 from app import models
 from app.discretion import without_folders
+from app.visitors import sits_here
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data.datasets import UserFolder
@@ -20,9 +21,6 @@ from model.errors import CheckpointError
 
 RUNS = Path("runs")
 """Where `python -m model train` puts runs, relative to the working directory."""
-
-FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix")
-"""Headers of a proxy: behind one, everybody seems to sit at this machine."""
 
 
 def available(added: list[str]) -> tuple[dict[str, Checkpoint], dict[str, str]]:
@@ -48,10 +46,7 @@ def run_folders() -> list[Path]:
 
 def is_local() -> bool:
     """Whether the visitor sits at the machine that this runs on."""
-    context = st.context
-    if any(name in context.headers for name in FORWARDED) or "SPACE_ID" in os.environ:
-        return False
-    return context.ip_address in (None, "127.0.0.1", "::1")
+    return sits_here(st.context.ip_address, st.context.headers)
 
 
 def said(error: Exception) -> str:

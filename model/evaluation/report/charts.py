@@ -153,7 +153,7 @@ def class_bars(
                 alt.Tooltip("value:Q", title=figure_title, format=".1%"),
             ],
         )
-        .properties(height=len(order) * (BAR_HEIGHT * len(series) + 10) + 40)
+        .properties(height=len(order) * (BAR_HEIGHT * len(series) + 10) + 70)
     )
 
 
@@ -185,7 +185,7 @@ def difference_bars(
     spans = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q")
     dots = base.mark_point(filled=True, size=55, opacity=1).encode(x=x)
     return alt.layer(zero, spans, dots).properties(
-        height=len(order) * (BAR_HEIGHT * len(series) + 10) + 40
+        height=len(order) * (BAR_HEIGHT * len(series) + 10) + 70
     )
 
 
@@ -342,7 +342,7 @@ def quality_against_latency(series: Sequence[Series], size: str) -> alt.LayerCha
             "milliseconds:Q",
             title=f"milliseconds for a picture of {size}",
             # Room for the names of the slowest ones.
-            scale=alt.Scale(domain=[0, 1.15 * max(row["milliseconds"] for row in rows)]),
+            scale=alt.Scale(domain=[0, 1.35 * max(row["milliseconds"] for row in rows)]),
         ),
         y=alt.Y(
             "value:Q",
