@@ -11,8 +11,10 @@ from model.data.datasets import DataSet
 from model.errors import ConfigError
 from model.evaluation.boundary import BoundaryQuality, boundary_counts
 from model.evaluation.calibration import LEVELS, Calibration, confidence_counts
+from model.evaluation.intervals import intervals
 from model.evaluation.metrics import Metrics, confusion_matrix
 from model.evaluation.objects import SIZES, ObjectRecall, object_counts
+from model.evaluation.pictures import read_pictures
 from model.evaluation.sequences import sequences
 from model.inference.segmenter import Segmenter
 
@@ -45,6 +47,7 @@ class Evaluation:
             "engine": self.engine,
             "precision": self.precision,
             **self.metrics.to_json(),
+            "intervals": intervals(read_pictures(self.per_image, len(self.metrics.support))),
             "boundary": self.boundary.to_json(),
             "calibration": self.calibration.to_json(),
             "objects": self.objects.to_json(),

@@ -54,6 +54,31 @@ def mean_over_classes(values: np.ndarray) -> np.ndarray:
     return _ratio(np.where(known, values, 0).sum(-1), known.sum(-1))
 
 
+def resampled(
+    counts: np.ndarray, statistic: Statistic, *, resamples: int = RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """A pooled score over resampled units: its bootstrap distribution.
+
+    Units are drawn with replacement, as many as there are. Source: B. Efron, R. Tibshirani,
+    "An Introduction to the Bootstrap", 1993, chapters 8 and 13.
+
+    Args:
+        counts: (M, K), of the M units.
+        seed: the same seed gives the same draws.
+
+    Returns: float64 (R,) or (R, S), as the statistic has it.
+    """
+    rng = np.random.default_rng(seed)
+    count = len(counts)
+    counts = counts.astype(np.float64)
+    parts = []
+    for size in _portions(resamples, count):
+        drawn = rng.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
+        weights = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        parts.append(statistic(weights.astype(np.float64) @ counts))
+    return np.concatenate(parts)
+
+
 def bootstrap(
     first: np.ndarray,
     second: np.ndarray,
@@ -64,25 +89,16 @@ def bootstrap(
 ) -> np.ndarray:
     """Differences of a pooled score, first less second, over resampled units.
 
-    Units are drawn with replacement, as many as there are. Source: B. Efron, R. Tibshirani,
-    "An Introduction to the Bootstrap", 1993, chapters 8 and 13.
-
     Args:
         first, second: (M, K), the counts of the same M units in the same order.
-        seed: the same seed gives the same draws.
-
-    Returns: float64 (R,) or (R, S), as the statistic has it.
+        others, returns: as `resampled`.
     """
-    rng = np.random.default_rng(seed)
-    count = len(first)
-    both = np.concatenate([first, second], 1).astype(np.float64)  # (M, 2 K)
-    parts = []
-    for size in _portions(resamples, count):
-        drawn = rng.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
-        weights = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        sums = weights.astype(np.float64) @ both
-        parts.append(_difference(sums, statistic))
-    return np.concatenate(parts)
+    return resampled(
+        np.concatenate([first, second], 1),
+        lambda sums: _difference(sums, statistic),
+        resamples=resamples,
+        seed=seed,
+    )
 
 
 def permutation(
