@@ -36,7 +36,7 @@ def require_library() -> None:
         import av  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "Videos need the package av: pip install -r requirements-extra.txt"
+            "Videos need the package av: pip install -r requirements.txt"
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from model.errors import ConfigError
 from model.evaluation import significance
@@ -68,7 +69,6 @@ def test_pooled_scores_are_those_of_the_confusion_matrix():
 
 def test_bootstrap_against_scipy():
     """scipy draws the pictures, by their numbers; the pooled score is taken of what it drew."""
-    stats = pytest.importorskip("scipy.stats", reason="scipy is the reference")
     first, second = simulate(np.random.default_rng(0), 60, (0.8, 0.7))
 
     def difference(drawn: np.ndarray, axis: int) -> np.ndarray:
@@ -86,7 +86,6 @@ def test_bootstrap_against_scipy():
 
 def test_permutation_against_scipy_on_every_permutation():
     """Of ten pictures there are 1024 ways to change places: scipy goes through all of them."""
-    stats = pytest.importorskip("scipy.stats", reason="scipy is the reference")
     first, second = simulate(np.random.default_rng(2), 10, (0.75, 0.7))
     counts = np.concatenate([first, second])
 
@@ -105,7 +104,6 @@ def test_permutation_against_scipy_on_every_permutation():
 
 def test_interval_of_a_mean_is_students():
     """Expanded percentiles of the bootstrap of a mean come out as the t interval."""
-    stats = pytest.importorskip("scipy.stats", reason="scipy is the reference")
     values = np.random.default_rng(3).normal(0.1, 0.2, 20)
     drawn = bootstrap(valued(values), valued(np.zeros(20)), mean, resamples=40_000)
     reference = stats.ttest_1samp(values, 0).confidence_interval(0.95)

@@ -233,7 +233,8 @@ def test_a_pattern_and_a_single_file(command, checkpoint, pictures, tmp_path):
 
 
 def test_videos_become_videos(command, checkpoint, tmp_path):
-    av = pytest.importorskip("av", reason="videos need av: pip install -r requirements-extra.txt")
+    import av
+
     from model.inference.video import VideoReader
 
     source, output = tmp_path / "in", tmp_path / "out"

@@ -2,13 +2,12 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
 from model.errors import ImageError
 from model.inference.video import VideoReader, VideoWriter
-
-av = pytest.importorskip("av", reason="videos need av: pip install -r requirements-extra.txt")
 
 
 def film(path, frames: np.ndarray, rate: Fraction, times: list[int] | None = None) -> None:

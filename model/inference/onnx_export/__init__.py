@@ -44,6 +44,6 @@ def onnx_model(checkpoint: Checkpoint) -> onnx.ModelProto:
         from model.inference.onnx_export import compose
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"ONNX files need the package {error.name}: pip install -r requirements-extra.txt"
+            f"ONNX files need the package {error.name}: pip install -r requirements.txt"
         ) from error
     return compose.model(checkpoint)
