@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.checkpoints import folder
+from model.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Evaluate:
 class Results:
     """Print the table of figures of the bundled checkpoints, as the README shows it."""
 
+    output: Path | None = None
+    """Write all figures here instead, as docs/results.md has them."""
+
 
 def evaluate(command: Evaluate) -> None:
     """Runs `evaluate`. Raises `StudioError`."""
@@ -56,10 +60,20 @@ def evaluate(command: Evaluate) -> None:
 
 
 def results(command: Results) -> None:
-    """Runs `results`."""
-    from model.evaluation.results import markdown_table
+    """Runs `results`. Raises `ConfigError` if the file cannot be written."""
+    from model.evaluation.results import document, markdown_table
 
-    print(markdown_table(folder.list_bundled()[0]))
+    checkpoints = folder.list_bundled()[0]
+    if command.output is None:
+        print(markdown_table(checkpoints))
+        return
+    try:
+        folder.write_text(command.output, document(checkpoints))
+    except OSError as error:
+        raise ConfigError(
+            f"--output {command.output} cannot be written: {error.strerror}."
+        ) from error
+    print(f"Written: {command.output}")
 
 
 def summary(name: str, data_title: str, splits: dict[str, Any]) -> str:
