@@ -110,8 +110,16 @@ def _figures(checkpoint: Checkpoint) -> str:
         "## Figures\n\n" + "\n".join(rows) + "\n\nIn per cent, from one confusion matrix over all "
         "pictures of the split at their original resolution, void pixels left out; means over the "
         f"classes that occur. Computed with {next(iter(splits.values()))['engine']} in "
-        f"{next(iter(splits.values()))['precision']}."
+        f"{next(iter(splits.values()))['precision']}." + _prices(checkpoint)
     )
+
+
+def _prices(checkpoint: Checkpoint) -> str:
+    prices = checkpoint.prices()
+    if not prices:
+        return ""
+    costs = ", ".join(f"{precision} {points:.2f}" for precision, points in prices.items())
+    return f"\n\nWhat faster arithmetic costs on validation, in points of mean IoU: {costs}."
 
 
 def _classes(checkpoint: Checkpoint) -> str:
@@ -170,13 +178,19 @@ def _training(checkpoint: Checkpoint) -> str:
         if before
         else ""
     )
+    kept = f"epoch {training['best_epoch']}, the best mean IoU on the validation split"
+    if training.get("include_validation"):
+        kept = "the last epoch; it has learned from the validation split too"
+    curves = ""
+    if (checkpoint.path / folder.CURVES_FILE).exists():
+        curves = f"\n\n![Loss, IoU, Dice and accuracy by epoch]({folder.CURVES_FILE})"
     return (
         f"## Training\n\n```\n{commands}\n```\n\n{earlier}"
         f"{training['epochs_done']} epochs in {training['seconds'] / 60:.0f} minutes on "
-        f"{training['machine']}; kept: epoch {training['best_epoch']}, the best mean IoU on the "
-        f"validation split. Seed {training['seed']}; torch {versions['torch']}. The curves are "
+        f"{training['machine']}; kept: {kept}. "
+        f"Seed {training['seed']}; torch {versions['torch']}. The curves are "
         f"in `{folder.HISTORY_FILE}`; its figures are at the network's resolution, those of "
-        "training on augmented crops."
+        "training on augmented crops." + curves
     )
 
 
@@ -193,12 +207,17 @@ def _loading(checkpoint: Checkpoint, repository: str) -> str:
             "\n\nWith segmentation_models_pytorch:\n\n```python\n"
             "import segmentation_models_pytorch as smp\n\n"
             f'network = smp.from_pretrained("{source}")\n```\n\n'
-            f"Its input is RGB scaled to {checkpoint.preprocessing.longest_side} pixels on the "
-            "longer side, padded to a multiple of 32, in [0, 1], normalised with mean "
+            f"Its input is RGB {_scale(checkpoint)}, padded to a multiple of 32, in [0, 1], "
+            "normalised with mean "
             f"{_numbers(checkpoint.preprocessing.mean)} and standard deviation "
             f"{_numbers(checkpoint.preprocessing.std)}."
         )
     return text
+
+
+def _scale(checkpoint: Checkpoint) -> str:
+    longest_side = checkpoint.preprocessing.longest_side
+    return f"scaled to {longest_side} pixels on the longer side" if longest_side else "as it is"
 
 
 def _limits(checkpoint: Checkpoint) -> str:

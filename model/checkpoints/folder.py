@@ -9,6 +9,7 @@
     metrics.json         confusion matrices and what follows from them: splits -> part ->
                          precision ("f32", "bf16", "int8") -> figures
     per_image.csv        scores of each picture of the test split
+    training.png         the curves of history.csv, drawn
     README.md            the model card
 
 Columns of `per_image.csv`: `name`; `mean_iou`, `mean_dice`, `accuracy` of the picture on its
@@ -46,6 +47,7 @@ DESCRIPTION_FILE = "segmentation.json"
 HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 PER_IMAGE_FILE = "per_image.csv"
+CURVES_FILE = "training.png"
 CARD_FILE = "README.md"
 
 WEIGHTS_VARIABLE = "UNET_STUDIO_WEIGHTS"

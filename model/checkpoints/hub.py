@@ -35,6 +35,7 @@ FILES = (
     folder.METRICS_FILE,
     folder.HISTORY_FILE,
     folder.PER_IMAGE_FILE,
+    folder.CURVES_FILE,
     folder.CARD_FILE,
     folder.INT8_FILE,
     folder.WEIGHTS_FILE,

@@ -39,6 +39,7 @@ class Results:
 
 def evaluate(command: Evaluate) -> None:
     """Runs `evaluate`. Raises `StudioError`."""
+    from model.checkpoints.card import write_card
     from model.data import datasets
     from model.evaluation import evaluate as scoring
     from model.evaluation import recording
@@ -54,6 +55,7 @@ def evaluate(command: Evaluate) -> None:
     print(class_table(checkpoint.classes.names, result["per_class"]))
     if command.record:
         checkpoint = recording.record(checkpoint, command.split, result)
+        write_card(checkpoint)
         print(f"Recorded in {checkpoint.path / folder.METRICS_FILE}.")
         for precision, points in checkpoint.prices().items():
             print(f"  {precision} costs {points:.2f} points of mean IoU on the validation split")

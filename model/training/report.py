@@ -20,7 +20,6 @@ from model.training import plots
 from model.training.progress import in_words
 
 REPORT_FILE = "report.html"
-CURVES_FILE = "training.png"
 CASES = 4
 TEMPLATE = Path(__file__).with_name("report.html")
 
@@ -31,7 +30,7 @@ def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) ->
     Pictures are in it only if the data set's licence allows to publish what is made of it.
     """
     curves = plots.curves(checkpoint.history(), checkpoint.name)
-    folder.write_bytes(checkpoint.path / CURVES_FILE, plots.png(curves))
+    folder.write_bytes(checkpoint.path / folder.CURVES_FILE, plots.png(curves))
     rows = sorted(checkpoint.per_image(), key=lambda row: float(row["mean_iou"]))
     cases = {"Best": rows[: -CASES - 1 : -1], "Worst": rows[:CASES]}
     sheets = {}

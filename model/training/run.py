@@ -165,8 +165,8 @@ def finish(path: Path, data: DataSet, parts: tuple[str, ...] = SCORED) -> None:
         result = evaluate(segmenter, data, data.names(part))
         checkpoint = recording.record(checkpoint, part, result.to_json())
     folder.write_text(path / folder.PER_IMAGE_FILE, csv_text(result.per_image))
-    write_card(checkpoint)
     write_report(checkpoint, segmenter, data)
+    write_card(checkpoint)
 
 
 def _start_folder(path: Path, plan: Architecture) -> None:
