@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from app.discretion import without_folders
+from app.queue import InferenceQueue, QueuedSegmenter
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_title, title, told_apart
@@ -22,6 +24,9 @@ POOL = SegmenterPool(
     engine=os.environ.get(ENGINE_VARIABLE) or "auto",
     precision=os.environ.get(PRECISION_VARIABLE) or "auto",
 )
+
+QUEUE = InferenceQueue()
+"""What all pictures of this process wait in."""
 
 _preselected: Checkpoint | None = None
 
@@ -58,18 +63,21 @@ def default() -> Checkpoint | None:
     return max(catalogue(), key=lambda c: (c.data_name == "pets", _mean_iou(c)), default=None)
 
 
-def find(name: str | None) -> Checkpoint:
+def find(name: str | None, *, anywhere: bool = False) -> Checkpoint:
     """The checkpoint of that name, the default one for None.
 
     Only names in the catalogue count: whoever calls over the network must not have folders
     opened by their paths.
 
+    Args: anywhere: also take folders' paths and ids on the Hub, for somebody at this machine.
     Raises: `UnknownModelError` listing what there is, `CheckpointError` if it is damaged.
     """
     served = {checkpoint.name: checkpoint for checkpoint in catalogue()}
     checkpoint = default() if name is None else served.get(name)
     if checkpoint is not None:
         return checkpoint
+    if anywhere and name and "/" in name:
+        return dataclasses.replace(folder.find(name), name=name)
     if name in (broken := damaged()):
         raise CheckpointError(broken[name])
     names = ", ".join(served) or "none; train one, or put a checkpoint folder into weights/"
@@ -77,9 +85,13 @@ def find(name: str | None) -> Checkpoint:
     raise UnknownModelError(f"{wanted}. Models: {names}.")
 
 
-def segmenter(checkpoint: Checkpoint) -> Segmenter:
-    """The checkpoint's segmenter from the pool, opened now if need be. Raises as it does."""
-    return POOL.get(checkpoint)
+def segmenter(checkpoint: Checkpoint, precision: str | None = None) -> QueuedSegmenter:
+    """The checkpoint's segmenter from the pool, opened now if need be; its pictures wait their
+    turn in `QUEUE`. Raises as `SegmenterPool.get` does.
+
+    Args: precision: another one than the server's.
+    """
+    return QueuedSegmenter(POOL.get(checkpoint, precision=precision), QUEUE)
 
 
 def damaged() -> dict[str, str]:

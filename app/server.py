@@ -16,8 +16,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
+from starlette.middleware.cors import CORSMiddleware
 
 from app import models
+from app.headers import SecurityHeaders, allowed_origins
+from app.limits import most_seconds
 from app.look import TITLE
 from app.proxy import VisitorsAddress, checked_root_path
 from model.errors import ConfigError, StudioError
@@ -46,7 +49,11 @@ def serve(
     """
     import uvicorn
 
+    from app.stopping import FinishingServer
+
     root_path = checked_root_path(root_path)
+    allowed_origins()
+    most_seconds()
 
     # uvicorn shuts down on SIGTERM and then raises it again; without this handler that
     # would end the process before its temporary files are removed.
@@ -65,9 +72,11 @@ def serve(
             # The socket listens already: the browser waits until the server answers.
             threading.Thread(target=webbrowser.open, args=(f"{home}/",), daemon=True).start()
         # Pages keep connections open as long as they are looked at: do not wait for them.
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=1, server_header=False
+        )
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+            FinishingServer(config, models.QUEUE).run(sockets=[listener])
 
 
 def create_app(folder: Path, root_path: str = "") -> FastAPI:
@@ -102,6 +111,14 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_middleware(BoundedUploads)
+    # Gradio leaves this to us once we do it; by itself it would let every site in.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=allowed_origins(),
+        allow_methods=["GET", "POST"],
+        expose_headers=["X-Model", "X-Precision", "Server-Timing", "Retry-After"],
+    )
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(VisitorsAddress, root_path=root_path)
     forbid_downloads()
     app.mount("/api", create_api())

@@ -36,6 +36,10 @@ SUFFIXES = (
     ".jp2",
 )  # fmt: skip
 
+MAX_SCANS = 100
+"""Passes over all pixels that a progressive JPEG may ask for. Encoders make about ten; a file of a
+megabyte can ask for ten thousand, which would take minutes."""
+
 BAND_ROWS = 256
 """Rows that are converted at a time."""
 
@@ -97,6 +101,12 @@ def open_image(
         ) from error
     except Exception as error:
         raise ImageError(f"{name} cannot be read as a picture ({_short(error)}).") from error
+    # In compressed data 0xff is followed by zero: this is the marker of a pass, or a thumbnail's.
+    if image.format in ("JPEG", "MPO") and file.getvalue().count(b"\xff\xda") > MAX_SCANS:
+        raise ImageTooLargeError(
+            f"{name} is a JPEG of more than {MAX_SCANS} passes over its pixels. Save it again as a "
+            "usual JPEG or PNG."
+        )
     width, height = image.size
     if width * height > max_pixels:
         raise ImageTooLargeError(
@@ -115,7 +125,7 @@ def describe(source: Source) -> str:
     return "The picture"
 
 
-def _as_file(source: Source, name: str, max_bytes: int) -> BinaryIO:
+def _as_file(source: Source, name: str, max_bytes: int) -> io.BytesIO:
     if isinstance(source, str | Path):
         try:
             # Read whole: the file handle is not left open, and a file that changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ from app.overlay import overlay, shown_at_first
 from model import __version__
 from model.data.images import MAX_BYTES, decode
 from model.data.streets import CLASSES, draw
+from model.inference.exports import EXPORTS, Picture, choose
+from model.inference.options import SegmentOptions
 from model.inference.segmenter import Segmenter
 
 
@@ -125,6 +128,102 @@ def test_json_agrees_with_the_mask(client, scene):
         assert 1 / len(CLASSES) - 1e-3 <= row["mean_confidence"] <= 1
 
 
+@pytest.mark.parametrize("output", list(EXPORTS))
+def test_every_export_is_what_the_library_writes(client, weights, scene, output):
+    chosen = ["road", "sky"]
+    answer = post(client, encode(scene), model="streets-wide", output=output, classes=chosen)
+    assert answer.status_code == 200, answer.text
+    export = EXPORTS[output]
+    assert answer.headers["content-type"].partition(";")[0] == export.media_type
+    assert f'filename="picture-{output}{export.suffix}"' in answer.headers["content-disposition"]
+    options = SegmentOptions(**{export.needs: True} if export.needs else {})
+    picture = Picture.read(encode(scene), "picture")
+    result = Segmenter(weights / "streets-wide").segment(picture.image, options)
+    expected = export.write(result, picture, choose(result.classes, chosen))
+    if output == "npz":
+        ours, theirs = (np.load(io.BytesIO(c)) for c in (answer.content, expected))
+        assert np.array_equal(ours["probabilities"], theirs["probabilities"])
+    else:
+        assert answer.content == expected
+
+
+def test_the_picture_may_be_the_body_itself(client, scene):
+    for kind in ("image/png", "application/octet-stream"):
+        name = 'attachment; filename="a/ü.png"'.encode()
+        answer = client.post(
+            "/api/predict?model=streets-wide",
+            content=encode(scene),
+            headers={"content-type": kind, "content-disposition": name},
+        )
+        assert answer.status_code == 200, answer.text
+        assert "filename*=UTF-8''%C3%BC-mask.png" in answer.headers["content-disposition"]
+        assert answer.content == post(client, encode(scene), model="streets-wide").content
+
+
+def test_options_do_what_they_do_in_the_library(client, weights, scene):
+    asked = {"flips": "both", "zooms": ["0.5", "1.5"], "minimum_area": "50", "scale": "native"}
+    asked |= {"tile": "96", "overlap": "64", "minimum_areas": ["sky=900"]}
+    answer = post(client, encode(scene), model="streets-wide", **asked)
+    options = SegmentOptions(
+        flips="both", zooms=(0.5, 1.5), minimum_area=50, minimum_areas=(("sky", 900),),
+        scale="native", tile=96, overlap=64,
+    )  # fmt: skip
+    segmenter = Segmenter(weights / "streets-wide")
+    labels = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert np.array_equal(labels, segmenter.segment(scene, options).labels)
+    assert not np.array_equal(labels, segmenter.segment(scene).labels)
+
+
+def test_a_zip_holds_the_maps_that_were_wished(client, scene):
+    content = post(client, encode(scene), output="zip", confidence="true").content
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert "picture-confidence.png" in names
+    assert "picture-geojson.geojson" in names
+    assert "picture-entropy.png" not in names
+
+
+def batch(client: httpx.Client, files: list[tuple], **data) -> zipfile.ZipFile:
+    answer = client.post("/api/predict/batch", files=files, data=data)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/zip"
+    return zipfile.ZipFile(io.BytesIO(answer.content))
+
+
+def packed(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_several_files_become_a_zip(client, scene):
+    files = [("files", (f"{i}.png", encode(draw(i, (70, 50))[0]))) for i in range(3)]
+    files += [("files", ("notes.txt", b"no picture")), ("files", ("2.png", encode(scene)))]
+    answer = batch(client, files, model="streets-wide", output=["mask", "csv", "yolo", "json"])
+    names = set(answer.namelist())
+    keys = ("0", "1", "2", "2.png")
+    expected = {f"{o}/{k}{s}" for k in keys for o, s in FOLDERS.items()}
+    assert names == expected | {"yolo/data.yaml", "failed.txt"}
+    for i in range(3):
+        alone = post(client, files[i][1][1], model="streets-wide").content
+        assert answer.read(f"mask/{i}.png") == alone
+    assert answer.read("failed.txt").decode().startswith("notes.txt: The picture is not a picture")
+
+
+FOLDERS = {"mask": ".png", "csv": ".csv", "yolo": ".txt", "json": ".json"}
+
+
+def test_a_zip_of_pictures_becomes_a_zip(client, scene):
+    content = packed({"a/x.png": encode(scene), "a/": b"", "__MACOSX/a/._x.png": b"junk"})
+    answer = batch(client, [("files", ("a.zip", content))])
+    assert answer.namelist() == ["mask/a/x.png"]
+    raw = client.post(
+        "/api/predict/batch", content=content, headers={"content-type": "application/zip"}
+    )
+    assert raw.content == client.post("/api/predict/batch", files={"files": content}).content
+
+
 def test_arguments_may_stand_in_the_address(client, scene):
     answer = client.post(
         "/api/predict",
@@ -155,11 +254,48 @@ def test_models(client):
     assert models["pets-scratch"]["licence"] == "CC BY-SA 4.0"
 
 
+def test_a_model_by_name(client):
+    listed = {entry["name"]: entry for entry in client.get("/api/models").json()["models"]}
+    streets = client.get("/api/models/streets-scratch").json()
+    assert listed["streets-scratch"].items() <= streets.items()
+    kinds = {(figures["split"], figures["precision"]) for figures in streets["splits"]}
+    assert kinds == {("validation", "f32"), ("validation", "bf16"), ("test", "f32")}
+    (test,) = [figures for figures in streets["splits"] if figures["split"] == "test"]
+    assert [row["name"] for row in test["classes"]] == CLASSES.names
+    assert all(row["iou"] is None or 0 <= row["iou"] <= 1 for row in test["classes"])
+    assert sum(row["pixels"] for row in test["classes"]) > 0
+    assert client.get("/api/models/nobody").status_code == 404
+    assert client.get("/api/models/broken").status_code == 503
+
+
+def test_metrics_count_requests_and_pictures(client, scene):
+    def figure(line: str) -> float:
+        text = client.get("/api/metrics").text
+        found = [row for row in text.splitlines() if row.startswith(line)]
+        return float(found[0].split()[-1]) if found else 0.0
+
+    counted = 'unet_studio_requests_total{method="POST",route="/predict",status="200"}'
+    pictures = (
+        'unet_studio_picture_seconds_count{model="streets-wide",precision="f32",step="network"}'
+    )
+    before = figure(counted), figure(pictures)
+    post(client, encode(scene), model="streets-wide")
+    batch(client, [("files", encode(scene))] * 2, model="streets-wide")
+    assert (figure(counted), figure(pictures)) == (before[0] + 1, before[1] + 3)
+    assert figure("unet_studio_turns") >= 2
+    assert figure("unet_studio_running") == 0
+    assert figure("process_resident_memory_bytes") > 0
+    client.get("/api/" + "x" * 50)
+    assert "xxx" not in client.get("/api/metrics").text
+
+
 def test_health_names_the_damaged_checkpoint(client):
     health = client.get("/api/health").json()
     assert health["ready"] is True
     assert health["version"] == __version__
     assert "pets-scratch" in health["open_models"]
+    assert health["queue"]["running"] == 0
+    assert set(health["queue"]["waiting"]) == {"page", "api", "batch"}
     assert set(health["damaged"]) == {"broken"}
     assert "config.json" in health["damaged"]["broken"]
 
@@ -178,7 +314,7 @@ PNG = encode(np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8))
         (PNG, {"model": "nobody"}, 404, "streets-wide"),
         (PNG, {"model": "../weights/streets-wide"}, 404, "There is no model"),
         (PNG, {"model": "/etc"}, 404, "There is no model"),
-        (PNG, {"output": "film"}, 422, "'mask', 'overlay' or 'json'"),
+        (PNG, {"output": "film"}, 422, "'zip' or 'json'"),
         (PNG, {"model": "broken"}, 503, "config.json"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -194,9 +330,33 @@ def test_bad_input_gets_a_sentence(client, content, data, status, words):
 @pytest.mark.parametrize(
     ("request_", "status", "words"),
     [
-        ({"method": "POST"}, 422, "'file' is missing"),
-        ({"method": "POST", "json": {"file": "cat.jpg"}}, 422, "'file' is missing"),
-        ({"method": "POST", "data": {"file": "cat.jpg"}}, 422, "send a file"),
+        ({"method": "POST"}, 422, "empty (0 bytes)"),
+        ({"method": "POST", "json": {"file": "cat.jpg"}}, 415, "application/json is not read"),
+        ({"method": "POST", "data": {"file": "cat.jpg"}}, 415, "multipart/form-data"),
+        ({"method": "POST", "files": {"model": (None, "x")}}, 422, "'file' is missing"),
+        ({"method": "POST", "files": {"file": (None, "cat.jpg")}}, 422, "send a file"),
+        ({"method": "POST", "files": {"file": (None, "https://x.org/a.png")}}, 422, "send a file"),
+        ({"method": "POST", "files": [("file", b"1"), ("file", b"2")]}, 422, "predict/batch"),
+        ({"method": "POST", "files": {"file": b"1"}, "data": {"colour": "1"}}, 422, "'colour'"),
+        (
+            {"method": "POST", "files": {"file": b"1"}, "data": {"tile": "33"}},
+            422,
+            "multiple of 32",
+        ),
+        ({"method": "POST", "files": {"file": b"1"}, "data": {"tile": "4096"}}, 422, "1536"),
+        ({"method": "POST", "files": {"file": b"1"}, "data": {"zooms": ["5"]}}, 422, "zooms"),
+        (
+            {"method": "POST", "files": {"file": b"1"}, "data": {"minimum_areas": "tree=5"}},
+            422,
+            "no class 'tree'",
+        ),
+        ({"method": "POST", "files": {"file": b"1"}, "data": {"classes": "tree"}}, 422, "tree"),
+        ({"method": "POST", "files": {"file": b"1"}, "data": {"threshold": "0.3"}}, 422, "two"),
+        (
+            {"method": "POST", "files": {"file": b"1"}, "data": {"model": ["a", "b"]}},
+            422,
+            "2 times",
+        ),
         (
             {"method": "POST", "content": b"?", "headers": {"content-type": "multipart/form-data"}},
             400,
@@ -295,8 +455,15 @@ def test_openapi_describes_answers_and_errors(client):
     assert document["servers"] == [{"url": "/api"}]
     predict = document["paths"]["/predict"]["post"]
     assert {"200", "404", "413", "422", "503"} <= set(predict["responses"])
-    assert set(predict["responses"]["200"]["content"]) == {"image/png", "application/json"}
-    for status in ("404", "413", "422", "503"):
+    kinds = {export.media_type for export in EXPORTS.values()} | {"application/json"}
+    assert set(predict["responses"]["200"]["content"]) == kinds
+    assert "multipart/form-data" in predict["requestBody"]["content"]
+    assert "image/png" in predict["requestBody"]["content"]
+    assert all(
+        "examples" in part["schema"] or "default" in part["schema"] or "anyOf" in part["schema"]
+        for part in predict["parameters"]
+    )
+    for status in ("404", "408", "413", "415", "422", "503"):
         schema = predict["responses"][status]["content"]["application/json"]["schema"]
         assert schema["$ref"].endswith("/Problem")
     names = document["components"]["schemas"]

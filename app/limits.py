@@ -1,0 +1,150 @@
+"""What a request may cost. SECURITY.md states the same figures; a test compares them."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from model.data.images import MAX_BYTES
+from model.errors import ConfigError, ImageTooLargeError, StudioError
+
+SECONDS_VARIABLE = "UNET_STUDIO_SECONDS"
+"""Environment variable with the seconds that a picture may take, once it is its turn."""
+
+MOST_SECONDS = 120.0
+
+FORM_BYTES = MAX_BYTES + 2**20
+"""The largest request body: the largest picture, or ZIP of pictures, and the form around it."""
+
+BODIES_BYTES = 8 * FORM_BYTES
+"""Bodies that are being received and worked on at a time, together."""
+
+BODY_SECONDS = 300
+"""In which a body must have come, whole."""
+
+SEND_SECONDS = 60
+"""In which a client must take the next piece of a streamed answer."""
+
+MOST_FILES = 200
+"""Pictures in one batch, be they files of a form or members of a ZIP."""
+
+UNPACKED_BYTES = 2**30
+"""What all members of a ZIP may unpack to."""
+
+MOST_RATIO = 200
+"""How many times larger than packed a member of a ZIP may be, if it is over a megabyte."""
+
+DIRECTORY_BYTES = 2**20
+"""The list of contents of a ZIP."""
+
+MOST_PROBABILITIES = 2**28
+"""Pixels times classes, in `npz`: half a gigabyte."""
+
+MOST_CORNERS = 2_000_000
+"""Corners of the outlines in `coco`, `geojson` and `yolo`, each of which takes 300 bytes while it
+is followed."""
+
+LARGEST_TILE, MOST_ZOOMS = 1536, 4
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*:<>?|\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]')
+
+
+class TooLongError(StudioError):
+    """A picture that takes longer than it may."""
+
+    @classmethod
+    def after(cls, seconds: float) -> TooLongError:
+        return cls(
+            f"This takes longer than the limit of {seconds:g} s. Make the picture smaller, or ask "
+            "for less: scale=trained, no zooms, no flips."
+        )
+
+
+def most_seconds() -> float:
+    """Seconds that a picture may take, once it is its turn.
+
+    Raises: `ConfigError` if the environment says something that is no number above 0.
+    """
+    text = os.environ.get(SECONDS_VARIABLE) or str(MOST_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"{SECONDS_VARIABLE} is '{text}', but must be a number above 0.")
+    return seconds
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When somebody stops waiting, on the clock `time.monotonic`."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(time.monotonic() + seconds)
+
+    def passed(self) -> bool:
+        return time.monotonic() > self.at
+
+
+def check_probabilities(pixels: int, classes: int) -> None:
+    """Raises `ImageTooLargeError` if the probabilities of all classes would not fit."""
+    if pixels * classes > MOST_PROBABILITIES:
+        raise ImageTooLargeError(
+            f"The probabilities of {classes} classes are limited to pictures of "
+            f"{MOST_PROBABILITIES // classes / 1e6:.0f} megapixels; this one has "
+            f"{pixels / 1e6:.0f}. Make it smaller, or leave the probabilities out."
+        )
+
+
+def check_outlines(labels: np.ndarray) -> None:
+    """Raises `ImageTooLargeError` if polygons of these labels would have too many corners.
+
+    Args: labels: uint8 (H, W).
+    """
+    rows = 1 + 2**22 // labels.shape[1]
+    corners = 0
+    for top in range(0, len(labels), rows):
+        band = labels[top : top + rows + 1]
+        # Four pixels around a point: an outline turns there unless they are equal in pairs.
+        upper, lower = band[:-1], band[1:]
+        across = (upper[:, :-1] == upper[:, 1:]) & (lower[:, :-1] == lower[:, 1:])
+        down = (upper[:, :-1] == lower[:, :-1]) & (upper[:, 1:] == lower[:, 1:])
+        corners += int(across.size - np.count_nonzero(across | down))
+    if corners > MOST_CORNERS:
+        raise ImageTooLargeError(
+            f"The outlines have {corners / 1e6:.0f} million corners; the limit is "
+            f"{MOST_CORNERS / 1e6:.0f} million. Remove small regions with minimum_area, or ask for "
+            "output=mask."
+        )
+
+
+def safe_name(name: str | None, default: str = "picture") -> str:
+    """What a file is called in answers: a path that leads nowhere else wherever it is unpacked.
+
+    Forward slashes only, no `..`, no drive, nothing invisible, at most 200 characters.
+
+    >>> safe_name("../../etc/passwd")
+    'etc/passwd'
+    >>> safe_name("C:\\\\photos\\\\cat.jpg")
+    'C_/photos/cat.jpg'
+    """
+    parts = [_UNSAFE.sub("_", part).strip() for part in (name or "").replace("\\", "/").split("/")]
+    kept = [part[-100:] for part in parts if part.strip(". ")]
+    while len("/".join(kept)) > 200:
+        kept = kept[1:]
+    # Surrogates, which no encoding can write, come from names that are not what they claim.
+    path = "/".join(kept).encode("utf-8", "replace").decode()
+    return path or default
+
+
+def base_name(name: str | None, default: str = "picture") -> str:
+    """The last part of a `safe_name`."""
+    return PurePosixPath(safe_name(name, default)).name
