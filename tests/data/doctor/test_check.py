@@ -105,6 +105,20 @@ def copied(root: Path) -> None:
         save(root / f"masks/{number}.png", labels[::4, ::4].repeat(3, 0).repeat(3, 1))
 
 
+def copied_to(part: str) -> Callable[[Path], None]:
+    """In fixed parts, a picture of the training part occurs in another, compressed again."""
+
+    def write(root: Path) -> None:
+        in_parts(root)
+        for folder, suffix in (("images", "jpg"), ("masks", "png")):
+            (root / folder / f"test/50.{suffix}").unlink()
+            shutil.copy(root / folder / f"train/03.{suffix}", root / folder / f"{part}/50.{suffix}")
+        copy = root / f"images/{part}/50.jpg"
+        Image.open(copy).save(copy, quality=60)
+
+    return write
+
+
 def rotated_palette(number: int) -> Image.Image:
     """A mask as a palette file whose entries are in an order of its own."""
     order = [(number + entry) % 3 for entry in range(3)]
@@ -334,6 +348,14 @@ FAULTS = {
     ),
     "a copy in another part": Fault(
         damage=in_parts, found={"copies"}, lost={3}, words="test/50 (test) = train/03 (train)",
+        expected=lambda n: whole(3 if n == 50 else n),
+    ),
+    "nearly a copy in test": Fault(
+        damage=copied_to("test"), found={"copies"}, lost={3},
+        words="test/50 (test) = train/03 (train)", expected=lambda n: whole(3 if n == 50 else n),
+    ),
+    "nearly a copy in validation": Fault(
+        damage=copied_to("val"), warned={"copies"}, lost={3}, words="nearly the same",
         expected=lambda n: whole(3 if n == 50 else n),
     ),
     # Outlines.

@@ -41,7 +41,7 @@ def test_the_pictures_of_a_film_leak_when_split_at_random(data_root, tmp_path):
         (tmp_path / folder).mkdir()
         for path in sorted((data_root / "carla" / published).iterdir())[:100]:
             (tmp_path / folder / path.name).symlink_to(path)
-    (finding,) = doctor.check(str(tmp_path)).report.of("warning")
+    (finding,) = doctor.check(str(tmp_path)).report.of("error")
     assert finding.code == "copies"
     assert "put whole stretches into train/" in finding.mend
 
