@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image
+
+from model.data.classes import VOID
 
 # Exports draw as well; pages and API find everything about label pictures here.
 from model.inference.drawing import OPACITY as OPACITY
@@ -19,6 +22,8 @@ from model.inference.segmenter import Segmentation
 
 DISPLAY_SIDE = 1600
 """Pages show larger pictures reduced to this longest side; files keep the full size."""
+
+Style = Literal["fill", "outline", "hatch"]
 
 # Five samples of matplotlib's "viridis" (S. van der Walt, N. Smith; CC0): evenly spaced to
 # the eye, also in grey and with the common colour vision deficiencies.
@@ -91,6 +96,44 @@ def confidence_colours() -> np.ndarray:
     positions = np.linspace(0, 255, len(stops))
     channels = [np.interp(np.arange(256), positions, channel) for channel in stops.T]
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def drawn_as(labels: np.ndarray, style: Style) -> np.ndarray:
+    """The labels where a style draws them, void elsewhere: uint8 (H, W) in and out.
+
+    "outline" keeps what lies near another class, "hatch" besides that stripes and dots, six
+    patterns by class id, for people who cannot tell the colours apart. Widths grow with the
+    picture. `stage.js` draws the same; a test compares them.
+    """
+    if style == "fill":
+        return labels
+    longest = max(labels.shape)
+    width, period = min(8, 1 + longest // 400), 6 + longest // 50
+    near = np.zeros(labels.shape, bool)
+    for step in range(1, width + 1):
+        across = labels[:, step:] != labels[:, :-step]
+        down = labels[step:] != labels[:-step]
+        near[:, step:] |= across
+        near[:, :-step] |= across
+        near[step:] |= down
+        near[:-step] |= down
+    if style == "hatch":
+        y, x = np.ogrid[: labels.shape[0], : labels.shape[1]]
+        for pattern in range(6):
+            near |= (labels % 6 == pattern) & _hatched(pattern, x, y, period)
+    return np.where(near, labels, np.uint8(VOID))
+
+
+def _hatched(pattern: int, x: np.ndarray, y: np.ndarray, period: int) -> np.ndarray:
+    half, third = period // 2, period // 3
+    return (
+        lambda: (x + y) % period < half,
+        lambda: (x - y) % period < half,
+        lambda: (y % period < half) & (x > -1),
+        lambda: (x % period < half) & (y > -1),
+        lambda: (x % period < third) | (y % period < third),
+        lambda: (x % period < half) & (y % period < half),
+    )[pattern]()
 
 
 def display_size(height: int, width: int, longest: int = DISPLAY_SIDE) -> tuple[int, int]:

@@ -1,39 +1,61 @@
 """The segment page (Gradio, at /): drop a picture, see and take away its segmentation.
 
 The server segments and hands over files; opacity, views and classes change in the browser
-(`segment/page.js`). What is remembered of a visitor is where Gradio keeps the upload and the
+(`segment/stage.js`). What is remembered of a visitor is where Gradio keeps the upload and the
 mask made from it; both go when Gradio clears its cache.
+
+    segment/desk.py         what is remembered of a visitor
+    segment/intake.js       pictures in: drop, paste, camera
+    segment/many.py         several pictures, zips, films
+    segment/options.py      what can be chosen, and how an address says it
+    segment/rendering.py    picture -> what the page shows; views.py is its HTML
+    segment/truth.py        a mask that says what should have been found
+    segment/downloads.py    files to take home
+    segment/jobs.py         progress and cancelling
 """
 
 from __future__ import annotations
 
 import functools
-import io
 import logging
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
-from gradio.data_classes import FileData
+from gradio.data_classes import FileData, ListFiles
 from gradio.processing_utils import save_bytes_to_cache
-from PIL import Image
 
-from app import look, models, overlay
+from app import look, models
 from app.discretion import without_folders
-from app.segment import views
+from app.segment import downloads, many, views
+from app.segment.desk import Desk
 from app.segment.examples import examples_for
+from app.segment.jobs import Jobs
+from app.segment.options import (
+    FLIPS,
+    MOST_AREA,
+    TILES,
+    Chosen,
+    checked_precision,
+    precision_choices,
+)
+from app.segment.rendering import Rendered, render
+from app.visitors import sits_here
 from model.checkpoints.folder import Checkpoint
-from model.data.images import MAX_BYTES, decode
-from model.data.masks import index_png, read_index
+from model.data.images import MAX_BYTES
 from model.errors import StudioError
+from model.inference.exports import EXPORTS, Picture
+from model.inference.segmenter import Cancelled
 
 logger = logging.getLogger(__name__)
 
 PARTS = Path(__file__).parent / "segment"
+SCRIPTS = ("intake.js", "camera.js", "stage.js")
+
+PROGRESS = gr.Progress()
+"""As a default it asks Gradio for the progress of the event at hand."""
 
 CACHE_FREQUENCY, CACHE_AGE = 60, 7200
 """Seconds between clearings of Gradio's cache, and the age at which files are deleted."""
@@ -46,43 +68,13 @@ NO_MODELS = (
     "There is no model yet. Train one: python -m model train --data streets --network unet "
     "--output weights/streets-scratch"
 )
-
-
 CLEARED = "Your picture was cleared away, as all are after two hours. Choose it again."
+NONE_CHOSEN = "There is no segmentation yet. Choose a picture first."
 
-REPORT_EXAMPLE = """element.addEventListener("click", ({ target }) => {
-    const button = target.closest("[data-example]");
-    if (button) trigger("select", { index: Number(button.dataset.example) });
+REPORT = """element.addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-%s]");
+    if (button) trigger("select", { index: button.dataset.%s });
 });"""
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What lies on a visitor's desk: a picture, and the mask that was made from it.
-
-    Attributes:
-        path: the picture's file, exactly as it was uploaded.
-        name: what its owner calls it.
-        example: whether it is one of ours.
-        mask: the index PNG of its segmentation, None before there is one.
-        model: name of the checkpoint that made it.
-    """
-
-    path: Path
-    name: str
-    example: bool = False
-    mask: Path | None = None
-    model: str = ""
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A segmentation as the page shows it, and its mask as an index PNG."""
-
-    stage: str
-    status: str
-    panel: str
-    mask: bytes
 
 
 def spoken(handler: Callable) -> Callable:
@@ -92,6 +84,8 @@ def spoken(handler: Callable) -> Callable:
     def wrapper(*arguments):
         try:
             return handler(*arguments)
+        except Cancelled:
+            return gr.skip()
         except StudioError as error:
             raise gr.Error(
                 without_folders(error), title="That did not work", print_exception=False
@@ -115,6 +109,7 @@ class SegmentPage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.jobs = Jobs()
         self.blocks = self._build()
 
     def _build(self) -> gr.Blocks:
@@ -124,24 +119,27 @@ class SegmentPage:
             delete_cache=(CACHE_FREQUENCY, CACHE_AGE),
         ) as blocks:
             self.desk = gr.State(None)
-            gr.HTML(views.header(), apply_default_css=False)
-            self.upload = gr.UploadButton(
-                INVITATION, variant="secondary", size="lg", elem_id="upload"
-            )
+            _html(views.header())
+            with gr.Row(elem_id="intake"):
+                self.upload = gr.UploadButton(
+                    INVITATION,
+                    variant="secondary",
+                    size="lg",
+                    elem_id="upload",
+                    file_count="multiple",
+                    scale=8,
+                )
+                _html(views.CAMERA, elem_id="camera")
             with gr.Row():
-                with gr.Column(scale=7, min_width=340):
-                    self.stage = gr.HTML(elem_id="stage", apply_default_css=False)
-                    self.status = gr.HTML(elem_id="status", apply_default_css=False)
-                    self.examples = gr.HTML(
-                        elem_id="examples",
-                        apply_default_css=False,
-                        js_on_load=REPORT_EXAMPLE,
-                    )
-                with gr.Column(scale=3, min_width=320):
-                    self.model = gr.Dropdown(
-                        _choices(), label="Model", elem_id="model", filterable=False
-                    )
-                    self.panel = gr.HTML(elem_id="panel", apply_default_css=False)
+                with gr.Column(scale=7, min_width=300):
+                    self.stage = _html(elem_id="stage")
+                    self.cancel = gr.Button("Cancel", elem_id="cancel", size="sm")
+                    self.status = _html(elem_id="status")
+                    self.examples = _html(elem_id="examples", js_on_load=_report("example"))
+                    self.all = gr.Button("", elem_id="all", visible=False)
+                with gr.Column(scale=3, min_width=300):
+                    self.model = _picker()
+                    self.panel = _html(elem_id="panel")
                     with gr.Row():
                         self.mask = gr.DownloadButton(
                             "Save mask", elem_id="mask", interactive=False, min_width=120
@@ -149,20 +147,74 @@ class SegmentPage:
                         self.save = gr.Button(
                             "Save overlay", elem_id="save", interactive=False, min_width=120
                         )
-                    self.overlay = gr.DownloadButton(visible="hidden", elem_id="overlay-file")
+                    self.file = gr.DownloadButton(visible="hidden", elem_id="file")
                     self.view = gr.JSON(visible=False)
+                    self._build_folded()
             with gr.Accordion("About this model", open=False):
-                self.facts = gr.HTML(apply_default_css=False)
+                self.facts = _html()
+                with gr.Row(visible=False, elem_id="another") as self.another:
+                    self.named = gr.Textbox(
+                        label="Another model: a folder, or owner/name on the Hugging Face Hub",
+                        placeholder="/home/me/runs/first, or owner/name@revision",
+                        scale=4,
+                        max_lines=1,
+                    )
+                    self.add = gr.Button("Add", min_width=80)
             self._connect(blocks)
         blocks.state_session_capacity = MOST_SESSIONS
         blocks.queue(max_size=64, default_concurrency_limit=4)
         # Gradio's own way from upload to function leaves an empty file behind each time.
-        self.upload.preprocess = lambda payload: payload
+        self.upload.preprocess = self.truth.preprocess = lambda payload: payload
         return blocks
 
+    def _build_folded(self) -> None:
+        with gr.Accordion("More formats", open=False):
+            self.exports = _html(
+                views.downloads(downloads.LISTED), elem_id="exports", js_on_load=_report("export")
+            )
+        with gr.Accordion("Options", open=False):
+            self.precision = gr.Radio(label="Precision", elem_id="precision")
+            self.flips = gr.Radio(
+                list(FLIPS.items()), value="none", label="Look at it", elem_id="flips"
+            )
+            self.native = gr.Checkbox(label="Look at every pixel", elem_id="native")
+            self.tile = gr.Radio(
+                list(TILES.items()), value=0, label="Largest tile, pixels", elem_id="tile"
+            )
+            self.threshold = gr.Slider(
+                0.05, 0.95, 0.5, step=0.05, label="Threshold", visible=False, elem_id="threshold"
+            )
+            self.minimum_area = gr.Slider(
+                0,
+                MOST_AREA,
+                0,
+                step=50,
+                label="Remove parts smaller than, pixels",
+                elem_id="minimum-area",
+            )
+        with gr.Accordion("Check it", open=False):
+            with gr.Row():
+                self.truth = gr.UploadButton(
+                    "Add the true mask", size="sm", elem_id="truth", min_width=120
+                )
+                self.drop_truth = gr.Button(
+                    "Remove it", size="sm", elem_id="drop-truth", visible=False, min_width=80
+                )
+            self.second = gr.Dropdown(
+                [("None", "")], value="", label="Second model", elem_id="second", filterable=False
+            )
+            self.checks = _html(elem_id="checks")
+
     def _connect(self, blocks: gr.Blocks) -> None:
-        shown = [self.desk, self.stage, self.status, self.panel, self.mask, self.save]
-        about = [self.examples, self.facts]
+        shown = [
+            *(self.desk, self.stage, self.status, self.panel, self.checks, self.mask, self.save),
+            *(self.all, self.drop_truth),
+        ]
+        choice = [
+            *(self.precision, self.flips, self.native, self.tile),
+            *(self.threshold, self.minimum_area),
+        ]
+        about = [self.examples, self.facts, self.second, *choice]
         # One picture at a time is computed; a second one may be decoded meanwhile.
         segmenting = {
             "concurrency_id": "segment",
@@ -170,131 +222,420 @@ class SegmentPage:
             "show_progress_on": [self.stage],
             "api_visibility": "private",
         }
-        blocks.load(self.on_load, None, [self.model, *about, *shown], **segmenting)
-        self.upload.upload(
-            self.on_upload, [self.upload, self.model], shown, trigger_mode="multiple", **segmenting
-        )
-        self.examples.select(self.on_example, [self.model], shown, **segmenting)
-        # Not `input`: a dropdown fires that one twice for each choice.
-        self.model.select(
-            self.on_model,
-            [self.desk, self.model],
-            [*about, *shown],
-            trigger_mode="always_last",
+        now = [self.desk, self.model]
+        latest = {"trigger_mode": "always_last", **segmenting}
+        blocks.load(
+            self.on_load,
+            [self.view],
+            [self.model, self.another, *about, *shown],
+            js="() => [Object.fromEntries(new URLSearchParams(location.search))]",
             **segmenting,
         )
-        self.save.click(
-            self.on_save,
-            [self.desk, self.view],
-            [self.overlay],
-            js="(desk) => [desk, window.studioView()]",
-            show_progress_on=[self.save],
-            api_visibility="private",
-        ).success(
-            None,
-            js="() => setTimeout(() => document.querySelector('#overlay-file').click(), 100)",
+        self.upload.upload(
+            self.on_upload,
+            [self.upload, *now],
+            [self.examples, *shown],
+            trigger_mode="multiple",
+            **segmenting,
         )
+        self.examples.select(self.on_example, now, shown, trigger_mode="multiple", **segmenting)
+        self.model.select(self.on_model, now, [self.model, *about, *shown], **latest)
+        for component in choice:
+            component.input(self.on_options, [*now, *choice], shown, **latest)
+        self.truth.upload(self.on_truth, [self.truth, *now], shown, **segmenting)
+        self.drop_truth.click(self.on_drop_truth, now, shown, **segmenting)
+        self.second.select(self.on_second, [*now, self.second], shown, **latest)
+        for event in (self.add.click, self.named.submit):
+            event(
+                self.on_add,
+                [*now, self.named],
+                [self.named, self.model, *about, *shown],
+                **segmenting,
+            )
+        self.cancel.click(
+            self.on_cancel, queue=False, show_progress="hidden", api_visibility="private"
+        )
+        blocks.unload(self.on_leave)
+        for event, handler, busy in (
+            (self.save.click, self.on_save, self.save),
+            (self.exports.select, self.on_export, self.stage),
+            (self.all.click, self.on_all, self.stage),
+        ):
+            event(
+                handler,
+                [self.desk, self.view],
+                [self.file],
+                js="(desk) => [desk, window.studioView()]",
+                **{**segmenting, "show_progress_on": [busy]},
+            ).success(
+                None, js="() => setTimeout(() => document.querySelector('#file').click(), 100)"
+            )
 
     @spoken
-    def on_load(self) -> list[Any]:
+    def on_load(
+        self, query: dict, request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> list[Any]:
         """A first visit shows an example, segmented: what the page does needs no words then."""
-        checkpoint = models.default()
-        if checkpoint is None:
-            return [gr.skip(), "", "", None, views.notice(NO_MODELS), *[gr.skip()] * 4]
+        default, asked = models.default(), str((query or {}).get("model", ""))
+        local = _is_local(request)
+        if default is None:
+            # The desk, the stage, ... after the model, the field for others, and about it.
+            return [*[gr.skip()] * 11, None, views.notice(NO_MODELS), *[gr.skip()] * 7]
+        try:
+            checkpoint = models.find(asked or None, anywhere=local)
+        except StudioError as error:
+            gr.Warning(without_folders(error), title="That model is not here")
+            checkpoint = default
+        desk = replace(
+            self._example(checkpoint, 0),
+            chosen=Chosen.from_query(query or {}),
+            added=(asked,) if checkpoint.name == asked and "/" in asked else (),
+        )
         return [
             # Asked again at each visit: models may have been trained since the start.
-            gr.Dropdown(choices=_choices(), value=checkpoint.name),
-            *self._about(checkpoint),
-            *self._show(self._example(checkpoint, 0), checkpoint),
+            _picked(desk, checkpoint),
+            gr.Row(visible=local),
+            *self._about(desk, checkpoint, request),
+            *self._show(desk, checkpoint, request, progress),
         ]
 
     @spoken
-    def on_upload(self, file: FileData, model: str) -> list[Any]:
-        path = Path(file.path)
-        return self._show(Desk(path, file.orig_name or path.name), models.find(model))
+    def on_upload(
+        self,
+        files: ListFiles | list[FileData],
+        desk: Desk | None,
+        model: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> list[Any]:
+        checkpoint = self._find(model, request)
+        given = [(Path(file.path), file.orig_name or Path(file.path).name) for file in files]
+        new = many.brought(given, many.private_folder(self.upload.GRADIO_CACHE))
+        if desk is not None:
+            new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
+        return [
+            self._strip(new, checkpoint),
+            *self._show(new, checkpoint, request, progress),
+        ]
 
     @spoken
-    def on_example(self, model: str, event: gr.EventData) -> list[Any]:
-        checkpoint = models.find(model)
-        return self._show(self._example(checkpoint, int(event.index)), checkpoint)
+    def on_example(
+        self,
+        desk: Desk | None,
+        model: str,
+        event: gr.EventData,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> list[Any]:
+        checkpoint = self._find(model, request)
+        index = int(event.index)
+        if desk is not None and desk.pictures:
+            entry = desk.pictures[index]
+            desk = replace(desk, path=entry.path, name=entry.title, truth=None)
+        else:
+            desk = self._example(checkpoint, index, desk)
+        return self._show(desk, checkpoint, request, progress)
 
     @spoken
-    def on_model(self, desk: Desk | None, model: str) -> list[Any]:
+    def on_model(
+        self,
+        desk: Desk | None,
+        model: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> list[Any]:
+        return self._switch(desk, self._find(model, request), request, progress)
+
+    def _switch(
+        self, desk: Desk | None, checkpoint: Checkpoint, request: gr.Request, progress: gr.Progress
+    ) -> list[Any]:
         """Segments the same picture again; an example gives way to one that suits the model."""
-        checkpoint = models.find(model)
         suitable = [entry.path for entry in examples_for(checkpoint, self.folder)]
         if desk is None or (desk.example and desk.path not in suitable):
-            desk = self._example(checkpoint, 0)
-        return [*self._about(checkpoint), *self._show(desk, checkpoint)]
+            desk = self._example(checkpoint, 0, desk)
+        # A mask and a second model are of one table of classes.
+        before = desk.model and self._find(desk.model, request)
+        if before and before.classes.names != checkpoint.classes.names:
+            desk = replace(desk, truth=None)
+        if desk.second not in dict(self._seconds(desk, checkpoint, request)).values():
+            desk = replace(desk, second="")
+        shown = self._show(desk, checkpoint, request, progress)
+        return [_picked(desk, checkpoint), *self._about(desk, checkpoint, request), *shown]
 
     @spoken
-    def on_save(self, desk: Desk | None, view: dict[str, Any]) -> str:
+    def on_options(
+        self,
+        desk: Desk | None,
+        model: str,
+        precision: str,
+        flips: str,
+        native: bool,
+        tile: int,
+        threshold: float,
+        minimum_area: float,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> list[Any]:
+        chosen = Chosen(precision, flips, native, tile, threshold, int(minimum_area))
+        return self._again(desk, model, request, progress, chosen=chosen)
+
+    @spoken
+    def on_truth(
+        self,
+        file: FileData,
+        desk: Desk | None,
+        model: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> list[Any]:
+        return self._again(desk, model, request, progress, truth=Path(file.path))
+
+    @spoken
+    def on_drop_truth(
+        self,
+        desk: Desk | None,
+        model: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> list[Any]:
+        return self._again(desk, model, request, progress, truth=None)
+
+    @spoken
+    def on_second(
+        self,
+        desk: Desk | None,
+        model: str,
+        second: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> list[Any]:
+        return self._again(desk, model, request, progress, second=second or "")
+
+    @spoken
+    def on_add(
+        self,
+        desk: Desk | None,
+        model: str,
+        name: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> list[Any]:
+        """Takes in a model by its folder or Hub id, for somebody at this machine."""
+        name = name.strip()
+        if "/" not in name:
+            raise StudioError(
+                f"'{name}' is neither a folder's path nor owner/name: both have a slash."
+            )
+        checkpoint = self._find(name, request)
+        if desk is None:
+            desk = self._example(checkpoint, 0)
+        if name not in desk.added:
+            desk = replace(desk, added=(*desk.added, name))
+        return ["", *self._switch(desk, checkpoint, request, progress)]
+
+    def on_cancel(self, request: gr.Request) -> None:
+        self.jobs.cancel(request.session_hash)
+
+    on_leave = on_cancel
+
+    @spoken
+    def on_save(self, desk: Desk | None, view: dict[str, Any], request: gr.Request) -> str:
         """The overlay as it looks on the page, at the picture's full size."""
-        if desk is None or desk.mask is None:
-            raise StudioError("There is no segmentation yet. Choose a picture first.")
-        if not (desk.mask.exists() and desk.path.exists()):
-            raise StudioError(CLEARED)
-        classes = models.find(desk.model).classes
-        labels = read_index(desk.mask).astype(np.uint8)
-        shown = {info.id for info in classes} - set(view["hidden"])
-        picture = overlay.overlay(decode(desk.path), labels, classes, view["opacity"], shown)
-        buffer = io.BytesIO()
-        # Level 1 takes a fifth of the time and makes the file a tenth larger.
-        Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
-        return self._file(desk, "overlay", buffer.getvalue())
+        classes = self._find(_segmented(desk).model, request).classes
+        content = downloads.overlay_png(desk.path, desk.mask, classes, view)
+        return self._file(desk, "overlay.png", content)
 
-    def _example(self, checkpoint: Checkpoint, index: int) -> Desk:
+    @spoken
+    def on_export(
+        self,
+        desk: Desk | None,
+        view: dict[str, Any],
+        event: gr.EventData,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> str:
+        """One of the other formats, with the classes that the page shows."""
+        checkpoint = self._find(_segmented(desk).model, request)
+        segmenter = models.segmenter(checkpoint, checked_precision(desk.chosen, checkpoint))
+        name = str(event.index)
+        picture = Picture.read(desk.path, desk.name)
+        ids = downloads.shown(checkpoint.classes, view)
+        with self._job(request, progress) as watch:
+            content = downloads.export(name, picture, desk.mask, segmenter, desk.chosen, ids, watch)
+        return self._file(desk, f"{name}{EXPORTS[name].suffix}", content)
+
+    @spoken
+    def on_all(
+        self,
+        desk: Desk | None,
+        view: dict[str, Any],
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> str:
+        """Masks, overlays and a table of all pictures that were brought, or of the film."""
+        checkpoint = self._find(_segmented(desk).model, request)
+        segmenter = models.segmenter(checkpoint, checked_precision(desk.chosen, checkpoint))
+        target = many.private_folder(self.upload.GRADIO_CACHE) / "segmented.zip"
+        with self._job(request, progress) as watch:
+            failed = many.segment_all(desk, segmenter, target, watch)
+        for reason in failed[:3]:
+            gr.Warning(without_folders(reason), title="Left out")
+        return str(target)
+
+    def _again(
+        self,
+        desk: Desk | None,
+        model: str,
+        request: gr.Request,
+        progress: gr.Progress,
+        **changes: Any,
+    ) -> list[Any]:
+        """The same picture with something else about it."""
+        if desk is None:
+            raise StudioError(NONE_CHOSEN)
+        checkpoint = self._find(model, request)
+        return self._show(replace(desk, **changes), checkpoint, request, progress)
+
+    def _find(self, model: str, request: gr.Request) -> Checkpoint:
+        return models.find(model, anywhere=_is_local(request))
+
+    def _job(self, request: gr.Request, progress: gr.Progress):
+        return self.jobs.begin(request.session_hash, lambda done: progress(done, "Segmenting"))
+
+    def _example(self, checkpoint: Checkpoint, index: int, desk: Desk | None = None) -> Desk:
         entry = examples_for(checkpoint, self.folder)[index]
-        return Desk(entry.path, entry.title, example=True)
+        new = Desk(entry.path, entry.title, example=True)
+        if desk is None:
+            return new
+        return replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
 
-    def _about(self, checkpoint: Checkpoint) -> list[str]:
-        entries = examples_for(checkpoint, self.folder)
-        return [views.examples(entries), views.facts(checkpoint)]
+    def _strip(self, desk: Desk, checkpoint: Checkpoint) -> str:
+        if desk.pictures:
+            return views.examples(desk.pictures, f"Your {len(desk.pictures)} pictures")
+        return views.examples(examples_for(checkpoint, self.folder))
 
-    def _show(self, desk: Desk, checkpoint: Checkpoint) -> list[Any]:
+    def _seconds(
+        self, desk: Desk, checkpoint: Checkpoint, request: gr.Request
+    ) -> list[tuple[str, str]]:
+        """Models of the same classes: (text, name)."""
+        others = [
+            other
+            for other in _offered(desk, request)
+            if other.name != checkpoint.name and other.classes.names == checkpoint.classes.names
+        ]
+        called = models.labels(others)
+        return [("None", ""), *((called[other.name], other.name) for other in others)]
+
+    def _about(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> list[Any]:
+        chosen = desk.chosen
+        precisions = precision_choices(checkpoint)
+        precision = checked_precision(chosen, checkpoint) or precisions[0][1]
+        return [
+            self._strip(desk, checkpoint),
+            views.facts(checkpoint),
+            gr.Dropdown(choices=self._seconds(desk, checkpoint, request), value=desk.second),
+            gr.Radio(choices=precisions, value=precision),
+            chosen.flips,
+            chosen.native,
+            chosen.tile,
+            gr.Slider(value=chosen.threshold, visible=len(checkpoint.classes) == 2),
+            chosen.minimum_area,
+        ]
+
+    def _show(
+        self, desk: Desk, checkpoint: Checkpoint, request: gr.Request, progress: gr.Progress
+    ) -> list[Any]:
         if not desk.path.exists():
             raise StudioError(CLEARED)
-        rendered = render_example(desk, checkpoint) if desk.example else render(desk, checkpoint)
-        mask = self._file(desk, "mask", rendered.mask)
+        second = self._find(desk.second, request) if desk.second else None
+        if desk.example and not second and not desk.truth and not desk.added:
+            rendered = render_example(desk, checkpoint)
+        else:
+            with self._job(request, progress) as watch:
+                rendered = render(desk, checkpoint, second, watch)
+        mask = self._file(desk, "mask.png", rendered.mask)
         desk = replace(desk, mask=Path(mask), model=checkpoint.name)
         return [
             desk,
             rendered.stage,
             rendered.status,
             rendered.panel,
+            rendered.checks,
             gr.DownloadButton(value=mask, interactive=True),
             gr.Button(interactive=True),
+            gr.Button(_all_text(desk), visible=bool(desk.pictures or desk.film)),
+            gr.Button(visible=desk.truth is not None),
         ]
 
-    def _file(self, desk: Desk, kind: str, content: bytes) -> str:
-        name = f"{desk.path.stem}-{kind}.png"
+    def _file(self, desk: Desk, ending: str, content: bytes) -> str:
+        name = f"{Path(desk.name).stem if not desk.example else desk.path.stem}-{ending}"
         return save_bytes_to_cache(content, name, self.mask.GRADIO_CACHE)
 
 
-def _choices() -> list[tuple[str, str]]:
-    return [(text, name) for name, text in models.labels(models.catalogue()).items()]
+def _html(value: str = "", js_on_load: str | None = None, **options: Any) -> gr.HTML:
+    return gr.HTML(value, js_on_load=js_on_load, apply_default_css=False, **options)
 
 
-def render(desk: Desk, checkpoint: Checkpoint) -> Rendered:
-    """Segments the picture. Raises as `decode` and `Segmenter` do."""
-    segmenter = models.segmenter(checkpoint)
-    start = time.perf_counter()
-    image = decode(desk.path)
-    decoding = 1e3 * (time.perf_counter() - start)
-    result = segmenter.segment(image, confidence=True)
-    result.milliseconds["decode"] += decoding
-    key = views.new_key()
-    return Rendered(
-        stage=views.stage(key, desk.name, image, result),
-        status=views.status(models.label(checkpoint), result),
-        panel=views.panel(key, result),
-        mask=index_png(result.labels, result.classes),
+def _report(what: str) -> str:
+    """A script that reports which button with `data-<what>` was clicked."""
+    return REPORT % (what, what)
+
+
+def _picker() -> gr.HTML:
+    """The menu of models: a native one, for groups, and for keyboards and phones."""
+    return gr.HTML(
+        None,
+        html_template='<label class="studio-picker"><span>Model</span><select>${menu}</select>'
+        "</label>${knows}",
+        js_on_load=(PARTS / "picker.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id="model",
+        menu="",
+        knows="",
     )
+
+
+def _picked(desk: Desk, checkpoint: Checkpoint) -> gr.HTML:
+    offered = [c for c in models.catalogue() if c.name not in desk.added]
+    return gr.HTML(
+        value=checkpoint.name,
+        menu=views.menu([*offered, *_added(desk)]),
+        knows=views.knows(checkpoint),
+    )
+
+
+def _added(desk: Desk) -> list[Checkpoint]:
+    """The models that were named besides, for whoever was allowed to name them."""
+    return [models.find(name, anywhere=True) for name in desk.added]
+
+
+def _offered(desk: Desk, request: gr.Request) -> list[Checkpoint]:
+    return [*models.catalogue(), *(_added(desk) if _is_local(request) else [])]
+
+
+def _is_local(request: gr.Request) -> bool:
+    return sits_here(request.client.host if request.client else None, request.headers)
+
+
+def _segmented(desk: Desk | None) -> Desk:
+    """The desk, if a picture with a mask is on it, both still there. Raises `StudioError`."""
+    if desk is None or desk.mask is None:
+        raise StudioError(NONE_CHOSEN)
+    if not (desk.mask.exists() and desk.path.exists()):
+        raise StudioError(CLEARED)
+    return desk
+
+
+def _all_text(desk: Desk) -> str:
+    if desk.film:
+        return "Segment the whole film and save it"
+    return f"Segment all {len(desk.pictures)} and save them"
 
 
 def render_example(desk: Desk, checkpoint: Checkpoint) -> Rendered:
     """As `render`, remembered: every visit begins with an example."""
-    return _render_example(desk, checkpoint.name, checkpoint.weights_path.stat().st_mtime_ns)
+    bare = Desk(desk.path, desk.name, example=True, chosen=desk.chosen)
+    return _render_example(bare, checkpoint.name, checkpoint.weights_path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=16)
@@ -313,8 +654,14 @@ def page_options() -> dict[str, Any]:
         "mcp_server": False,
         "theme": theme(),
         "css_paths": [PARTS / "page.css"],
-        "js": (PARTS / "page.js").read_text(encoding="utf-8"),
+        "js": _script(),
     }
+
+
+def _script() -> str:
+    """The scripts as the one function that Gradio runs when the page is there."""
+    parts = "\n".join((PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return f"() => {{\n{parts}\n}}"
 
 
 def theme() -> gr.Theme:

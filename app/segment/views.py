@@ -1,8 +1,8 @@
 """The HTML of the segment page.
 
-The stage holds the photograph and, as a small grey PNG, the labels at screen size; the page's
-script colours them in the browser. So opacity and classes change at once, without the network
-or the server. Pictures travel inside the HTML: nothing of them is left on disk.
+The stage holds the photograph and, as small PNGs, labels and maps at screen size; the page's
+script (`stage.js`) colours them in the browser. So views, opacity and classes change at once,
+without the network or the server. Pictures travel inside the HTML: nothing of them is left on disk.
 """
 
 from __future__ import annotations
@@ -10,23 +10,49 @@ from __future__ import annotations
 import base64
 import io
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 from PIL import Image
 
-from app import overlay
+from app import models, overlay
 from app.look import TAGLINE, TITLE
 from app.overlay import LegendRow
 from app.segment.examples import Example
 from model.checkpoints.folder import Checkpoint
+from model.checkpoints.titles import data_title, told_apart
+from model.data.classes import ClassTable
 from model.data.images import decode
+from model.errors import ImageError
+from model.evaluation.metrics import Metrics, mean_of_known
+from model.inference.exports import EXPORTS
 from model.inference.segmenter import Segmentation
 
 SPACE = "\N{NO-BREAK SPACE}"
 ENGINE_TITLES = {"openvino": "OpenVINO", "torch": "PyTorch"}
-VIEWS = {"classes": "Classes", "confidence": "Confidence", "picture": "Picture"}
+VIEWS = {
+    "classes": "Classes",
+    "confidence": "Confidence",
+    "entropy": "Doubt",
+    "picture": "Picture",
+}
+TRUTH_VIEWS = {"truth": "Truth", "errors": "Errors"}
+OTHER_VIEWS = {"other": "Second model", "differ": "Disagreement"}
+STYLES = {"fill": "Filled", "outline": "Outlined", "hatch": "Hatched"}
+CAMERA = '<button type="button" class="open-camera" title="Take a picture">Camera</button>'
 THUMBNAIL_SIDE = 240
+DOUBTS_SIDE = 800
+"""Longest side of the maps of confidence and entropy on the page: networks see no finer."""
+
+
+@dataclass(frozen=True)
+class Second:
+    """What another model sees in the same picture: its name in words, and labels (H, W)."""
+
+    title: str
+    labels: np.ndarray
 
 
 def header() -> str:
@@ -46,23 +72,43 @@ def new_key() -> str:
     return secrets.token_hex(8)
 
 
-def stage(key: str, name: str, image: np.ndarray, segmentation: Segmentation) -> str:
+def stage(
+    key: str,
+    name: str,
+    image: np.ndarray,
+    segmentation: Segmentation,
+    query: str = "",
+    truth: np.ndarray | None = None,
+    second: Second | None = None,
+) -> str:
     """The picture with its layers.
 
     Args:
         name: what the picture is called, for people who cannot see it.
-        image: RGB, uint8 (H, W, 3), and its segmentation with confidence.
+        image: RGB, uint8 (H, W, 3), and its segmentation with confidence and entropy.
+        query: of the address that restores model and options.
+        truth: labels uint8 (H, W), where a mask was given.
     """
     height, width = overlay.display_size(*image.shape[:2])
-    labels = Image.fromarray(overlay.reduce_labels(segmentation.labels))
-    confidence = overlay.confidence_picture(segmentation.confidence)
+    layers = {"labels": _map_uri(segmentation.labels), "doubts": _doubts_uri(segmentation)}
+    if truth is not None:
+        layers["truth"] = _map_uri(truth)
+    if second is not None:
+        layers["other"] = _map_uri(second.labels)
+    data = "".join(f' data-{layer}="{uri}"' for layer, uri in layers.items())
+    seen = ", ".join(
+        f"{row.name} {overlay.share_text(row.share)}" for row in overlay.legend(segmentation)
+    )
     return (
-        f'<figure class="studio-stage" data-key="{key}" style="--wide:{width};--high:{height}"'
-        f' data-labels="{_data_uri(labels, "png")}">'
+        f'<figure class="studio-stage" data-key="{key}" data-query="{escape(query)}" tabindex="0"'
+        f' style="--wide:{width};--high:{height}"{data} aria-label="{escape(name)}, segmented.'
+        f' Arrow keys move over it and tell the class.">'
         f'<img class="photo" src="{_picture_uri(image)}" alt="{escape(name)}">'
-        '<canvas role="img" aria-label="Classes, drawn over the picture"></canvas>'
-        f'<img class="confidence" src="{_picture_uri(confidence)}" alt="Confidence map">'
-        '<figcaption class="pointer" hidden></figcaption></figure>'
+        f'<canvas role="img" aria-label="Classes: {escape(seen)}"></canvas>'
+        '<div class="labels"></div>'
+        '<input class="split" type="range" min="0" max="100" value="0"'
+        ' aria-label="Before and after: how much of the plain picture is seen">'
+        '<figcaption class="pointer" role="status" hidden></figcaption></figure>'
     )
 
 
@@ -71,36 +117,53 @@ def status(title: str, segmentation: Segmentation) -> str:
     height, width = segmentation.labels.shape
     engine = ENGINE_TITLES.get(segmentation.engine, segmentation.engine)
     milliseconds = sum(segmentation.milliseconds.values())
+    long = milliseconds >= 9950
     parts = (
         title,
         f"{engine} {segmentation.precision}",
         f"{width}{SPACE}\N{MULTIPLICATION SIGN}{SPACE}{height}{SPACE}px",
-        f"{milliseconds:.0f}{SPACE}ms",
+        f"{milliseconds / 1e3:.0f}{SPACE}s" if long else f"{milliseconds:.0f}{SPACE}ms",
     )
-    return f'<p class="studio-status">{escape(" · ".join(parts))}</p>'
+    link = '<button type="button" class="copy-link">Copy link</button>'
+    return f'<p class="studio-status">{escape(" · ".join(parts))} · {link}</p>'
 
 
-def panel(key: str, segmentation: Segmentation) -> str:
+def panel(
+    key: str, segmentation: Segmentation, *, truth: bool = False, second: Second | None = None
+) -> str:
     """View switch, opacity, and the legend whose rows show and hide classes."""
     shown = overlay.shown_at_first(segmentation.classes)
     rows = overlay.legend(segmentation)
     count = "1 class" if len(rows) == 1 else f"{len(rows)} classes"
+    occurring = {row.id for row in rows}
+    # Truth and second model can show classes that this one does not see.
+    others = [info for info in segmentation.classes if info.id not in occurring]
     lines = "".join(_legend_row(row, row.id in shown) for row in rows)
+    lines += "".join(
+        f'<i class="absent" data-id="{c.id}" data-colour="{c.colour}" hidden>{escape(c.name)}</i>'
+        for c in others
+    )
+    offered = VIEWS | (TRUTH_VIEWS if truth else {}) | (OTHER_VIEWS if second else {})
     views = "".join(
         f'<label><input type="radio" name="view" value="{value}"><span>{text}</span></label>'
-        for value, text in VIEWS.items()
+        for value, text in offered.items()
     )
+    styles = "".join(f'<option value="{value}">{text}</option>' for value, text in STYLES.items())
     opacity = round(100 * overlay.OPACITY)
-    stops = overlay.confidence_colours()[::51]
+    colours = overlay.confidence_colours()
+    stops = colours[::51]
     gradient = ",".join(f"rgb({red},{green},{blue})" for red, green, blue in stops)
     return (
-        f'<div class="studio-panel" data-key="{key}">'
+        f'<div class="studio-panel" data-key="{key}" data-scale="{colours.tobytes().hex()}">'
         f'<div class="views" role="radiogroup" aria-label="View">{views}</div>'
-        '<div class="control"><label class="opacity"><span>Opacity</span>'
-        f'<input type="range" min="0" max="100" value="{opacity}"><output></output></label>'
-        f'<div class="scale"><span>0{SPACE}%</span><i style="--scale:{gradient}"></i>'
-        f"<span>100{SPACE}%</span></div></div>"
-        f'<div class="class-list"><div class="class-heading"><span>{count}</span><span>Share</span>'
+        '<div class="control"><div class="opacity">'
+        f'<select class="style" aria-label="How classes are drawn">{styles}</select>'
+        f'<input type="range" min="0" max="100" value="{opacity}" aria-label="Opacity">'
+        f'<output></output></div><div class="scale"><span></span>'
+        f'<i style="--scale:{gradient}"></i><span></span></div>'
+        '<div class="errors-note"></div></div>'
+        f'<div class="class-list"><div class="class-heading"><span>{count}'
+        '<label class="names"><input type="checkbox"> Names</label></span><span>Share</span>'
         f'<span title="Mean probability that the network gives to the class it chose">Confidence'
         f"</span></div>{lines}</div></div>"
     )
@@ -117,15 +180,89 @@ def _legend_row(row: LegendRow, shown: bool) -> str:
     )
 
 
-def examples(entries: list[Example]) -> str:
-    """A strip of pictures to click; the script reports which."""
+def examples(entries: list[Example], words: str = "Or try one of these") -> str:
+    """A strip of pictures to click; the script reports which. Those that cannot be read are
+    shown by name."""
     buttons = "".join(
         f'<button type="button" data-example="{index}" title="{escape(entry.title)}">'
-        f'<img src="{_thumbnail_uri(entry)}" alt="{escape(entry.title)}"></button>'
+        f"{_thumbnail(entry)}</button>"
         for index, entry in enumerate(entries)
     )
-    words = "<span>Or try one of these</span>"
-    return f'<div class="studio-examples">{words}<div>{buttons}</div></div>'
+    return f'<div class="studio-examples"><span>{escape(words)}</span><div>{buttons}</div></div>'
+
+
+def downloads(names: Sequence[str]) -> str:
+    """Buttons for exports; the script reports which."""
+    buttons = "".join(
+        f'<button type="button" data-export="{name}">{escape(EXPORTS[name].title)}</button>'
+        for name in names
+    )
+    return f'<div class="studio-exports">{buttons}</div>'
+
+
+def menu(checkpoints: Sequence[Checkpoint]) -> str:
+    """Options of the model picker, grouped by data set."""
+    calls = told_apart({c.name: models.label(c) for c in checkpoints})
+    groups: dict[str, list[Checkpoint]] = {}
+    for checkpoint in checkpoints:
+        groups.setdefault(data_title(checkpoint), []).append(checkpoint)
+    return "".join(
+        f'<optgroup label="{escape(data)}">'
+        + "".join(
+            f'<option value="{escape(c.name)}">'
+            f"{escape(calls[c.name].removeprefix(f'{data} · '))}</option>"
+            for c in members
+        )
+        + "</optgroup>"
+        for data, members in groups.items()
+    )
+
+
+def knows(checkpoint: Checkpoint) -> str:
+    """A line on a model: its classes, its score, the licence of its data."""
+    names = checkpoint.classes.names
+    listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    figures = checkpoint.figures("test")
+    parts = [
+        f"{data_title(checkpoint)}: {listed}",
+        f"{100 * figures['mean_iou']:.1f}{SPACE}% mean IoU" if figures else "not measured yet",
+        checkpoint.description.get("data", {}).get("licence"),
+    ]
+    return f'<p class="studio-knows">{escape(" · ".join(part for part in parts if part))}</p>'
+
+
+def scores(metrics: Metrics, classes: ClassTable, read_as: str) -> str:
+    """Per-class scores against a mask; `read_as` says how the mask was understood."""
+    columns = (metrics.iou, metrics.dice, metrics.precision, metrics.recall)
+    heads = "".join(
+        f'<th scope="col">{text}</th>' for text in ("IoU", "Dice = F1", "Precision", "Recall")
+    )
+    rows = [
+        (info.name, info.colour, [column[info.id] for column in columns])
+        for info in classes
+        if not np.isnan(metrics.iou[info.id])
+    ]
+    rows.append(("mean", "transparent", [mean_of_known(column) for column in columns]))
+    lines = "".join(
+        f'<tr><th scope="row" style="--colour:{colour}">{escape(name)}</th>'
+        + "".join(f"<td>{_percent(value)}</td>" for value in values)
+        + "</tr>"
+        for name, colour, values in rows
+    )
+    return (
+        f'<table class="studio-scores"><thead><tr><td></td>{heads}</tr></thead>'
+        f"<tbody>{lines}</tbody></table>"
+        f'<p class="studio-note">{_percent(metrics.accuracy)} of the pixels are right. '
+        f"The mask was read so: {escape(read_as)}.</p>"
+    )
+
+
+def disagreement(share: float, title: str, models_query: str) -> str:
+    """How often a second model differs, and where to compare the two thoroughly."""
+    return (
+        f'<p class="studio-note">{escape(title)} differs on {_percent(share)} of the pixels. '
+        f'<a href="compare/?{escape(models_query)}">Open in compare</a></p>'
+    )
 
 
 def facts(checkpoint: Checkpoint) -> str:
@@ -171,10 +308,31 @@ def _figure_text(checkpoint: Checkpoint, title: str) -> str:
     )
 
 
-def _thumbnail_uri(entry: Example) -> str:
-    image = Image.fromarray(decode(entry.path))
+def _percent(value: float) -> str:
+    return "\N{EN DASH}" if np.isnan(value) else f"{100 * value:.1f}{SPACE}%"
+
+
+def _thumbnail(entry: Example) -> str:
+    try:
+        image = Image.fromarray(decode(entry.path))
+    except ImageError:
+        return f"<span>{escape(entry.title)}</span>"
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    return _data_uri(image, "jpeg", quality=85)
+    return f'<img src="{_data_uri(image, "jpeg", quality=85)}" alt="{escape(entry.title)}">'
+
+
+def _map_uri(labels: np.ndarray) -> str:
+    return _data_uri(Image.fromarray(overlay.reduce_labels(labels)), "png")
+
+
+def _doubts_uri(segmentation: Segmentation) -> str:
+    """Confidence in red and entropy in green, each 0 to 255 for 0 to 1."""
+    maps = [
+        overlay.reduce_image(np.rint(values.astype(np.float32) * 255).astype(np.uint8), DOUBTS_SIDE)
+        for values in (segmentation.confidence, segmentation.entropy)
+    ]
+    blue = np.zeros_like(maps[0])
+    return _data_uri(Image.fromarray(np.dstack([*maps, blue])), "png", compress_level=3)
 
 
 def _picture_uri(image: np.ndarray) -> str:

@@ -12,17 +12,19 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from gradio.media import get_image
 from PIL import Image
 
-from app.overlay import OPACITY, overlay
+from app.overlay import OPACITY, confidence_colours, overlay
 from app.uploads import trim
 from model.data.images import decode
 from model.data.streets import CLASSES, draw
+from model.inference.options import SegmentOptions
 from model.inference.segmenter import Segmenter
 
 pytestmark = pytest.mark.browser
 
-STREETS = "Streets · U-Net from scratch · streets-scratch"
+STREETS = "streets-scratch"
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +44,6 @@ def wait_for(page, name: str) -> None:
     page.wait_for_selector(f'.studio-stage[data-ready]:has(img[alt="{name}"])')
 
 
-def wait_for_model(page, title: str) -> None:
-    page.wait_for_selector(f'#status:has-text("{title}")')
-    page.wait_for_selector(".studio-stage[data-ready]")
-
-
 def open_page(page) -> None:
     page.goto("/")
     wait_for(page, "Cheetah")
@@ -57,10 +54,12 @@ def upload(page, path: Path) -> None:
     wait_for(page, path.name)
 
 
-def choose_model(page, title: str) -> None:
-    page.click("#model input")
-    page.get_by_role("option", name=title).click()
-    wait_for_model(page, title.partition(" ·")[0])
+def choose_model(page, name: str) -> None:
+    page.select_option("#model select", name)
+    page.wait_for_function(
+        """(name) => document.querySelector(`.studio-stage[data-ready][data-query*="=${name}"]`)""",
+        arg=name,
+    )
 
 
 def legend(page) -> dict[str, tuple[str, str]]:
@@ -85,6 +84,10 @@ def shown(labels: np.ndarray, hidden: set[int] = frozenset()) -> np.ndarray:
         if info.id not in hidden:
             palette[info.id] = (*info.rgb, 255)
     return palette[labels]
+
+
+def show(page, name: str) -> None:
+    page.locator(f".views input[value={name}]").check(force=True)
 
 
 def saved(page, button: str) -> np.ndarray:
@@ -145,19 +148,24 @@ def test_own_picture_legend_toggle_opacity_and_files(page, weights, scene, scene
     assert np.array_equal(saved(page, "#save"), expected_overlay)
 
 
-def test_views(page):
+def test_views(page, weights):
     open_page(page)
 
     def visible(selector: str) -> bool:
         return page.locator(f".studio-stage {selector}").is_visible()
 
     assert visible("canvas")
-    page.get_by_text("Confidence", exact=True).first.click()
-    assert visible(".confidence")
-    assert not visible("canvas")
-    assert page.locator(".scale").is_visible()
-    page.get_by_text("Picture", exact=True).click()
-    assert not visible(".confidence")
+    image = decode(get_image("cheetah1.jpg"))
+    options = SegmentOptions(confidence=True, entropy=True)
+    result = Segmenter(weights / "pets-scratch").segment(image, options)
+    for name, values in (("confidence", result.confidence), ("entropy", result.entropy)):
+        show(page, name)
+        assert page.locator(".scale").is_visible()
+        levels = np.rint(values.astype(np.float32) * 255).astype(np.uint8)
+        expected = confidence_colours()[levels].astype(int)
+        assert np.abs(drawn(page)[..., :3] - expected).max() <= 1
+        assert (drawn(page)[..., 3] == 255).all()
+    show(page, "picture")
     assert not visible("canvas")
     assert visible(".photo")
 
@@ -263,8 +271,7 @@ def test_damaged_weights_get_a_sentence(page, weights):
     open_page(page)
     try:
         path.write_bytes(whole[:999])
-        page.click("#model input")
-        page.get_by_role("option", name="streets-wide").click()
+        page.select_option("#model select", "streets-wide")
         page.get_by_test_id("toast-text").wait_for()
         assert "model.safetensors" in sentence(page)
     finally:
@@ -296,7 +303,7 @@ def test_phone_width_does_not_scroll_sideways(page):
 def test_model_facts_state_their_protocol(page):
     open_page(page)
     page.click("text=About this model")
-    page.get_by_text("not measured yet").wait_for()
+    page.locator(".studio-facts").get_by_text("not measured yet").wait_for()
     choose_model(page, STREETS)
     facts = page.locator(".studio-facts")
     facts.get_by_text("test split of 2 pictures, original resolution").wait_for()
@@ -312,15 +319,20 @@ def test_the_header_leads_to_the_compare_page(page):
 def test_a_forged_path_is_refused(server):
     """Only what was uploaded can be segmented, not any picture on the server's disk."""
     config = httpx.get(f"{server.url}/config").json()
-    (upload,) = [
+    upload, truth = [
         dependency["id"]
         for dependency in config["dependencies"]
         if ("upload" in [event for _, event in dependency["targets"]])
     ]
+    assert upload < truth
     secret = server.temporary / "secret.png"
     Image.new("RGB", (8, 8)).save(secret)
     forged = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
-    request = {"data": [forged, "pets-scratch"], "fn_index": upload, "session_hash": "forger"}
+    request = {
+        "data": [[forged], None, "pets-scratch"],
+        "fn_index": upload,
+        "session_hash": "forger",
+    }
     httpx.post(f"{server.url}/gradio_api/queue/join", json=request).raise_for_status()
     address = f"{server.url}/gradio_api/queue/data?session_hash=forger"
     with httpx.stream("GET", address, timeout=20) as stream:

@@ -1,0 +1,57 @@
+"""What is being computed for each visitor: how far it is, and whether anybody still wants it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+
+class Watch:
+    """Follows one computation.
+
+    Args: progress: called with the finished fraction, up to 1.
+
+    Sent to another process, it becomes one that nobody looks at.
+    """
+
+    def __init__(self, progress: Callable[[float], None] = lambda fraction: None) -> None:
+        self.progress = progress
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def __reduce__(self) -> tuple:
+        return Watch, ()
+
+
+class Jobs:
+    """The latest computation of each session: a new one takes the place of the one before."""
+
+    def __init__(self) -> None:
+        self._watches: dict[str, Watch] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def begin(self, session: str, progress: Callable[[float], None]) -> Iterator[Watch]:
+        watch = Watch(progress)
+        with self._lock:
+            before, self._watches[session] = self._watches.get(session), watch
+        if before is not None:
+            before.cancel()
+        try:
+            yield watch
+        finally:
+            with self._lock:
+                if self._watches.get(session) is watch:
+                    del self._watches[session]
+
+    def cancel(self, session: str) -> None:
+        with self._lock:
+            watch = self._watches.get(session)
+        if watch is not None:
+            watch.cancel()

@@ -1,0 +1,192 @@
+"""Many at once: several files, a zip of pictures, or a short film, segmented into one ZIP."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from app.segment.desk import Desk
+from app.segment.examples import Example
+from app.segment.jobs import Watch
+from model.data.images import SUFFIXES
+from model.errors import ImageError, ImageTooLargeError
+from model.inference.exports import choose
+from model.inference.folders import Job, segment_files
+from model.inference.inputs import VIDEO_SUFFIXES, Item
+from model.inference.segmenter import Cancelled, Segmenter
+from model.inference.video import VideoReader
+
+MOST_PICTURES = 200
+MOST_UNPACKED = 512 * 2**20
+"""Bytes that the pictures of a zip take unpacked."""
+MOST_RATIO = 200
+"""Of unpacked to packed bytes: pictures are packed in themselves, bombs are not."""
+MOST_FRAMES = 1500
+"""A minute at 25 frames a second."""
+
+FORMATS = ("mask", "overlay", "csv")
+
+
+def brought(files: Sequence[tuple[Path, str]], folder: Path) -> Desk:
+    """The desk with what a visitor brought: files by path and name, zips unpacked.
+
+    Args: folder: where unpacked pictures and first frames go.
+
+    Raises: `ImageError` if there is nothing to segment, or too much of it.
+    """
+    if len(files) == 1 and Path(files[0][1]).suffix.lower() in VIDEO_SUFFIXES:
+        (path, name) = files[0]
+        return Desk(_first_frame(path, name, folder), name, film=path)
+    found: list[Example] = []
+    for path, name in files:
+        if Path(name).suffix.lower() == ".zip":
+            found += _unpacked(path, name, folder)
+        else:
+            found.append(Example(name, path))
+    if len(found) > MOST_PICTURES:
+        raise ImageTooLargeError(
+            f"These are {len(found)} pictures; {MOST_PICTURES} can be brought at a time. For more "
+            "there is the command line: docs/outputs.md."
+        )
+    if any(Path(entry.title).suffix.lower() in VIDEO_SUFFIXES for entry in found):
+        raise ImageError("Bring a film alone, without other files.")
+    first = found[0]
+    return Desk(first.path, first.title, pictures=tuple(found) if len(found) > 1 else ())
+
+
+def segment_all(desk: Desk, segmenter: Segmenter, target: Path, watch: Watch) -> list[str]:
+    """Writes masks, overlays and a table of all pictures of a desk, or of its film, as a ZIP.
+
+    Args: target: the ZIP, which must not be there yet.
+    Returns: why some could not be segmented, a sentence each.
+    Raises: `Cancelled`; `ConfigError` as `segment_files`.
+    """
+    entries = desk.pictures or (Example(desk.name, desk.film or desk.path),)
+    items = [Item(e.path, name, PurePosixPath(name).stem) for e, name in _named(entries)]
+    formats = FORMATS[:2] if desk.film else FORMATS
+    options = desk.chosen.segment_options(segmenter.classes)
+    job = Job(segmenter, formats, choose(segmenter.classes, None), options)
+    counts = {"all": len(items), "done": 0}
+
+    def progress(more: int, done: int) -> None:
+        counts["all"] += max(more, 0)
+        counts["done"] += done
+        if watch.cancelled():
+            raise Cancelled("The segmentation was cancelled.")
+        if counts["done"] > MOST_FRAMES:  # not every film says how long it is
+            raise _too_long(desk.name, f"more than {MOST_FRAMES}")
+        watch.progress(min(1.0, counts["done"] / counts["all"]))
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        output = Path(folder) / "segmented"
+        report = segment_files(job, items, output, progress=progress)
+        if not report.segmented:
+            raise ImageError(" ".join(report.failed.values()))
+        part = target.with_suffix(".part")
+        with zipfile.ZipFile(part, "w") as archive:
+            for file in sorted(path for path in output.rglob("*") if path.is_file()):
+                archive.write(file, file.relative_to(output))
+        part.rename(target)
+    return list(report.failed.values())
+
+
+def private_folder(cache: str | Path) -> Path:
+    """A folder of its own in Gradio's cache, which nobody can guess."""
+    folder = Path(cache) / secrets.token_hex(16)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _named(entries: Sequence[Example]) -> list[tuple[Example, str]]:
+    """Pictures by names that differ."""
+    taken: set[str] = set()
+    named = []
+    for entry in entries:
+        plain = PurePosixPath(entry.title)
+        numbered = (f"{plain.stem}-{n}{plain.suffix}" for n in itertools.count(2))
+        name = next(n for n in itertools.chain([plain.name], numbered) if _key(n) not in taken)
+        taken.add(_key(name))
+        named.append((entry, name))
+    return named
+
+
+def _key(name: str) -> str:
+    return PurePosixPath(name).stem.casefold()
+
+
+def _unpacked(path: Path, name: str, folder: Path) -> list[Example]:
+    """The pictures in a zip, whatever else is in it; their names count, not their folders."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if _is_picture(m)]
+            _check(name, path, members)
+            found, left = [], MOST_UNPACKED
+            for number, member in enumerate(members):
+                plain = PurePosixPath(member.filename).name
+                target = folder / str(number) / plain
+                target.parent.mkdir(parents=True)
+                with archive.open(member) as source, open(target, "wb") as file:
+                    # What the directory says of sizes need not be true.
+                    while block := source.read(min(2**20, left + 1)):
+                        left -= len(block)
+                        if left < 0:
+                            raise _too_large(name)
+                        file.write(block)
+                found.append(Example(plain, target))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ImageError(f"{name} cannot be unpacked ({error}). Pack it again.") from error
+    except ImageError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return sorted(found, key=lambda entry: entry.title)
+
+
+def _is_picture(member: zipfile.ZipInfo) -> bool:
+    path = PurePosixPath(member.filename)
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts if part != "..")
+    return path.suffix.lower() in SUFFIXES and not hidden and not member.is_dir()
+
+
+def _check(name: str, path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    if not members:
+        raise ImageError(f"There are no pictures in {name}.")
+    if len(members) > MOST_PICTURES:
+        raise ImageTooLargeError(
+            f"{name} holds {len(members)} pictures; the limit is {MOST_PICTURES}. Divide it."
+        )
+    size = sum(member.file_size for member in members)
+    if size > MOST_UNPACKED or size > MOST_RATIO * path.stat().st_size:
+        raise _too_large(name)
+
+
+def _too_large(name: str) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        f"{name} would unpack to more than {MOST_UNPACKED // 2**20} MiB, or to more than "
+        f"{MOST_RATIO} times its size. Divide it."
+    )
+
+
+def _too_long(name: str, frames: str) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        f"{name} has {frames} frames; the limit is {MOST_FRAMES}. Cut it, or use the command line: "
+        "docs/outputs.md."
+    )
+
+
+def _first_frame(path: Path, name: str, folder: Path) -> Path:
+    with VideoReader(path) as reader:
+        if reader.length > MOST_FRAMES:
+            raise _too_long(name, str(reader.length))
+        _, image = next(iter(reader))
+    target = folder / f"{Path(name).stem}.png"
+    Image.fromarray(image).save(target, compress_level=1)
+    return target
