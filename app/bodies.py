@@ -44,7 +44,7 @@ class Sent:
     def one(self) -> tuple[str, BinaryIO]:
         """The only file. Raises `ConfigError` if there are more."""
         if len(self.files) > 1:
-            raise ConfigError("Send one file; several go to the address that ends in predict/batch.")
+            raise ConfigError("Send one file; several go to the address ending in predict/batch.")
         return self.files[0]
 
 

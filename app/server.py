@@ -8,10 +8,9 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -23,6 +22,7 @@ from app.headers import SecurityHeaders, allowed_origins
 from app.limits import most_seconds
 from app.look import TITLE
 from app.proxy import VisitorsAddress, checked_root_path
+from app.scratch import private_folder
 from model.errors import ConfigError, StudioError
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def serve(
     # uvicorn shuts down on SIGTERM and then raises it again; without this handler that
     # would end the process before its temporary files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with _listen(host, port) as listener, _private_temporary_folder() as folder:
+    with _listen(host, port) as listener, private_folder() as folder:
         if model is not None:
             models.preselect(model)
         app = create_app(folder, root_path)
@@ -158,9 +158,3 @@ def _listen(host: str, port: int) -> socket.socket:
             f"--host {host} --port {port} cannot be used: {error.strerror or error}. If another "
             f"program has the port, choose a free one, such as --port {port + 1}."
         ) from error
-
-
-@contextlib.contextmanager
-def _private_temporary_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="unet-studio-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
