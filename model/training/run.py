@@ -173,7 +173,7 @@ def _start_folder(path: Path, plan: Architecture) -> None:
     """Makes the run's folder, before anything long begins, and writes into it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        for cut_short in path.glob(".*.part"):  # by a kill in the middle of writing
+        for cut_short in path.rglob(".*.part"):  # by a kill in the middle of writing
             cut_short.unlink()
         folder.write_json(path / folder.CONFIG_FILE, plan.to_json())
     except OSError as error:

@@ -47,6 +47,7 @@ class TensorBoardCurves(Callback):
                 if not np.isnan(values[info.id])
             }
         trainer.logger.log_metrics(figures, step=trainer.current_epoch + 1)
+        trainer.logger.experiment.flush()  # else a kill takes the last two minutes along
 
 
 class SamplePictures(Callback):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from model.data import streets
+from model import __main__ as command_line
+from model.data import datasets, split_file, streets
 from model.data.datasets.driving import Streets
 from model.training.config import TrainConfig
 
@@ -49,3 +50,33 @@ def tiny(tmp_path: Path) -> Callable[..., TrainConfig]:
         return TrainConfig(**plain | changes)
 
     return settings
+
+
+@pytest.fixture(scope="session")
+def few_arguments(tmp_path_factory) -> tuple[str, ...]:
+    """A training on a part of the drawn streets, as words of the command line: 26 training,
+    7 validation and 2 test pictures."""
+    names = datasets.load("streets").names("train")
+    path = tmp_path_factory.mktemp("split") / "few.json"
+    split = {"train": names[:26], "validation": names[26:33], "test": names[33:35]}
+    split_file.write(path, split, data="streets", rule="a few of them")
+    return (
+        *("--data", "streets", "--split", str(path), "--base-width", "8", "--depth", "2"),
+        *("--longest-side", "64", "--crop", "32", "--device", "cpu", "--samples-every", "0"),
+    )
+
+
+@pytest.fixture
+def here(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs `python -m model ...` in this process: exit code, output, errors."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["model", *map(str, words)])
+        try:
+            code = command_line.main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run

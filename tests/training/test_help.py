@@ -4,25 +4,14 @@ import dataclasses
 
 import pytest
 
-from model import __main__ as command_line
 from model.training.config import TrainConfig, flag
 from model.training.presets import PRESETS
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(here):
     """A function that runs `python -m model train ...` here: exit code, output and errors."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["model", "train", *words])
-        try:
-            code = command_line.main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run
+    return lambda *words: here("train", *words)
 
 
 def test_help_names_each_setting_with_its_default(run):

@@ -76,16 +76,16 @@ def test_folds_are_not_written_over_and_not_mixed(config, found):
         cross_validate(replace(config, folds=4, resume=True))
 
 
-def test_the_command_prints_the_table(command, found, config):
-    shown = command(
+def test_the_command_prints_the_table(here, found, config):
+    code, printed, _ = here(
         "crossval", "--resume", "--folds", "3", "--data", "streets", "--split", config.split,
         "--base-width", "8", "--depth", "2", "--longest-side", "64", "--crop", "32",
         "--batch-size", "3", "--epochs", "2", "--device", "cpu", "--samples-every", "0",
         "--skip-check", "--output", config.output,
     )  # fmt: skip
-    assert shown.returncode == 0, shown.stderr
-    assert f"mean IoU {100 * found.pooled.mean_iou:.1f} %" in shown.stdout
-    assert "±" in shown.stdout
+    assert code == 0
+    assert f"mean IoU {100 * found.pooled.mean_iou:.1f} %" in printed
+    assert "±" in printed
 
 
 def test_too_many_folds_are_refused(small, tmp_path):
