@@ -22,6 +22,12 @@ _ZIP64 = b"PK\x06\x07"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _IGNORED = ("__MACOSX", ".")
 
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError,
+    NotImplementedError, RuntimeError, OverflowError,
+)  # fmt: skip
+"""What `zipfile` raises for files that are none."""
+
 
 class Archive:
     """The files in a ZIP that a stranger sent. Nothing is written to disk.
@@ -36,7 +42,7 @@ class Archive:
         _check_directory(file)
         try:
             self._zip = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, struct.error, ValueError, OSError, EOFError) as error:
+        except _DAMAGE as error:
             raise ImageError(f"The ZIP is damaged ({error}). Pack it again.") from error
         self.members = [info for info in self._zip.infolist() if _wanted(info)]
         _check_members(self.members)
@@ -52,10 +58,7 @@ class Archive:
             with self._zip.open(info) as member:
                 # Never more than it declared, which was checked.
                 return member.read(info.file_size)
-        except (
-            zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError,
-            NotImplementedError, RuntimeError, OverflowError,
-        ) as error:  # fmt: skip
+        except _DAMAGE as error:
             raise ImageError(
                 f"{safe_name(info.filename)} is damaged in the ZIP ({error})."
             ) from error
