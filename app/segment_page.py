@@ -26,6 +26,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData, ListFiles
 from gradio.processing_utils import save_bytes_to_cache
+from gradio_client.utils import strip_invalid_filename_characters
 
 from app import look, models
 from app.discretion import without_folders
@@ -44,6 +45,7 @@ from app.segment.options import (
 from app.segment.rendering import Rendered, render
 from app.visitors import sits_here
 from model.checkpoints.folder import Checkpoint
+from model.checkpoints.titles import titles
 from model.data.images import MAX_BYTES
 from model.errors import StudioError
 from model.inference.exports import EXPORTS, Picture
@@ -309,7 +311,7 @@ class SegmentPage:
         progress: gr.Progress = PROGRESS,
     ) -> list[Any]:
         checkpoint = self._find(model, request)
-        given = [(Path(file.path), file.orig_name or Path(file.path).name) for file in files]
+        given = [(Path(file.path), _called(file)) for file in files]
         new = many.brought(given, many.private_folder(self.upload.GRADIO_CACHE))
         if desk is not None:
             new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
@@ -518,13 +520,10 @@ class SegmentPage:
         self, desk: Desk, checkpoint: Checkpoint, request: gr.Request
     ) -> list[tuple[str, str]]:
         """Models of the same classes: (text, name)."""
-        others = [
-            other
-            for other in _offered(desk, request)
-            if other.name != checkpoint.name and other.classes.names == checkpoint.classes.names
-        ]
-        called = models.labels(others)
-        return [("None", ""), *((called[other.name], other.name) for other in others)]
+        names = checkpoint.classes.names
+        alike = [one for one in _offered(desk, request) if one.classes.names == names]
+        others = {n: text for n, text in titles(alike).items() if n != checkpoint.name}
+        return [("None", ""), *((text, name) for name, text in others.items())]
 
     def _about(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> list[Any]:
         chosen = desk.chosen
@@ -568,8 +567,7 @@ class SegmentPage:
         ]
 
     def _file(self, desk: Desk, ending: str, content: bytes) -> str:
-        name = f"{Path(desk.name).stem if not desk.example else desk.path.stem}-{ending}"
-        return save_bytes_to_cache(content, name, self.mask.GRADIO_CACHE)
+        return save_bytes_to_cache(content, f"{desk.path.stem}-{ending}", self.mask.GRADIO_CACHE)
 
 
 def _html(value: str = "", js_on_load: str | None = None, **options: Any) -> gr.HTML:
@@ -615,6 +613,12 @@ def _offered(desk: Desk, request: gr.Request) -> list[Checkpoint]:
 
 def _is_local(request: gr.Request) -> bool:
     return sits_here(request.client.host if request.client else None, request.headers)
+
+
+def _called(file: FileData) -> str:
+    """What a visitor calls a file, in letters that a file name may have."""
+    name = strip_invalid_filename_characters(Path(file.orig_name or "").name)
+    return name or Path(file.path).name
 
 
 def _segmented(desk: Desk | None) -> Desk:

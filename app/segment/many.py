@@ -187,6 +187,6 @@ def _first_frame(path: Path, name: str, folder: Path) -> Path:
         if reader.length > MOST_FRAMES:
             raise _too_long(name, str(reader.length))
         _, image = next(iter(reader))
-    target = folder / f"{Path(name).stem}.png"
+    target = folder / f"{path.stem}.png"
     Image.fromarray(image).save(target, compress_level=1)
     return target

@@ -35,11 +35,11 @@ ENGINE_TITLES = {"openvino": "OpenVINO", "torch": "PyTorch"}
 VIEWS = {
     "classes": "Classes",
     "confidence": "Confidence",
-    "entropy": "Doubt",
+    "entropy": "Entropy",
     "picture": "Picture",
 }
 TRUTH_VIEWS = {"truth": "Truth", "errors": "Errors"}
-OTHER_VIEWS = {"other": "Second model", "differ": "Disagreement"}
+OTHER_VIEWS = {"other": "Second", "differ": "Disagreement"}
 STYLES = {"fill": "Filled", "outline": "Outlined", "hatch": "Hatched"}
 CAMERA = '<button type="button" class="open-camera" title="Take a picture">Camera</button>'
 THUMBNAIL_SIDE = 240

@@ -46,6 +46,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ]
 EPOCHS = 3
 STREETS_SPLIT = splits.digest(datasets.load("streets").split)

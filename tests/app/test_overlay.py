@@ -6,6 +6,7 @@ import pytest
 from app.overlay import (
     confidence_picture,
     display_size,
+    drawn_as,
     legend,
     overlay,
     reduce_image,
@@ -137,3 +138,24 @@ def test_previews_keep_proportions_and_never_enlarge(size_hw, expected):
 def test_reduced_labels_are_never_mixed():
     labels = np.tile(np.uint8([0, 200]), (1000, 1000))
     assert set(np.unique(reduce_labels(labels, 333))) <= {0, 200}
+
+
+def test_outlines_are_where_classes_meet():
+    labels = np.zeros((5, 7), np.uint8)
+    labels[:, 3:] = 1
+    expected = np.full((5, 7), 255, np.uint8)
+    expected[:, 2], expected[:, 3] = 0, 1
+    assert np.array_equal(drawn_as(labels, "outline"), expected)
+    assert drawn_as(labels, "fill") is labels
+
+
+def test_hatching_differs_from_class_to_class_and_keeps_outlines():
+    labels = np.repeat(np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3), 60, 0), 60, 1)
+    drawn = drawn_as(labels, "hatch")
+    assert np.array_equal(drawn[drawn != 255], labels[drawn != 255])
+    outlined = drawn_as(labels, "outline") != 255
+    assert (drawn != 255)[outlined].all()
+    inner = [drawn[y + 6 : y + 54, x + 6 : x + 54] != 255 for y in (0, 60) for x in (0, 60, 120)]
+    assert all(0.2 < part.mean() < 0.8 for part in inner)
+    shapes = {part.tobytes() for part in inner}
+    assert len(shapes) == 6

@@ -7,6 +7,9 @@ import io
 import json
 import os
 import re
+import shutil
+import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import httpx
@@ -15,12 +18,17 @@ import pytest
 from gradio.media import get_image
 from PIL import Image
 
-from app.overlay import OPACITY, confidence_colours, overlay
+from app.overlay import OPACITY, confidence_colours, drawn_as, overlay
 from app.uploads import trim
+from model.data.classes import VOID
 from model.data.images import decode
+from model.data.masks import index_png, read_index
 from model.data.streets import CLASSES, draw
+from model.evaluation.metrics import Metrics, confusion_matrix
+from model.inference.exports import EXPORTS, Picture
 from model.inference.options import SegmentOptions
-from model.inference.segmenter import Segmenter
+from model.inference.segmenter import Segmentation, Segmenter
+from model.inference.video import VideoWriter
 
 pytestmark = pytest.mark.browser
 
@@ -90,6 +98,15 @@ def show(page, name: str) -> None:
     page.locator(f".views input[value={name}]").check(force=True)
 
 
+def open_part(page, title: str) -> None:
+    page.get_by_role("button", name=title).click()
+
+
+def result_of(weights: Path, model: str, picture, **options) -> Segmentation:
+    options = SegmentOptions(confidence=True, entropy=True, **options)
+    return Segmenter(weights / model).segment(picture, options)
+
+
 def saved(page, button: str) -> np.ndarray:
     with page.expect_download() as download:
         page.click(button)
@@ -156,8 +173,7 @@ def test_views(page, weights):
 
     assert visible("canvas")
     image = decode(get_image("cheetah1.jpg"))
-    options = SegmentOptions(confidence=True, entropy=True)
-    result = Segmenter(weights / "pets-scratch").segment(image, options)
+    result = result_of(weights, "pets-scratch", image)
     for name, values in (("confidence", result.confidence), ("entropy", result.entropy)):
         show(page, name)
         assert page.locator(".scale").is_visible()
@@ -292,11 +308,13 @@ def test_large_pictures_are_shown_reduced_and_saved_whole(page, weights, tmp_pat
 
 
 def test_phone_width_does_not_scroll_sideways(page):
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size({"width": 360, "height": 740})
     open_page(page)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for title in ("More formats", "Options", "Check it", "About this model"):
+        open_part(page, title)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
     stage = page.locator(".studio-stage").bounding_box()
-    assert stage["width"] > 300
+    assert stage["width"] > 280
     assert stage["y"] < 300  # the picture is on the first screen
 
 
@@ -366,3 +384,229 @@ def test_oldest_files_go_first(tmp_path):
 def test_the_page_begins_with_the_opacity_of_the_api(page):
     open_page(page)
     assert page.locator(".opacity output").inner_text() == f"{100 * OPACITY:.0f} %"
+
+
+def test_before_and_after_outlines_hatching_and_names(page, weights, scene, scene_file):
+    open_page(page)
+    choose_model(page, STREETS)
+    upload(page, scene_file)
+    labels = result_of(weights, STREETS, scene).labels
+    page.get_by_label("Before and after").fill("40")
+    clip = page.evaluate("getComputedStyle(document.querySelector('canvas')).clipPath")
+    assert clip == "inset(0px 0px 0px 40%)"
+    for style in ("outline", "hatch"):
+        page.select_option(".style", style)
+        assert np.array_equal(drawn(page), shown(drawn_as(labels, style)))
+    expected = overlay(scene, drawn_as(labels, "hatch"), CLASSES)
+    assert np.array_equal(saved(page, "#save"), expected)
+    page.locator(".names input").check()
+    names = page.locator(".labels span").all_inner_texts()
+    assert names
+    assert set(names) <= set(legend(page))
+
+
+def test_class_and_confidence_under_the_pointer_and_by_keys(page, weights, scene, scene_file):
+    open_page(page)
+    choose_model(page, STREETS)
+    upload(page, scene_file)
+    result = result_of(weights, STREETS, scene)
+
+    def words(column: int, row: int) -> str:
+        sure = round(100 * float(result.confidence[row, column]))
+        return f"{CLASSES[result.labels[row, column]].name} · {sure} %"
+
+    box = page.locator(".studio-stage").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 80.5 / 320, box["y"] + box["height"] * 180.5 / 240)
+    assert page.locator(".pointer").inner_text() == words(80, 180)
+    page.locator(".studio-stage").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".pointer").inner_text() == words(166, 124)
+
+
+def test_options_are_followed_and_a_link_restores_them(page, weights, scene, scene_file):
+    open_page(page)
+    choose_model(page, STREETS)
+    upload(page, scene_file)
+    open_part(page, "Options")
+    page.locator("#flips").get_by_label("All four ways").check()
+    page.wait_for_selector('.studio-stage[data-ready][data-query*="flips=both"]')
+    page.locator("#tile").get_by_label("256").check()
+    page.wait_for_selector('.studio-stage[data-ready][data-query*="tile=256"]')
+    labels = result_of(weights, STREETS, scene, flips="both", tile=256).labels
+    assert np.array_equal(saved(page, "#mask"), labels)
+    prices = page.locator("#precision label").all_inner_texts()
+    assert "f32: exact" in prices
+
+    page.goto(page.url)
+    wait_for(page, "Drawn street 1")
+    assert page.locator("#model select").input_value() == STREETS
+    open_part(page, "Options")
+    assert page.locator("#flips").get_by_label("All four ways").is_checked()
+    assert page.locator("#tile").get_by_label("256").is_checked()
+
+
+def test_a_true_mask_is_scored_and_its_errors_shown(page, weights, tmp_path, scene_file):
+    picture, truth = draw(600, (320, 240))
+    path = tmp_path / "truth.png"
+    path.write_bytes(index_png(truth, CLASSES))
+    open_page(page)
+    choose_model(page, STREETS)
+    upload(page, scene_file)
+    open_part(page, "Check it")
+    with page.expect_file_chooser() as chooser:
+        page.click("#truth")
+    chooser.value.set_files(path)
+    page.wait_for_selector(".studio-scores")
+    labels = result_of(weights, STREETS, picture).labels
+    metrics = Metrics.of(confusion_matrix(truth, labels, len(CLASSES)))
+    rows = page.locator(".studio-scores tbody tr").all_inner_texts()
+    known = np.flatnonzero(~np.isnan(metrics.iou))
+    assert [row.split("\t")[0] for row in rows] == [*(CLASSES[i].name for i in known), "mean"]
+    for label, row in zip(known, rows, strict=False):
+        figures = (metrics.iou, metrics.dice, metrics.precision, metrics.recall)
+        texts = [percent(figure[label]) for figure in figures]
+        assert row.split("\t")[1:] == texts
+    page.wait_for_selector(".studio-stage[data-ready][data-truth]")
+    show(page, "errors")
+    wrong = (truth != labels) & (truth != VOID)
+    assert np.array_equal(drawn(page)[..., 0] == 255, wrong)
+    page.click("#drop-truth")
+    page.wait_for_selector(".studio-stage[data-ready]:not([data-truth])")
+    assert page.locator(".views input[value=errors]").count() == 0
+
+
+def percent(value: float) -> str:
+    return "–" if np.isnan(value) else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"  # noqa: RUF001
+
+
+def test_a_second_model_shows_where_the_two_disagree(page, weights, scene, scene_file):
+    open_page(page)
+    choose_model(page, STREETS)
+    upload(page, scene_file)
+    open_part(page, "Check it")
+    page.click("#second input")
+    page.locator("li[role=option]", has_text="streets-wide").click()
+    page.wait_for_selector(".studio-stage[data-ready][data-other]")
+    first, second = (result_of(weights, model, scene).labels for model in (STREETS, "streets-wide"))
+    assert f"differs on {percent((first != second).mean())}" in page.inner_text("#checks")
+    show(page, "differ")
+    assert np.array_equal(drawn(page)[..., 0] == 255, first != second)
+    show(page, "other")
+    assert np.array_equal(drawn(page), shown(second))
+    page.click("text=Open in compare")
+    page.wait_for_url(f"**/compare/?*{STREETS}*streets-wide*")
+
+
+def test_every_export_can_be_taken_home(page, weights, scene, scene_file):
+    """Each is checked in segment/test_downloads.py, three of them also by a click."""
+    open_page(page)
+    choose_model(page, STREETS)
+    upload(page, scene_file)
+    open_part(page, "More formats")
+    options = SegmentOptions(confidence=True, entropy=True, probabilities=True)
+    result = Segmenter(weights / STREETS).segment(scene, options)
+    offered = page.locator("[data-export]").all()
+    names = {button.get_attribute("data-export") for button in offered}
+    assert names | {"mask", "overlay"} == set(EXPORTS)
+    page.locator(".class-row input").first.uncheck()
+    hidden = CLASSES.names.index(next(iter(legend(page))))
+    picture, ids = Picture.read(scene_file), {info.id for info in CLASSES} - {hidden}
+    for name in ("coco", "entropy", "zip"):
+        with page.expect_download() as download:
+            page.click(f"[data-export={name}]")
+        assert download.value.suggested_filename == f"my street-{name}{EXPORTS[name].suffix}"
+        content = Path(download.value.path()).read_bytes()
+        assert content == EXPORTS[name].write(result, picture, ids), name
+
+
+def test_several_pictures_and_a_zip(page, weights, tmp_path):
+    paths = []
+    for seed in (600, 601):
+        paths.append(tmp_path / f"street {seed}.png")
+        Image.fromarray(draw(seed, (160, 120))[0]).save(paths[-1])
+    open_page(page)
+    choose_model(page, STREETS)
+    page.set_input_files("input[type=file]", paths)
+    wait_for(page, "street 600.png")
+    page.click('[data-example="1"]')
+    wait_for(page, "street 601.png")
+    labels = Segmenter(weights / STREETS).segment(decode(paths[1])).labels
+    assert np.array_equal(saved(page, "#mask"), labels)
+    with page.expect_download() as download:
+        page.click("#all")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert {"mask/street 600.png", "overlay/street 601.png"} <= set(archive.namelist())
+        assert np.array_equal(read_index(archive.read("mask/street 601.png")), labels)
+
+    packed = tmp_path / "both.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in paths:
+            archive.write(path, f"inner/{path.name}")
+    page.reload()
+    wait_for(page, "Drawn street 1")
+    page.set_input_files("input[type=file]", packed)
+    wait_for(page, "street 600.png")
+    assert page.inner_text("#all") == "Segment all 2 and save them"
+
+
+def test_a_film(page, tmp_path):
+    path = tmp_path / "drive.mp4"
+    with VideoWriter(path, Fraction(10), Fraction(1, 10)) as writer:
+        for time in range(3):
+            writer.add(time, draw(time, (64, 48))[0])
+        writer.finish()
+    open_page(page)
+    upload(page, path)
+    with page.expect_download() as download:
+        page.click("#all")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert {"overlay/drive.mp4", "mask/drive.mkv"} <= set(archive.namelist())
+
+
+def test_a_picture_from_the_camera(page):
+    open_page(page)
+    page.click("text=Camera")
+    page.wait_for_function("document.querySelector('.camera video')?.videoWidth > 0")
+    page.get_by_text("Take picture").click()
+    wait_for(page, "camera.png")
+    assert page.locator(".camera").count() == 0
+
+
+def test_cancelling_keeps_what_was_there(page, tmp_path, scene):
+    """All four ways at every pixel of a large picture takes far longer than a click."""
+    path = tmp_path / "large.png"
+    Image.fromarray(np.tile(scene, (10, 10, 1))).save(path, compress_level=1)
+    page.goto("/?model=streets-wide&native=1&flips=both")
+    wait_for(page, "Drawn street 1")
+    page.set_input_files("input[type=file]", path)
+    page.click("#cancel")
+    page.wait_for_selector("#stage [data-testid=status-tracker].hide", state="attached")
+    wait_for(page, "Drawn street 1")
+    page.click('[data-example="1"]')
+    wait_for(page, "Drawn street 2")
+
+
+def test_a_model_from_a_folder_for_who_sits_at_the_machine(page, weights, tmp_path):
+    shutil.copytree(weights / STREETS, tmp_path / "mine")
+    open_page(page)
+    open_part(page, "About this model")
+    page.get_by_label("Another model").fill(str(tmp_path / "mine"))
+    page.get_by_role("button", name="Add").click()
+    wait_for(page, "Drawn street 1")
+    assert page.locator("#model select").input_value() == str(tmp_path / "mine")
+    page.get_by_label("Another model").fill(str(tmp_path / "nothing"))
+    page.get_by_role("button", name="Add").click()
+    page.get_by_test_id("toast-text").wait_for()
+    assert "nothing" in sentence(page)
+
+
+def test_visitors_from_elsewhere_cannot_open_folders(page, weights, tmp_path):
+    shutil.copytree(weights / STREETS, tmp_path / "mine")
+    page.set_extra_http_headers({"X-Forwarded-For": "10.0.0.1"})
+    page.goto(f"/?model={tmp_path / 'mine'}")
+    wait_for(page, "Cheetah")
+    assert page.locator("#model select").input_value() == "pets-scratch"
+    open_part(page, "About this model")
+    page.locator(".studio-facts").wait_for()
+    assert not page.get_by_label("Another model").is_visible()

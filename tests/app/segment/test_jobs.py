@@ -1,0 +1,37 @@
+"""One computation at a time for each visitor, and none that nobody wants."""
+
+from __future__ import annotations
+
+import pickle
+
+from app.segment.jobs import Jobs, Watch
+
+
+def nothing(fraction: float) -> None:
+    pass
+
+
+def test_a_new_job_takes_the_place_of_the_one_before():
+    jobs = Jobs()
+    with jobs.begin("me", nothing) as first, jobs.begin("other", nothing) as foreign:
+        with jobs.begin("me", nothing) as second:
+            assert first.cancelled()
+            assert not second.cancelled()
+            jobs.cancel("me")
+            assert second.cancelled()
+        assert not foreign.cancelled()
+    jobs.cancel("me")  # nothing runs: nothing happens
+
+
+def test_a_finished_job_does_not_end_the_next_one():
+    jobs = Jobs()
+    with jobs.begin("me", nothing):
+        pass
+    with jobs.begin("me", nothing) as watch:
+        assert not watch.cancelled()
+
+
+def test_another_process_gets_a_watch_of_its_own():
+    watch = Watch(lambda fraction: None)
+    watch.cancel()
+    assert not pickle.loads(pickle.dumps(watch)).cancelled()

@@ -1,0 +1,145 @@
+"""Zips, several pictures, films: what is taken in, what is refused, what comes out."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.segment import many
+from app.segment.jobs import Watch
+from model.data.masks import read_index
+from model.data.streets import draw
+from model.errors import ImageError, ImageTooLargeError
+from model.inference.segmenter import Cancelled, Segmenter
+from model.inference.video import VideoReader, VideoWriter
+
+
+def png(seed: int, size: tuple[int, int] = (48, 32)) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(draw(seed, size)[0]).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def pack(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return many.private_folder(tmp_path / "cache")
+
+
+def test_a_zip_is_its_pictures_and_stays_in_its_folder(tmp_path, folder):
+    files = {
+        "../../outside.png": png(1),
+        "deep/er/b.png": png(2),
+        "other/b.png": png(3),
+        "/abs.jpg": png(4),
+        "notes.txt": b"no",
+        "__MACOSX/x.png": b"no",
+        ".hidden.png": b"no",
+    }
+    path = pack(tmp_path / "some.zip", files)
+    desk = many.brought([(path, "some.zip")], folder)
+    assert [entry.title for entry in desk.pictures] == ["abs.jpg", "b.png", "b.png", "outside.png"]
+    assert all(entry.path.is_relative_to(folder) for entry in desk.pictures)
+    assert {entry.path.read_bytes() for entry in desk.pictures} == {png(i) for i in (1, 2, 3, 4)}
+    assert set(tmp_path.rglob("*.png")) == set(folder.rglob("*.png"))
+
+
+@pytest.mark.parametrize("kind", ["bomb", "lying", "many", "none", "torn"])
+def test_zips_that_are_refused_leave_nothing_behind(tmp_path, folder, monkeypatch, kind):
+    monkeypatch.setattr(many, "MOST_UNPACKED", 10_000)
+    monkeypatch.setattr(many, "MOST_PICTURES", 3)
+    path = pack(
+        tmp_path / "bad.zip",
+        {
+            "bomb": {"a.png": bytes(1_000_000)},
+            "lying": {"a.png": bytes(100), "b.png": bytes(9_000)},
+            "many": {f"{i}.png": b"x" for i in range(4)},
+            "none": {"a.txt": b"x"},
+            "torn": {"a.png": png(1)},
+        }[kind],
+    )
+    content = path.read_bytes()
+    if kind == "lying":
+        monkeypatch.setattr(many, "_check", lambda *_: None)
+        monkeypatch.setattr(many, "MOST_UNPACKED", 5_000)
+    if kind == "torn":
+        path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ImageError, match=r"bad\.zip") as refused:
+        many.brought([(path, "bad.zip")], folder)
+    assert isinstance(refused.value, ImageTooLargeError) == (kind in ("bomb", "lying", "many"))
+    assert not [file for file in folder.rglob("*") if file.is_file()]
+
+
+def test_all_pictures_are_segmented_under_their_names(tmp_path, folder, weights):
+    segmenter = Segmenter(weights / "streets-scratch")
+    given = []
+    for number, name in enumerate(["one.png", "One.png", "bad.png"]):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(b"no picture" if name == "bad.png" else png(number))
+        given.append((path, name))
+    desk = many.brought(given, folder)
+    done: list[float] = []
+    failed = many.segment_all(desk, segmenter, folder / "all.zip", Watch(done.append))
+    assert len(failed) == 1
+    assert done[-1] == 1
+    with zipfile.ZipFile(folder / "all.zip") as archive:
+        assert {"mask/one.png", "mask/One-2.png", "overlay/one.png", "pixels.csv"} <= set(
+            archive.namelist()
+        )
+        labels = read_index(archive.read("mask/One-2.png"))
+    assert np.array_equal(labels, segmenter.segment(given[1][0]).labels)
+    assert [file.name for file in folder.iterdir()] == ["all.zip"]
+
+
+def film(path: Path, frames: int) -> Path:
+    with VideoWriter(path, Fraction(10), Fraction(1, 10)) as writer:
+        for time in range(frames):
+            writer.add(time, draw(time, (64, 48))[0])
+        writer.finish()
+    return path
+
+
+def test_a_film_shows_its_first_frame_and_comes_back_whole(tmp_path, folder, weights):
+    path = film(tmp_path / "drive.mp4", 4)
+    desk = many.brought([(path, "drive.mp4")], folder)
+    assert desk.film == path
+    with VideoReader(path) as reader:
+        _, first = next(iter(reader))
+    assert np.array_equal(np.asarray(Image.open(desk.path)), first)
+    many.segment_all(desk, Segmenter(weights / "streets-scratch"), folder / "f.zip", Watch())
+    with zipfile.ZipFile(folder / "f.zip") as archive:
+        archive.extract("overlay/drive.mp4", tmp_path)
+    with VideoReader(tmp_path / "overlay" / "drive.mp4") as reader:
+        assert len(list(reader)) == 4
+
+
+def test_long_films_and_films_among_others_are_refused(tmp_path, folder, monkeypatch):
+    path = film(tmp_path / "drive.mp4", 4)
+    with pytest.raises(ImageError, match="alone"):
+        many.brought([(path, "drive.mp4"), (path, "b.mp4")], folder)
+    monkeypatch.setattr(many, "MOST_FRAMES", 3)
+    with pytest.raises(ImageTooLargeError, match="4 frames"):
+        many.brought([(path, "drive.mp4")], folder)
+
+
+def test_cancelling_leaves_nothing_behind(tmp_path, folder, weights):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(1))
+    desk = many.brought([(path, "a.png"), (path, "b.png")], folder)
+    watch = Watch()
+    watch.cancel()
+    with pytest.raises(Cancelled):
+        many.segment_all(desk, Segmenter(weights / "streets-scratch"), folder / "a.zip", watch)
+    assert not list(folder.iterdir())
