@@ -31,6 +31,13 @@ def crossval(config: CrossValidation) -> int:
     print(
         f"  mean IoU {100 * pooled['mean_iou']:.1f} %, mean Dice {100 * pooled['mean_dice']:.1f} %"
     )
+    print(
+        summary(
+            f"All folds together ({config.output} is their checkpoint)",
+            found.ensemble.description["data"]["title"],
+            {"test": found.ensemble.metrics["splits"]["test"]},
+        )
+    )
     print(f"All figures: {config.output / folds.TABLE_FILE}, {config.output / folds.SUMMARY_FILE}")
     return 0
 

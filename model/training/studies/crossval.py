@@ -44,12 +44,14 @@ class Folds:
         classes: what the rows and columns of the matrices mean.
         pooled: of all out-of-fold predictions together.
         each: of each fold's validation part.
+        ensemble: all folds together as one checkpoint, its figures on the test part recorded.
     """
 
     checkpoints: list[Checkpoint]
     classes: ClassTable
     pooled: Metrics
     each: list[Metrics]
+    ensemble: Checkpoint
 
     def spread(self, figure: str, class_id: int | None = None) -> tuple[float, float]:
         """Mean and standard deviation (n - 1) over the folds that have the figure, in [0, 1].
@@ -70,6 +72,7 @@ def cross_validate(config: CrossValidation) -> Folds:
     """Trains what is not trained yet of the folds, and summarises them in `config.output`.
 
     Writes `fold-1` and so on, complete checkpoint folders, `crossval.json` and `crossval.csv`.
+    `config.output` is then itself a checkpoint folder, that of the ensemble.
 
     Raises: as `train`; `ConfigError` if the folder holds something else, or too few pictures.
     """
@@ -82,7 +85,7 @@ def cross_validate(config: CrossValidation) -> Folds:
     for number, part in enumerate(parts, start=1):
         print(f"fold {number} of {config.folds}: {len(part['validation'])} pictures held out")
         checkpoints.append(_fold(config.fold(number), _with(data, part, number, config.folds)))
-    found = _summarise(checkpoints)
+    found = _summarise(checkpoints, _ensemble(config, checkpoints, data))
     folder.write_json(config.output / SUMMARY_FILE, _summary(config, data, found))
     folder.write_text(config.output / TABLE_FILE, csv_text(_table(found)))
     return found
@@ -96,7 +99,7 @@ def _check_output(config: CrossValidation) -> None:
             f"{config.output} already holds {len(begun)} folds. Add --resume to go on, or choose "
             "another --output."
         )
-    if (config.output / folder.DESCRIPTION_FILE).exists():
+    if (config.output / RESUME_FILE).exists():
         raise ConfigError(
             f"{config.output} holds a run of its own. Choose another --output for the folds."
         )
@@ -123,7 +126,21 @@ def _fold(config: TrainConfig, data: DataSet) -> Checkpoint:
     return checkpoint
 
 
-def _summarise(checkpoints: list[Checkpoint]) -> Folds:
+def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: DataSet) -> Checkpoint:
+    """Makes the folder of the folds a checkpoint: the first fold, with the others as members."""
+    first, *others = checkpoints
+    path = config.output
+    folder.write_bytes(path / folder.WEIGHTS_FILE, first.weights_path.read_bytes())
+    folder.write_json(path / folder.CONFIG_FILE, first.config)
+    own = {"members": [other.path.name for other in others]}
+    folder.write_json(path / folder.DESCRIPTION_FILE, first.description | own)
+    segmenter = Segmenter(folder.read(path), engine="torch", precision="f32")
+    result = evaluate(segmenter, data, data.names("test"))
+    folder.write_text(path / folder.PER_IMAGE_FILE, csv_text(result.per_image))
+    return recording.record(segmenter.checkpoint, "test", result.to_json())
+
+
+def _summarise(checkpoints: list[Checkpoint], ensemble: Checkpoint) -> Folds:
     matrices = [
         np.array(checkpoint.figures("validation")["confusion_matrix"]) for checkpoint in checkpoints
     ]
@@ -132,6 +149,7 @@ def _summarise(checkpoints: list[Checkpoint]) -> Folds:
         checkpoints[0].classes,
         Metrics.of(sum(matrices)),
         [Metrics.of(matrix) for matrix in matrices],
+        ensemble,
     )
 
 
@@ -145,6 +163,7 @@ def _summary(config: CrossValidation, data: DataSet, found: Folds) -> dict[str, 
         "training": replace(config, resume=False).portable(),
         "pooled": found.pooled.to_json(),
         "each": [metrics.to_json() for metrics in found.each],
+        "ensemble_on_test": found.ensemble.figures("test"),
     }
 
 

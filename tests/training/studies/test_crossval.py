@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from model.checkpoints import folder
-from model.data import split_file
+from model.data import split_file, streets
 from model.errors import ConfigError
+from model.evaluation.metrics import Metrics
+from model.inference.segmenter import Segmenter
 from model.training.studies.configs import CrossValidation
 from model.training.studies.crossval import cross_validate
 
@@ -86,6 +88,28 @@ def test_the_command_prints_the_table(here, found, config):
     assert code == 0
     assert f"mean IoU {100 * found.pooled.mean_iou:.1f} %" in printed
     assert "±" in printed
+
+
+def test_the_folder_is_the_ensemble_of_its_folds(found, config):
+    picture = streets.draw(600, (80, 60))[0]
+    folds = [folder.read(config.output / f"fold-{number}") for number in (1, 2, 3)]
+    expected = Segmenter(folds, engine="torch").segment(picture, confidence=True)
+    ensemble = Segmenter(config.output, engine="torch")
+    result = ensemble.segment(picture, confidence=True)
+    assert len(ensemble.members) == 3
+    assert np.array_equal(result.confidence, expected.confidence)
+    assert found.ensemble.figures("test")["num_images"] == 4
+    assert len(found.ensemble.per_image()) == 4
+    assert summary(config)["ensemble_on_test"]["mean_iou"] == pytest.approx(
+        Metrics.of(np.array(found.ensemble.figures("test")["confusion_matrix"])).mean_iou, abs=1e-6
+    )
+
+
+def test_folds_do_not_go_into_the_folder_of_a_run(config, tmp_path):
+    (tmp_path / "resume").mkdir()
+    (tmp_path / "resume" / "last.ckpt").touch()
+    with pytest.raises(ConfigError, match="holds a run of its own"):
+        cross_validate(replace(config, output=tmp_path))
 
 
 def test_too_many_folds_are_refused(small, tmp_path):
