@@ -1,5 +1,6 @@
 # make app     set up once, then start the app on http://127.0.0.1:7860
 # make test    set up once, then run the tests
+# make fuzz    thousands of made-up requests and mutated pictures against the app
 # make check   lint and formatting
 # make help    this list
 
@@ -9,13 +10,17 @@ VENV := .venv
 # Nothing reports usage to anybody.
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: app test check format help clean
+.PHONY: app test fuzz check format help clean
 
 app: $(VENV)/.installed
 	@PORT=$(PORT) $(VENV)/bin/python app.py
 
 test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest $(TESTS)
+
+# FUZZ: how many times as many cases as the tests make.
+fuzz: $(VENV)/.installed-dev
+	UNET_STUDIO_FUZZ=$(or $(FUZZ),20) $(VENV)/bin/python -m pytest -m fuzz --timeout 3600 tests/app/test_fuzz.py
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
@@ -26,7 +31,7 @@ format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format .
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 clean:
 	rm -rf $(VENV)
