@@ -1,7 +1,7 @@
 """Training: ours against loops as others have them, with the same network, pictures and batches.
 
     python -m bench.train                                speed, all three networks
-    python -m bench.train --seeds 3 --epochs 12 --networks unet     what the network is worth after
+    python -m bench.train --seeds 3 --epochs 12 --networks unet     the Dice after equal epochs
 
 Each round is one epoch of each loop, in turns. Ours is `python -m model train` itself, whose
 epochs the others' are put between.
@@ -48,7 +48,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Arguments:
-    """Training pictures per second, and with --seeds the validation Dice after equal epochs."""
+    """Training pictures per second; with --seeds instead the validation Dice after equal epochs."""
 
     networks: tuple[str, ...] = ("unet", "unet-resnet34", "unet-mobilenet_v2")
     pictures: int = 32
@@ -56,6 +56,7 @@ class Arguments:
     epochs: int = 4
     """Rounds; the first does not count for the speed."""
     seeds: int = 1
+    """From 2 on the Dice of each is shown, and no speed."""
     base_width: int = 16
     """Channels of the first block of "unet"."""
 
@@ -194,9 +195,12 @@ def run(arguments: Arguments) -> None:
                 ours = Timing(np.concatenate([times["ours"].seconds for times, _ in runs]))
                 rate = arguments.pictures // BATCH * BATCH / timing.median
                 ratio = "" if title == "ours" else str(ours.times_faster_than(timing))
-                dice = " ".join(f"{100 * scores[title]:.1f}" for _, scores in runs)
-                shown = dice if arguments.seeds > 1 else "-"
-                print(f"{name:20}{title:26}{rate:9.2f}  {ratio:24} {shown}")
+                speed, shown = f"{rate:9.2f}  {ratio:24}", "-"
+                if arguments.seeds > 1:
+                    # No speed: ours has validated on 40 pictures within each epoch, they have not.
+                    speed = f"{'-':>9}  {'':24}"
+                    shown = " ".join(f"{100 * scores[title]:.1f}" for _, scores in runs)
+                print(f"{name:20}{title:26}{speed} {shown}")
 
 
 def main() -> int:
