@@ -118,10 +118,9 @@ def flops(checkpoint: Checkpoint, size_wh: tuple[int, int] = TYPICAL_WH) -> int:
     matrix products count, nothing else: the rest is a few per cent. They follow from the
     network's graph; nothing is computed.
     """
-    from model.inference.engines.openvino import converted_network, import_openvino
+    from model.inference.engines.openvino import converted_network, core
 
-    openvino = import_openvino()
-    model = openvino.Core().read_model(converted_network(checkpoint))
+    model = core().read_model(converted_network(checkpoint))
     height, width = checkpoint.preprocessing.fitted_hw(size_wh[1], size_wh[0])
     multiple = checkpoint.preprocessing.multiple
     padded = [-(-side // multiple) * multiple for side in (height, width)]

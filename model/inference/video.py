@@ -35,9 +35,7 @@ def require_library() -> None:
     try:
         import av  # noqa: F401
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "Videos need the package av: pip install -r requirements.txt"
-        ) from error
+        raise ConfigError("Videos need the package av: pip install -r requirements.txt") from error
 
 
 class VideoReader:

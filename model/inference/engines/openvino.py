@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 import sys
@@ -45,11 +46,10 @@ class OpenVinoEngine:
 
     def __init__(self, checkpoint: Checkpoint, precision: str = "f32") -> None:
         self.precision = precision
-        core = import_openvino().Core()
-        model = _open(core, checkpoint, quantised=precision == "int8")
+        model = _open(checkpoint, quantised=precision == "int8")
         hint = "bf16" if precision == "bf16" else "f32"
         settings = {**SETTINGS, "INFERENCE_PRECISION_HINT": hint}
-        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        self._request = core().compile_model(model, "CPU", settings).create_infer_request()
         self._weights_bytes = _weights_bytes(model)
         self._bytes_per_pixel = _bytes_per_pixel(model) / (1 if precision == "f32" else 2)
         self._most_pixels = 0
@@ -79,7 +79,18 @@ def converted_network(checkpoint: Checkpoint, *, quantised: bool = False) -> Pat
 
 def capabilities() -> list[str]:
     """What OpenVINO says that this processor can do, such as "BF16"."""
-    return import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@functools.cache
+def core() -> openvino.Core:
+    """OpenVINO's runtime: the only one of the process, and kept to its end.
+
+    Each installs a stack for signals in the thread that compiles first, and puts back the one
+    from before when it is dropped. Of several, dropped in another order than they were made,
+    that may be one which is gone: the next signal, such as Ctrl-C, then ends the process.
+    """
+    return import_openvino().Core()
 
 
 def import_openvino() -> ModuleType:
@@ -92,16 +103,16 @@ def import_openvino() -> ModuleType:
     return openvino
 
 
-def _open(core: openvino.Core, checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
+def _open(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
     try:
         path = converted_network(checkpoint, quantised=quantised)
         try:
-            return core.read_model(path)
+            return core().read_model(path)
         except RuntimeError:
             # Whole, but nothing that this OpenVINO reads.
             logger.warning("The cached network %s cannot be read; converting again.", path)
             shutil.rmtree(path.parent)
-            return core.read_model(converted_network(checkpoint, quantised=quantised))
+            return core().read_model(converted_network(checkpoint, quantised=quantised))
     except OSError as error:
         where = cache_folder()
         logger.warning("Converted networks cannot be kept in %s: %s.", where, error)
@@ -109,12 +120,12 @@ def _open(core: openvino.Core, checkpoint: Checkpoint, *, quantised: bool) -> op
 
 
 def _convert(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
-    openvino = import_openvino()
     if quantised:
         from model.inference.engines import quantisation
 
         ranges = quantisation.read(checkpoint)
-        return ranges.apply(_open(openvino.Core(), checkpoint, quantised=False))
+        return ranges.apply(_open(checkpoint, quantised=False))
+    openvino = import_openvino()
     import torch
 
     from model.checkpoints.weights import load_network

@@ -14,7 +14,7 @@ import numpy as np
 from model.checkpoints.folder import Checkpoint
 from model.data.datasets import DataSet
 from model.errors import ConfigError
-from model.inference.engines.openvino import converted_network, import_openvino
+from model.inference.engines.openvino import converted_network, core
 from model.inference.engines.quantisation import (
     CONVOLUTIONS,
     Quantisation,
@@ -35,7 +35,6 @@ def calibrate(checkpoint: Checkpoint, data: DataSet, pictures: int) -> Quantisat
     Raises: `ConfigError` if NNCF is not installed or there are no pictures, `CheckpointError`
         for damaged weights.
     """
-    openvino = import_openvino()
     try:
         import nncf
     except ImportError as error:
@@ -46,7 +45,7 @@ def calibrate(checkpoint: Checkpoint, data: DataSet, pictures: int) -> Quantisat
         raise ConfigError(f"{data.name} has no training pictures to calibrate on.")
     chosen = [names[index * len(names) // count] for index in range(count)]
     nncf.set_log_level(logging.WARNING)
-    model = openvino.Core().read_model(converted_network(checkpoint))
+    model = core().read_model(converted_network(checkpoint))
     convolutions = [
         node.get_friendly_name()
         for node in model.get_ordered_ops()

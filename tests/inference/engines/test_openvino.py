@@ -3,6 +3,8 @@
 import dataclasses
 import logging
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -155,3 +157,26 @@ def test_memory_grows_with_the_network_and_with_the_largest_picture(make_checkpo
     assert grown >= before + 256 * 256 * 4 * 3  # its logits alone
     narrow.logits(batch(32, 32))
     assert narrow.memory_bytes == grown
+
+
+SIGNALLED = """
+import os, signal, sys
+from model.checkpoints import folder
+from model.inference.engines.openvino import OpenVinoEngine
+
+seen = []
+signal.signal(signal.SIGUSR1, lambda *_: seen.append("handled"))
+first, second = (OpenVinoEngine(folder.read(sys.argv[1]), p) for p in ("f32", "bf16"))
+del first
+del second
+os.kill(os.getpid(), signal.SIGUSR1)
+print(*seen)
+"""
+
+
+def test_a_process_that_has_dropped_engines_survives_signals(checkpoint, converted):
+    """Each runtime of OpenVINO's own replaced the stack that signals are handled on."""
+    words = [sys.executable, "-c", SIGNALLED, str(checkpoint.path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["handled"]

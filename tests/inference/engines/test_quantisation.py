@@ -13,7 +13,8 @@ from model.data import datasets
 from model.errors import CheckpointError, ConfigError
 from model.inference.engines import make_engine, quantisation
 from model.inference.engines import precision as precisions
-from model.inference.engines.openvino import converted_network, import_openvino
+from model.inference.engines.openvino import converted_network
+from model.inference.engines.openvino import core as runtime
 from model.inference.engines.post_training import calibrate, found_by_nncf
 
 needs_int8 = pytest.mark.skipif(
@@ -61,10 +62,9 @@ def test_int8_labels_are_nearly_those_of_float32(calibrated):
 
 def test_what_is_kept_is_what_nncf_found(calibrated):
     """The network made again from the ranges computes what NNCF's own does."""
-    openvino = import_openvino()
     import nncf
 
-    core = openvino.Core()
+    core = runtime()
     data = datasets.load("streets")
     batches = [
         calibrated.preprocessing.network_input(data.image(name)) for name in data.names("train")[:4]
