@@ -312,7 +312,9 @@ class SegmentPage:
     ) -> list[Any]:
         checkpoint = self._find(model, request)
         given = [(Path(file.path), _called(file)) for file in files]
-        new = many.brought(given, many.private_folder(self.upload.GRADIO_CACHE))
+        new = many.brought(given, self.upload.GRADIO_CACHE)
+        # So that Gradio clears away what was unpacked as well.
+        self.upload.temp_files |= {str(entry.path) for entry in new.pictures} | {str(new.path)}
         if desk is not None:
             new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
         return [
@@ -378,7 +380,12 @@ class SegmentPage:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> list[Any]:
-        chosen = Chosen(precision, flips, native, tile, threshold, int(minimum_area))
+        chosen = Chosen.from_query(
+            {
+                **{"precision": precision, "flips": flips, "native": "1" if native else ""},
+                **{"tile": tile, "threshold": threshold, "minimum_area": minimum_area},
+            }
+        )
         return self._again(desk, model, request, progress, chosen=chosen)
 
     @spoken
@@ -499,7 +506,7 @@ class SegmentPage:
         return self._show(replace(desk, **changes), checkpoint, request, progress)
 
     def _find(self, model: str, request: gr.Request) -> Checkpoint:
-        return models.find(model, anywhere=_is_local(request))
+        return models.find(str(model), anywhere=_is_local(request))
 
     def _job(self, request: gr.Request, progress: gr.Progress):
         return self.jobs.begin(request.session_hash, lambda done: progress(done, "Segmenting"))

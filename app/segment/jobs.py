@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
+
+from model.errors import StudioError
+
+MOST_SECONDS = 600
+"""How long anything may be computed for one visitor."""
 
 
 class Watch:
@@ -18,11 +24,18 @@ class Watch:
     def __init__(self, progress: Callable[[float], None] = lambda fraction: None) -> None:
         self.progress = progress
         self._cancelled = threading.Event()
+        self._end = time.monotonic() + MOST_SECONDS
 
     def cancel(self) -> None:
         self._cancelled.set()
 
     def cancelled(self) -> bool:
+        """Whether to give up. Raises `StudioError` once it has taken too long."""
+        if time.monotonic() > self._end:
+            raise StudioError(
+                f"This took longer than {MOST_SECONDS // 60} minutes. Take fewer or smaller "
+                "pictures, or the command line: docs/outputs.md."
+            )
         return self._cancelled.is_set()
 
     def __reduce__(self) -> tuple:

@@ -34,20 +34,20 @@ MOST_FRAMES = 1500
 FORMATS = ("mask", "overlay", "csv")
 
 
-def brought(files: Sequence[tuple[Path, str]], folder: Path) -> Desk:
+def brought(files: Sequence[tuple[Path, str]], cache: str | Path) -> Desk:
     """The desk with what a visitor brought: files by path and name, zips unpacked.
 
-    Args: folder: where unpacked pictures and first frames go.
+    Args: cache: where folders are made for unpacked pictures and first frames.
 
     Raises: `ImageError` if there is nothing to segment, or too much of it.
     """
     if len(files) == 1 and Path(files[0][1]).suffix.lower() in VIDEO_SUFFIXES:
         (path, name) = files[0]
-        return Desk(_first_frame(path, name, folder), name, film=path)
+        return Desk(_first_frame(path, name, cache), name, film=path)
     found: list[Example] = []
     for path, name in files:
         if Path(name).suffix.lower() == ".zip":
-            found += _unpacked(path, name, folder)
+            found += _unpacked(path, name, private_folder(cache))
         else:
             found.append(Example(name, path))
     if len(found) > MOST_PICTURES:
@@ -182,11 +182,11 @@ def _too_long(name: str, frames: str) -> ImageTooLargeError:
     )
 
 
-def _first_frame(path: Path, name: str, folder: Path) -> Path:
+def _first_frame(path: Path, name: str, cache: str | Path) -> Path:
     with VideoReader(path) as reader:
         if reader.length > MOST_FRAMES:
             raise _too_long(name, str(reader.length))
         _, image = next(iter(reader))
-    target = folder / f"{path.stem}.png"
+    target = private_folder(cache) / f"{path.stem}.png"
     Image.fromarray(image).save(target, compress_level=1)
     return target

@@ -74,13 +74,13 @@ class Chosen:
             "native": lambda text: text == "1",
             "tile": lambda text: _one_of(int(text), TILES.values()),
             "threshold": lambda text: min(max(float(text), 0.05), 0.95),
-            "minimum_area": lambda text: min(max(int(text), 0), MOST_AREA),
+            "minimum_area": lambda text: min(max(int(float(text)), 0), MOST_AREA),
         }
         asked = {}
         for field in fields(cls):
             try:
                 asked[field.name] = read[field.name](str(query[field.name]))
-            except (KeyError, ValueError):
+            except (KeyError, ValueError, OverflowError):
                 continue
         return cls(**asked)
 

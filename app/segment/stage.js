@@ -172,8 +172,8 @@ const writeNames = (figure, { width, height, values }) => {
     if (!found || !isShown(box)) continue;
     const label = document.createElement("span");
     label.textContent = nameOf(box);
-    label.style.left = `${(100 * (found.x + 0.5)) / w}%`;
-    label.style.top = `${(100 * (found.y + 0.5)) / h}%`;
+    label.style.left = `clamp(2.5rem, ${(100 * (found.x + 0.5)) / w}%, 100% - 2.5rem)`;
+    label.style.top = `clamp(0.7rem, ${(100 * (found.y + 0.5)) / h}%, 100% - 0.7rem)`;
     place.append(label);
   }
 };

@@ -125,7 +125,7 @@ def status(title: str, segmentation: Segmentation) -> str:
         f"{milliseconds / 1e3:.0f}{SPACE}s" if long else f"{milliseconds:.0f}{SPACE}ms",
     )
     link = '<button type="button" class="copy-link">Copy link</button>'
-    return f'<p class="studio-status">{escape(" · ".join(parts))} · {link}</p>'
+    return f'<p class="studio-status" role="status">{escape(" · ".join(parts))} · {link}</p>'
 
 
 def panel(

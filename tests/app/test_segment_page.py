@@ -610,3 +610,31 @@ def test_visitors_from_elsewhere_cannot_open_folders(page, weights, tmp_path):
     open_part(page, "About this model")
     page.locator(".studio-facts").wait_for()
     assert not page.get_by_label("Another model").is_visible()
+
+
+def test_everything_is_reached_by_keys_and_has_a_name(page):
+    open_page(page)
+    for title in ("More formats", "Options", "Check it", "About this model"):
+        page.get_by_role("button", name=title).focus()
+        page.keyboard.press("Enter")
+    page.locator("#flips input").first.wait_for()
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input, a, [tabindex='0']")]
+            .filter((e) => e.checkVisibility({ visibilityProperty: true }) && e.type !== "file")
+            .filter((e) => !(e.getAttribute("aria-label") || e.innerText?.trim() || e.title ||
+                [...(e.labels ?? [])].some((label) => label.innerText.trim()) ||
+                e.querySelector("img[alt]")))
+            .map((e) => e.outerHTML)"""
+    )
+    assert unnamed == []
+    page.locator(".class-row input").first.focus()
+    before = drawn(page)
+    page.keyboard.press("Space")
+    assert not np.array_equal(drawn(page), before)
+    page.get_by_label("Before and after").focus()
+    page.keyboard.press("End")
+    clip = page.evaluate("getComputedStyle(document.querySelector('canvas')).clipPath")
+    assert clip == "inset(0px 0px 0px 100%)"
+    page.locator("[data-example]").nth(1).focus()
+    page.keyboard.press("Enter")
+    wait_for(page, "Lion")

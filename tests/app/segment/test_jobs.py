@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+
+from app.segment import jobs as module
 from app.segment.jobs import Jobs, Watch
+from model.errors import StudioError
 
 
 def nothing(fraction: float) -> None:
@@ -35,3 +39,9 @@ def test_another_process_gets_a_watch_of_its_own():
     watch = Watch(lambda fraction: None)
     watch.cancel()
     assert not pickle.loads(pickle.dumps(watch)).cancelled()
+
+
+def test_nothing_is_computed_for_ever(monkeypatch):
+    monkeypatch.setattr(module, "MOST_SECONDS", -60)
+    with pytest.raises(StudioError, match="took longer"):
+        Watch().cancelled()
