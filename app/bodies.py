@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.limits import BODIES_BYTES, BODY_SECONDS, MOST_FILES, base_name, safe_name
 from model.data.images import MAX_BYTES
 from model.errors import ConfigError
+
+# It would report each malformed form, and let whoever sends them fill the log.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 MOST_FIELDS = 64
 SPOOLED_BYTES = 2**20

@@ -1,0 +1,36 @@
+"""What `bench.load` lets locust run: callers that ask for masks, one after the other."""
+
+from __future__ import annotations
+
+import os
+
+import gevent
+from locust import FastHttpUser, task
+
+from bench.server import form, png
+
+
+class Caller(FastHttpUser):
+    """Asks again at once after a mask, and after as long as the server says after a 503."""
+
+    def on_start(self) -> None:
+        size = int(os.environ["UNET_STUDIO_LOAD_SIZE"])
+        self.body, self.kind = form(png(size, size), os.environ["UNET_STUDIO_LOAD_MODEL"])
+
+    @task
+    def mask(self) -> None:
+        with self.client.post(
+            "/api/predict",
+            data=self.body,
+            headers={"Content-Type": self.kind},
+            name="masks",
+            catch_response=True,
+        ) as answer:
+            wait = answer.headers.get("Retry-After") if answer.headers else None
+            if answer.status_code == 503 and wait:
+                answer.request_meta["name"] = "refused"
+                answer.success()
+            elif answer.status_code != 200 or not answer.content.startswith(b"\x89PNG"):
+                answer.failure(f"{answer.status_code}: {answer.text[:200]}")
+        if wait:
+            gevent.sleep(float(wait))

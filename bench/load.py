@@ -1,0 +1,205 @@
+"""Many callers at the same time: errors, throughput against the bare engine, waiting, memory.
+
+    python -m bench.load
+    python -m bench.load --users 64 --seconds 60 --precision bf16
+
+The network is untrained and sees the picture at its own size. First the same engine works alone in
+this process, without HTTP: network only, and from the PNG to the mask's PNG by the library. Then
+locust's callers ask the app for masks, each again as soon as it has one, or, after a 503, when
+Retry-After says. Meanwhile this process asks for /api/health ten times a second and for both pages
+once a second. Callers share the machine with the server: what they take, it lacks.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import tyro
+
+from app.models import PRECISION_VARIABLE
+from bench import server
+from bench.inference import NETWORKS, picture, untrained
+from bench.timing import machine
+from model.checkpoints import folder
+from model.data.masks import index_png
+from model.inference.engines import make_engine
+from model.inference.segmenter import Segmenter
+from model.user_cache import CACHE_VARIABLE
+
+ALONE_SECONDS = 10
+CALLERS = Path(__file__).with_name("callers.py")
+"""Never imported here: locust changes how threads work."""
+
+SIZE_VARIABLE, MODEL_VARIABLE = "UNET_STUDIO_LOAD_SIZE", "UNET_STUDIO_LOAD_MODEL"
+MASKS, REFUSED = "masks", "refused"
+"""What the callers count, under these names."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Errors, throughput, waiting, memory and latency of /api/health under load."""
+
+    users: int = 64
+    seconds: int = 120
+    network: str = "resnet34"
+    """One of scratch, resnet34, vgg16_bn, mobilenet_v2."""
+    size: int = 512
+    """Side of the picture in pixels, a multiple of 32."""
+    precision: str = "f32"
+    """f32, bf16 or int8."""
+
+
+def main() -> None:
+    arguments = tyro.cli(Arguments, prog="python -m bench.load", description=__doc__)
+    size = f"{arguments.size}x{arguments.size}"
+    print(f"{arguments.network} (untrained), {size}, {arguments.precision}, {machine()}")
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ[CACHE_VARIABLE] = str(Path(temporary) / "cache")
+        os.environ[folder.WEIGHTS_VARIABLE] = str(Path(temporary) / "weights")
+        path = Path(temporary) / "weights" / "untrained"
+        checkpoint = untrained(path, NETWORKS[arguments.network], arguments.size)
+        engine = make_engine(checkpoint, "openvino", arguments.precision)
+        batch = picture(checkpoint, size)
+        bare = rate(lambda: engine.logits(batch))
+        segmenter = Segmenter(checkpoint, engine="openvino", precision=arguments.precision)
+        content = server.png(arguments.size, arguments.size)
+        library = rate(lambda: index_png(segmenter.segment(content).labels, segmenter.classes))
+        with server.running({PRECISION_VARIABLE: arguments.precision}) as (url, process):
+            call(url, arguments)
+            report = Watch(url, process.pid)
+            rows = callers(url, arguments, report)
+    show(rows, report, arguments, bare, library)
+
+
+def rate(run: Callable[[], object]) -> float:
+    """How often per second something can be done, one after the other."""
+    run()
+    start, count = time.perf_counter(), 0
+    while (seconds := time.perf_counter() - start) < ALONE_SECONDS:
+        run()
+        count += 1
+    return count / seconds
+
+
+def call(url: str, arguments: Arguments) -> None:
+    """One mask, so that the model is open."""
+    body, kind = server.form(server.png(arguments.size, arguments.size), "untrained")
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("POST", "/api/predict", body, {"Content-Type": kind})
+    assert connection.getresponse().read().startswith(b"\x89PNG")
+
+
+class Watch:
+    """What a bystander notices of a server under load.
+
+    Attributes: seconds: of each answer, by address; memory: bytes, each second; failed: addresses
+        that were answered with another status than 200.
+    """
+
+    def __init__(self, url: str, pid: int) -> None:
+        self.host = urlsplit(url).netloc
+        self.status = Path(f"/proc/{pid}/statm")
+        self.seconds: dict[str, list[float]] = {"/api/health": [], "/": [], "/compare/": []}
+        self.memory: list[int] = []
+        self.failed: list[str] = []
+        self._over = threading.Event()
+        every = {"/api/health": 0.1, "/": 1.0, "/compare/": 1.0}
+        self._threads = [
+            threading.Thread(target=self._ask, args=item, daemon=True) for item in every.items()
+        ]
+
+    def __enter__(self) -> Watch:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, path: str, pause: float) -> None:
+        connection = http.client.HTTPConnection(self.host, timeout=60)
+        while not self._over.wait(pause):
+            start = time.perf_counter()
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            self.seconds[path].append(time.perf_counter() - start)
+            if answer.status != 200:
+                self.failed.append(path)
+            if path == "/":
+                pages = int(self.status.read_text().split()[1])
+                self.memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def callers(url: str, arguments: Arguments, watch: Watch) -> dict[str, dict]:
+    """Lets locust call. Returns what it counted, by name."""
+    command = [
+        *(sys.executable, "-m", "locust", "--headless", "--json", "--only-summary"),
+        *("--locustfile", str(CALLERS), "--host", url, "--loglevel", "WARNING"),
+        *("--users", str(arguments.users), "--spawn-rate", str(arguments.users)),
+        *("--run-time", f"{arguments.seconds}s", "--stop-timeout", "60"),
+    ]
+    environment = os.environ | {
+        SIZE_VARIABLE: str(arguments.size),
+        MODEL_VARIABLE: "untrained",
+        "PYTHONPATH": str(CALLERS.parents[1]),
+    }
+    with watch:
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    return {row["name"]: row for row in json.loads(done.stdout)}
+
+
+def show(
+    rows: dict[str, dict], watch: Watch, arguments: Arguments, bare: float, library: float
+) -> None:
+    masks = rows[MASKS]
+    seconds = masks["last_request_timestamp"] - masks["start_time"]
+    served = (masks["num_requests"] - masks["num_failures"]) / seconds
+    refused = rows.get(REFUSED, {}).get("num_requests", 0)
+    waited = times(masks)
+    health = np.array(watch.seconds["/api/health"]) * 1e3
+    print(f"{arguments.users} callers, {seconds:.0f} s")
+    print(f"masks            {masks['num_requests']}, {served:.2f} a second")
+    print(f"  of the network alone    {bare:.2f} a second: {served / bare:.2f}")
+    print(f"  of the library alone    {library:.2f} a second: {served / library:.2f}")
+    print(f"refused with 503 {refused}; errors {masks['num_failures']}")
+    print("waiting, ms      " + quantiles(waited))
+    print("health, ms       " + quantiles(health))
+    for path in ("/", "/compare/"):
+        print(f"{path:17}" + quantiles(np.array(watch.seconds[path]) * 1e3))
+    print(f"not answered     {watch.failed or 'nothing'}")
+    memory = np.array(watch.memory) / 1e6
+    quarter = max(len(memory) // 4, 1)
+    print(
+        f"memory, MB       {memory[:quarter].mean():.0f} in the first quarter, "
+        f"{memory[-quarter:].mean():.0f} in the last, {memory.max():.0f} at most"
+    )
+
+
+def times(row: dict) -> np.ndarray:
+    """Locust's histogram, in milliseconds."""
+    counts = row["response_times"]
+    return np.repeat([float(value) for value in counts], list(counts.values()))
+
+
+def quantiles(values: np.ndarray) -> str:
+    names = (("median", 0.5), ("p99", 0.99), ("max", 1.0))
+    return ", ".join(f"{name} {np.quantile(values, q):.0f}" for name, q in names)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Every snippet of docs/api.md does what it says, against a running server."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from PIL import Image
+
+from app.schema import Output, Wishes
+from model.data.streets import draw
+
+DOCS = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A working folder with the pictures that the snippets name."""
+    for seed, name in enumerate(("cat.jpg", "dog.jpg")):
+        Image.fromarray(draw(seed, (90, 70))[0]).save(tmp_path / name)
+    return tmp_path
+
+
+def run(language: str, command: list[str], suffix: str, folder: Path, url: str) -> str:
+    (snippet,) = re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+    assert "http://127.0.0.1:7860" in snippet
+    script = folder / f"snippet{suffix}"
+    script.write_text(snippet.replace("http://127.0.0.1:7860", url))
+    done = subprocess.run(
+        [*command, script], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_curl(server, folder):
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    run("sh", ["sh", "-e"], ".sh", folder, server.url)
+    assert Image.open(folder / "mask.png").size == (90, 70)
+    assert json.loads((folder / "cat.json").read_text())["width"] == 90
+    assert json.loads((folder / "cat.geojson").read_text())["type"] == "FeatureCollection"
+    names = zipfile.ZipFile(folder / "segmentations.zip").namelist()
+    assert sorted(names) == ["csv/cat.csv", "csv/dog.csv", "mask/cat.png", "mask/dog.png"]
+
+
+def test_python(server, folder):
+    shown = run("python", [sys.executable], ".py", folder, server.url)
+    assert shown.startswith("(70, 90) uint8 [0")
+    assert re.search(r"^[\w ]+: \d+%$", shown, re.MULTILINE)
+
+
+def test_javascript(server, folder):
+    if shutil.which("node") is None:
+        pytest.skip("needs node")
+    shown = run("js", ["node"], ".mjs", folder, server.url)
+    assert shown.startswith("pets-scratch decode;dur=")
+    assert Image.open(folder / "overlay.png").size == (90, 70)
+
+
+def test_all_outputs_and_options_are_named():
+    named = set(re.findall(r"`([\w-]+)`", DOCS))
+    assert {*Output} <= named
+    assert set(Wishes.model_fields) <= named
+
+
+def test_prometheus(server):
+    (snippet,) = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
+    (job,) = yaml.safe_load(snippet)["scrape_configs"]
+    text = httpx.get(server.url + job["metrics_path"]).text
+    for name in re.findall(r"`(unet_studio_\w+)`", DOCS):
+        assert f"# TYPE {name}" in text or f"# TYPE {name.removesuffix('_total')}" in text
