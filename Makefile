@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 PORT ?= 7860
+WORKERS ?= 2
 VENV := .venv
 # Nothing reports usage to anybody.
 export GRADIO_ANALYTICS_ENABLED := False
@@ -16,7 +17,7 @@ app: $(VENV)/.installed
 	@PORT=$(PORT) $(VENV)/bin/python app.py
 
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest $(TESTS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 # FUZZ: how many times as many cases as the tests make.
 fuzz: $(VENV)/.installed-dev

@@ -25,6 +25,10 @@ TRAINING = (
     *("--crop", "96", "--limit", "48", "--epochs", "2", "--device", "cpu"),
 )
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported: a worker for each core, whose threads would fight.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A loaded machine must not fail a test by being slow.
 settings.register_profile("studio", deadline=None, derandomize=True)
 settings.load_profile("studio")
