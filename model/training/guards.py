@@ -69,21 +69,25 @@ class CollapseWatch:
 
 
 @contextmanager
-def explained(config: TrainConfig) -> Iterator[None]:
-    """Turns a full disk or memory, or a file that is gone, into a `TrainingError`."""
+def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
+    """Turns a full disk or memory, or a file that is gone, into a `TrainingError`.
+
+    Args: left: what is left then and how to go on, where that is not a run.
+    """
+    left = left or kept(config)
     try:
         yield
     except StudioError:
         raise
     except OSError as error:
-        raise TrainingError(f"{_explain(error, config)} {kept(config)}") from error
+        raise TrainingError(f"{_explain(error, config)} {left}") from error
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
         raise TrainingError(
             f"The memory is not enough for {config.batch_size} crops of {config.crop} pixels. "
             f"Lower --batch-size (and raise --accumulate, now {config.accumulate}, as much), "
-            f"--crop, or --cache-gib (now {config.cache_gib:g}). {kept(config)}"
+            f"--crop, or --cache-gib (now {config.cache_gib:g}). {left}"
         ) from error
 
 

@@ -212,7 +212,7 @@ def _describe(
             "source": data.source,
             "split_rule": data.split_rule,
             "split_digest": splits.digest(data.split),
-            "split_sizes": {part: len(names) for part, names in data.split.items()},
+            "split_sizes": _used(config, data),
         },
         "training": {**training, "command": config.command(), "machine": _machine(config)},
         "versions": {
@@ -224,10 +224,21 @@ def _describe(
     }
 
 
+def _used(config: TrainConfig, data: DataSet) -> dict[str, int]:
+    """How many pictures the run learns from, chooses its epoch by, and is tested on, by part."""
+    used = {part: len(names) for part, names in data.split.items()}
+    if config.include_validation:
+        used |= {"train": used["train"] + used["validation"], "validation": 0}
+    if config.limit:
+        used["train"] = min(used["train"], config.limit)
+    return used
+
+
 def _machine(config: TrainConfig) -> str:
     if config.device != "cpu" and torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{torch.get_num_threads()} CPU cores ({platform.machine()})"
+    cores = torch.get_num_threads()
+    return f"{cores} CPU core{'s' if cores > 1 else ''} ({platform.machine()})"
 
 
 def _accelerator(config: TrainConfig) -> str:

@@ -198,3 +198,15 @@ def test_more_than_there_is_cannot_be_in_a_batch(tiny, few_streets):
     with pytest.raises(ConfigError, match="--batch-size 9 is more than the 8 training pictures"):
         train(tiny(batch_size=9), few_streets)
     assert not tiny().output.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "train_pictures", "validation_pictures"),
+    [({}, 8, 4), ({"limit": 5}, 5, 4), ({"include_validation": True}, 12, 0)],
+)
+def test_the_pictures_that_were_used_are_recorded(
+    changes, train_pictures, validation_pictures, tiny, few_streets
+):
+    checkpoint = train(tiny(epochs=1, **changes), few_streets, score=False)
+    sizes = {"train": train_pictures, "validation": validation_pictures, "test": 4}
+    assert checkpoint.description["data"]["split_sizes"] == sizes

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from model.evaluation.commands import class_table, summary
 from model.interrupts import INTERRUPTED, stopping_at_once
-from model.training.studies.configs import CrossValidation, Tuning
+from model.training.studies.configs import GOES_ON, CrossValidation, Tuning
 
 TITLES = {"mean_iou": "mean IoU", "mean_dice": "mean Dice"}
-GOES_ON = "\nStopped. The same command with --resume continues."
 
 
 def crossval(config: CrossValidation) -> int:
@@ -18,7 +17,7 @@ def crossval(config: CrossValidation) -> int:
     try:
         found = folds.cross_validate(config)
     except KeyboardInterrupt:
-        print(GOES_ON)
+        print(f"\nStopped. {GOES_ON}")
         return INTERRUPTED
     print(f"{config.folds} folds of {config.data}, original resolution; % over the folds:")
     for figure in folds.HEADLINE:
@@ -50,10 +49,10 @@ def tune(config: Tuning) -> int:
     try:
         checkpoint = tuning.tune(config)
     except KeyboardInterrupt:
-        print(GOES_ON)
+        print(f"\nStopped. {GOES_ON}")
         return INTERRUPTED
     print(f"The best settings: {config.output / tuning.BEST_FILE}")
-    print(f"All trials: {config.output / tuning.TABLE_FILE}, and as pictures {tuning.PLOTS}")
+    print(f"All trials: {config.output / tuning.TABLE_FILE}, {', '.join(tuning.PLOTS)}")
     if checkpoint:
         splits = {"test": checkpoint.metrics["splits"]["test"]}
         print(summary(str(checkpoint.path), checkpoint.description["data"]["title"], splits))

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 from model.errors import ConfigError
 from model.training.config import TrainConfig
 
+GOES_ON = "The same command with --resume continues."
+
 Searched = Literal["lr", "base_width", "depth", "loss", "augment"]
 
 
@@ -48,7 +50,8 @@ class Tuning(TrainConfig):
     study: str = "tuning"
     """The search's name in the storage."""
     retrain: bool = False
-    """Train the winner on training and validation pictures together, into OUTPUT/best."""
+    """Train the winner on all training and validation pictures together, into OUTPUT/best; a
+    --limit is for the search alone."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,8 +76,18 @@ class Tuning(TrainConfig):
 
     def winner(self, chosen: dict[str, Any]) -> TrainConfig:
         """The settings of the last training, on all pictures but those of the test part."""
-        changes = {"skip_check": True, "include_validation": True, **chosen}
+        changes = {"skip_check": True, "include_validation": True, "limit": None, **chosen}
         return _plain(self, output=self.output / "best", **changes)
+
+
+def make_folder(path: Path) -> None:
+    """Raises `ConfigError` if the folder of a study cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--output {path} cannot be made: {error.strerror}. Choose another."
+        ) from error
 
 
 def _alone(config: TrainConfig) -> None:

@@ -24,8 +24,9 @@ from model.evaluation.evaluate import evaluate
 from model.evaluation.metrics import Metrics
 from model.inference.segmenter import Segmenter
 from model.training.config import TrainConfig
+from model.training.guards import explained
 from model.training.run import train
-from model.training.studies.configs import CrossValidation
+from model.training.studies.configs import GOES_ON, CrossValidation, make_folder
 from model.training.writer import RESUME_FILE, csv_text
 
 SUMMARY_FILE = "crossval.json"
@@ -77,6 +78,12 @@ def cross_validate(config: CrossValidation) -> Folds:
     Raises: as `train`; `ConfigError` if the folder holds something else, or too few pictures.
     """
     _check_output(config)
+    make_folder(config.output)
+    with explained(config, GOES_ON):
+        return _cross_validate(config)
+
+
+def _cross_validate(config: CrossValidation) -> Folds:
     data = datasets.load(config.data, config.data_root, config.split)
     parts = data.folds(config.folds, config.seed)
     if not config.skip_check and not config.resume:
@@ -132,7 +139,12 @@ def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: Data
     path = config.output
     folder.write_bytes(path / folder.WEIGHTS_FILE, first.weights_path.read_bytes())
     folder.write_json(path / folder.CONFIG_FILE, first.config)
-    own = {"members": [other.path.name for other in others]}
+    split = {"split_rule": data.split_rule, "split_digest": splits.digest(data.split)}
+    own = {
+        "members": [other.path.name for other in others],
+        # Its test part is everybody's: scores on it can be compared with those of other runs.
+        "data": first.description["data"] | split,
+    }
     folder.write_json(path / folder.DESCRIPTION_FILE, first.description | own)
     segmenter = Segmenter(folder.read(path), engine="torch", precision="f32")
     result = evaluate(segmenter, data, data.names("test"))

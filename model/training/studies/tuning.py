@@ -24,8 +24,9 @@ from model.data import datasets, doctor
 from model.data.datasets import DataSet
 from model.errors import ConfigError, TrainingError
 from model.training.config import changed_settings
+from model.training.guards import explained
 from model.training.run import train
-from model.training.studies.configs import Tuning
+from model.training.studies.configs import GOES_ON, Tuning, make_folder
 from model.training.writer import RESUME_FILE, Row, csv_text
 
 STORAGE_FILE = "search.db"
@@ -54,14 +55,14 @@ def tune(config: Tuning) -> Checkpoint | None:
     Raises: as `train`; `ConfigError` if the storage cannot be used, belongs to another search,
         or no trial came to its end.
     """
-    with warnings.catch_warnings():
+    make_folder(config.output)
+    with warnings.catch_warnings(), explained(config, GOES_ON):
         # The heartbeat has been "experimental" for years, and the plots of the search are.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return _tune(config)
 
 
 def _tune(config: Tuning) -> Checkpoint | None:
-    config.output.mkdir(parents=True, exist_ok=True)
     data = datasets.load(config.data, config.data_root, config.split)
     study = _open(config, data)
     if not config.skip_check and not study.trials:

@@ -1,6 +1,7 @@
 """Cross-validation: what is held out, what is summed, and how it goes on."""
 
 import csv
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from model.checkpoints import folder
-from model.data import split_file, streets
-from model.errors import ConfigError
+from model.data import split_file, splits, streets
+from model.errors import ConfigError, TrainingError
 from model.evaluation.metrics import Metrics
 from model.inference.segmenter import Segmenter
 from model.training.studies.configs import CrossValidation
@@ -98,6 +99,8 @@ def test_the_folder_is_the_ensemble_of_its_folds(found, config):
     result = ensemble.segment(picture, confidence=True)
     assert len(ensemble.members) == 3
     assert np.array_equal(result.confidence, expected.confidence)
+    whole = splits.digest(split_file.read(config.split).parts)
+    assert found.ensemble.description["data"]["split_digest"] == whole
     assert found.ensemble.figures("test")["num_images"] == 4
     assert len(found.ensemble.per_image()) == 4
     assert summary(config)["ensemble_on_test"]["mean_iou"] == pytest.approx(
@@ -110,6 +113,23 @@ def test_folds_do_not_go_into_the_folder_of_a_run(config, tmp_path):
     (tmp_path / "resume" / "last.ckpt").touch()
     with pytest.raises(ConfigError, match="holds a run of its own"):
         cross_validate(replace(config, output=tmp_path))
+
+
+@pytest.mark.parametrize("study", ["crossval", "tune"])
+def test_a_folder_that_cannot_be_made_is_said(study, here, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, errors = here(study, "--data", "streets", "--output", tmp_path / "file" / "run")
+    assert code == 2
+    assert f"--output {tmp_path / 'file' / 'run'} cannot be made: " in errors
+
+
+def test_what_cannot_be_written_at_the_end_is_said(found, config, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("model.training.studies.crossval._table", full)
+    with pytest.raises(TrainingError, match=r"cannot take more: No space .* --resume continues"):
+        cross_validate(replace(config, resume=True))
 
 
 def test_too_many_folds_are_refused(small, tmp_path):

@@ -154,6 +154,12 @@ def test_a_storage_that_cannot_be_opened_is_named(small, tmp_path):
         tuning.tune(config)
 
 
+def test_the_winner_is_not_limited_as_the_search_was():
+    config = Tuning(limit=4)
+    assert config.trial(config.trial_folder(0), {}).limit == 4
+    assert config.winner({}).limit is None
+
+
 def test_width_and_depth_belong_to_the_scratch_network_alone():
     assert "depth" in Tuning(network="unet").searched
     assert Tuning(network="unet-resnet34").searched == ["lr", "loss", "augment"]
