@@ -2,7 +2,7 @@
 // upload field.
 
 const offer = (files) => {
-  const field = document.querySelector("#upload input[type=file], input#upload, input[type=file]");
+  const field = document.querySelector("input[type=file]"); // the page's first
   if (!field || !files.length) return;
   const transfer = new DataTransfer();
   for (const file of files) transfer.items.add(file);
