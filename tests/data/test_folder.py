@@ -416,3 +416,8 @@ def test_the_written_class_file_reads_back(tmp_path):
 def test_default_colours_differ_for_many_classes():
     table = class_file.default_classes(f"class {i}" for i in range(150))
     assert len({info.rgb for info in table}) == 150
+
+
+def test_a_folder_without_its_path_is_asked_for():
+    with pytest.raises(ConfigError, match="--data folder:PATH"):
+        datasets.load("folder")

@@ -58,6 +58,8 @@ def load(
         raise ConfigError(
             f"There is no data set '{name}'; choose one of {sorted(DATA_SETS)}, or folder:PATH."
         )
+    if kind == UserFolder.name and not path and data_root is None:
+        raise ConfigError("Your own pictures are named by their folder: --data folder:PATH.")
     data = DATA_SETS[kind](Path(path).expanduser() if path else data_folder(data_root))
     if split is not None:
         content = split_file.read(Path(split))

@@ -292,6 +292,11 @@ def _lossy(case: Case, group: Group) -> Finding:
         + "."
     )
     mend = f"`{case.fix}` gives every pixel the closest class. Better: export them again as PNG."
+    if not case.described.classes:
+        mend += (
+            f" Where a class of small regions is missing from these {len(noise.near)}, name all "
+            "classes with their colours in classes.yaml first, or its pixels go to others."
+        )
     if not group.meant:
         mend = (
             "Export them again as PNG: the values lie so close together that what compression did "

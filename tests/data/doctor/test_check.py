@@ -308,7 +308,8 @@ FAULTS = {
             (root / f"masks/{n:02d}.png").unlink() or
             save(root / f"masks/{n:02d}.jpg", binary(whole(n)), quality=80) for n in range(4)
         ],
-        found={"lossy"}, noted={"zero-255"}, expected=foreground, words="4 masks",
+        found={"lossy"}, noted={"zero-255"}, expected=foreground,
+        words="missing from these 2, name all classes with their colours in classes.yaml first",
     ),
     "JPEG saved as PNG": Fault(
         make={"encode": lambda x: through_jpeg(in_colours(x))}, damage=describe(YAML),
