@@ -96,6 +96,9 @@ W = TypeVar("W", bound=Wishes)
 
 router = APIRouter()
 
+# One at a time: many threads that parse JSON would keep the event loop from its turn.
+_finding = anyio.CapacityLimiter(1)
+
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/tiff")
 
@@ -192,8 +195,8 @@ async def predict(request: Request, in_address: Annotated[PredictWishes, Query()
     async with sent(request) as received:
         wishes = _merged(in_address, received)
         name, file = received.one()
-        task = await _task(wishes, [wishes.output])
         with models.QUEUE.job("api"):
+            task = await _task(wishes, [wishes.output])
             result, ((suffix, content),) = await models.QUEUE.run(
                 "api",
                 lambda: task.run(file.read(MAX_BYTES + 1), name),
@@ -380,7 +383,7 @@ class Task:
 
 async def _task(wishes: Wishes, outputs: Sequence[str]) -> Task:
     """Raises: as `models.find`; `ConfigError` for what does not suit the model."""
-    checkpoint = await anyio.to_thread.run_sync(models.find, wishes.model)
+    checkpoint = await anyio.to_thread.run_sync(models.find, wishes.model, limiter=_finding)
     needed = {name for output in outputs for name in _needed(output)}
     options = replace(wishes.options(), **dict.fromkeys(needed, True))
     options.check(checkpoint.classes)
