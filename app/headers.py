@@ -14,9 +14,6 @@ ORIGINS_VARIABLE = "UNET_STUDIO_ORIGINS"
 """Environment variable with the origins, separated by spaces, whose scripts may call this server
 from a visitor's browser: `https://example.org`. By default none."""
 
-FRAMES = "'self' https://huggingface.co https://*.hf.space"
-"""Who may show the pages in a frame: Spaces do."""
-
 COMMON = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
@@ -24,9 +21,11 @@ COMMON = {
 }
 
 # Gradio and Streamlit write scripts and styles into their pages; what they may load is bounded.
-PAGE_POLICY = f"frame-ancestors {FRAMES}; object-src 'none'; base-uri 'self'; form-action 'self'"
+# Any site may show them in a frame, as Spaces and teachers' pages do: there is no account and no
+# cookie that it could misuse, and a proxy can forbid it (docs/proxy.md).
+PAGE_POLICY = "object-src 'none'; base-uri 'self'; form-action 'self'"
 
-FILE_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors {FRAMES}"
+FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For what visitors sent and what was made of it: shown, never run."""
 
 _FILES = re.compile(r".*(/gradio_api/file=|/media/|/api/(?!docs|static|openapi))")
