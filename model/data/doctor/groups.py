@@ -199,8 +199,13 @@ def _leave_noise_out(group: Group, known: set[int]) -> None:
     group.meant = {value: value for value in noise.classes}
     if noise.kind == "compressed":
         group.meant = {v: _nearest(v, known, tally.colours) for v in noise.classes}
-    # What is known to be a class may be too thin to make areas.
-    thin = {v for v in known - set(group.meant.values()) if v in tally.values}
+    # What is known to be a class may be too thin to make areas, and compression have moved it.
+    reach = NEAR if noise.kind == "compressed" else 0
+    others = np.array(sorted(known - set(group.meant.values())), np.int64)
+    away = np.abs(
+        channels(others, tally.colours)[:, None] - channels(tally.values, tally.colours)[None]
+    ).max(-1)
+    thin = set(others[away.min(1, initial=NEAR + 1) <= reach].tolist())
     group.meant |= {value: value for value in thin}
     group.noise = replace(noise, classes=(*noise.classes, *sorted(thin)))
 
