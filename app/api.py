@@ -274,7 +274,7 @@ def describe_model(
 async def health() -> Health:
     """Always answered with 200; `ready` says whether pictures can be."""
     default = models.default()
-    opened = models.POOL.open_models()
+    opened = models.open_models()
     queue = models.QUEUE
     return Health(
         ready=default is not None and default.name in opened and not queue.closed,

@@ -70,7 +70,7 @@ class _State(Collector):
             "unet_studio_refused", "Requests for which there was no place.", queue.refused
         )
         open_models = GaugeMetricFamily("unet_studio_model_open", "In memory.", labels=["model"])
-        for name in sorted(set(models.POOL.open_models())):
+        for name in sorted(set(models.open_models())):
             open_models.add_metric([name], 1)
         yield open_models
 

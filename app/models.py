@@ -94,6 +94,11 @@ def segmenter(checkpoint: Checkpoint, precision: str | None = None) -> QueuedSeg
     return QueuedSegmenter(POOL.get(checkpoint, precision=precision), QUEUE)
 
 
+def open_models() -> list[str]:
+    """Names of the models in memory, without the folders that some were opened from."""
+    return [without_folders(name) for name in POOL.open_models()]
+
+
 def damaged() -> dict[str, str]:
     """Why each checkpoint that cannot be chosen was left out, by name, for the public."""
     return {name: without_folders(text) for name, text in folder.list_bundled()[1].items()}

@@ -8,6 +8,7 @@ import pytest
 from app import models
 from app.discretion import without_folders
 from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.inference.pool import SegmenterPool
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,16 @@ def test_nothing_served_names_the_weights_folder(server, weights):
     for said in (health, refused):
         assert "The checkpoint broken has no config.json" in said
         assert str(weights.parent) not in said
+
+
+def test_models_that_somebody_opened_from_a_folder_are_named_without_it(
+    make_checkpoint, tmp_path, monkeypatch
+):
+    mine = make_checkpoint(tmp_path / "mine")
+    monkeypatch.setattr(models, "POOL", SegmenterPool())
+    models.POOL.get(str(mine.path))
+    models.POOL.get(models.find(str(mine.path), anywhere=True))
+    assert set(models.open_models()) == {"mine"}
 
 
 def test_damaged_checkpoints_are_told_without_folders(weights, monkeypatch):

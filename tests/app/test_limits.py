@@ -37,6 +37,7 @@ from app.limits import (
 from model.checkpoints.folder import WEIGHTS_FILE, WEIGHTS_VARIABLE
 from model.data.images import MAX_BYTES, MAX_PIXELS, MAX_SCANS
 from model.errors import ConfigError, ImageError, ImageTooLargeError
+from tests.loops import run_apart
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
@@ -380,7 +381,7 @@ def test_bad_checkpoints_are_refused_and_no_pickle_is_opened(weights, tmp_path, 
                 assert str(tmp_path) not in answer.text
                 assert "retry-after" not in answer.headers
 
-    asyncio.run(scene())
+    run_apart(scene())
     assert not Trap.sprung.exists()
 
 
@@ -475,7 +476,7 @@ def call(app: LimitedBody, size: int | None, chunks: list[bytes], seconds: float
             return error.status_code
         return None
 
-    return asyncio.run(scene())
+    return run_apart(scene())
 
 
 def test_bodies_have_limits_of_size_time_and_number():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from model.checkpoints.folder import WEIGHTS_VARIABLE
 from model.data.streets import draw
 from model.errors import ConfigError
 from tests.app.conftest import REPOSITORY, free_port
+from tests.loops import run_apart
 
 DOCUMENT = (REPOSITORY / "docs" / "proxy.md").read_text(encoding="utf-8")
 BLOCK, FRAME_RULE = re.findall(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -41,7 +41,7 @@ def seen(path: str, root_path: str = "", **headers: str) -> tuple[str, str, dict
 
     named = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
     scope = {"type": "websocket", "path": path, "root_path": "", "headers": named}
-    asyncio.run(VisitorsAddress(app, root_path)(scope, None, None))
+    run_apart(VisitorsAddress(app, root_path)(scope, None, None))
     assert scope["path"] == path, "the server's own scope is left alone"
     kept = {key.decode(): value.decode() for key, value in scopes[0]["headers"]}
     return scopes[0]["path"], scopes[0]["root_path"], kept

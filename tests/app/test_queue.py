@@ -16,6 +16,7 @@ from PIL import Image
 from app.limits import TooLongError
 from app.queue import BusyError, GoneError, InferenceQueue, QueuedSegmenter, turns_at_once
 from model.inference.segmenter import Cancelled
+from tests.loops import run_apart
 
 PLACES = {"page": 2, "api": 3, "batch": 1}
 
@@ -119,7 +120,7 @@ def test_a_cancelled_request_passes_its_turn_on(queue):
                 await task
         assert await queue.run("api", lambda: "done", 5) == "done"
 
-    asyncio.run(scene())
+    run_apart(scene())
     assert queue.idle
 
 
@@ -131,7 +132,7 @@ def test_nothing_is_computed_for_a_client_that_has_gone(queue):
         with pytest.raises(GoneError):
             await queue.run("api", lambda: pytest.fail("computed"), 5, gone)
 
-    asyncio.run(scene())
+    run_apart(scene())
     assert queue.idle
 
 
@@ -142,7 +143,7 @@ def test_work_over_its_time_is_given_up_but_holds_its_turn(queue):
         with pytest.raises(TooLongError, match=r"limit of 0\.05 s"):
             await queue.run("api", finish.wait, 0.05)
 
-    asyncio.run(scene())
+    run_apart(scene())
     assert queue.running == 1
     finish.set()
     wait_until(lambda: queue.idle)
@@ -153,7 +154,7 @@ def test_errors_of_the_work_come_through_and_free_the_turn(queue):
         with pytest.raises(ZeroDivisionError):
             await queue.run("api", lambda: 1 / 0, 5)
 
-    asyncio.run(scene())
+    run_apart(scene())
     assert queue.idle
 
 
