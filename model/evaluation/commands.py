@@ -19,6 +19,9 @@ class Evaluate:
     data: str | None = None
     """The data set; by default the one that the checkpoint was trained on."""
     split: Literal["train", "validation", "test"] = "test"
+    split_file: Path | None = None
+    """The split that it was trained with, where that was --split of `train`; by default the data
+    set's own."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
@@ -46,7 +49,11 @@ def evaluate(command: Evaluate) -> None:
     from model.inference.segmenter import Segmenter
 
     checkpoint = folder.find(command.checkpoint)
-    data = datasets.load(command.data or checkpoint.data_name, command.data_root)
+    data = datasets.load(
+        command.data or checkpoint.data_name, command.data_root, command.split_file
+    )
+    if warning := recording.other_split(checkpoint, data):
+        print(f"warning: {warning}")
     if command.record:
         recording.check(checkpoint, data)
     segmenter = Segmenter(checkpoint, engine=command.engine, precision=command.precision)

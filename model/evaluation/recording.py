@@ -27,6 +27,20 @@ def check(checkpoint: Checkpoint, data: DataSet) -> None:
         )
 
 
+def other_split(checkpoint: Checkpoint, data: DataSet) -> str:
+    """A warning if the checkpoint was trained on another split of the same data, else "": what is
+    scored may be what it learned from."""
+    recorded = checkpoint.description.get("data", {})
+    if recorded.get("name") != data.name or "split_digest" not in recorded:
+        return ""
+    if recorded["split_digest"] == splits.digest(data.split):
+        return ""
+    return (
+        f"{checkpoint.name} was trained on another split of {data.name} ({recorded['split_rule']}) "
+        "and may have seen these pictures. Give that split as --split-file."
+    )
+
+
 def record(checkpoint: Checkpoint, split: str, figures: dict[str, Any]) -> Checkpoint:
     """Puts figures under splits -> split -> precision into `metrics.json`; others stay.
 

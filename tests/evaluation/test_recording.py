@@ -6,6 +6,8 @@ import shutil
 import pytest
 
 from model.checkpoints import folder
+from model.data import datasets
+from model.evaluation import recording
 from model.inference.engines import precision as precisions
 
 
@@ -59,3 +61,10 @@ def test_figures_of_other_data_are_not_recorded(run, command):
     assert "--record" in done.stderr
     assert "digest" in done.stderr
     assert (run / folder.METRICS_FILE).read_bytes() == before
+
+
+def test_pictures_of_another_split_are_warned_of(trained_run):
+    checkpoint, data = folder.read(trained_run), datasets.load("streets")
+    assert recording.other_split(checkpoint, data) == ""
+    data.use_split({part: names[:9] for part, names in data.split.items()}, "a few")
+    assert "Give that split as --split-file." in recording.other_split(checkpoint, data)
