@@ -106,7 +106,8 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with compare_lifespan(app):
-            threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+            # No daemon: the process must not end while OpenVINO compiles, which aborts it.
+            threading.Thread(target=_warm_up, name="warm-up").start()
             yield
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
