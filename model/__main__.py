@@ -8,6 +8,7 @@ python -m model describe unet
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -75,7 +76,8 @@ TRAININGS = {"train": TrainConfig, "crossval": CrossValidation, "tune": Tuning}
 
 
 def main() -> int:
-    """Returns the exit code: 0, 2 for wrong arguments or data, 130 after Ctrl-C."""
+    """Returns the exit code: 0, 2 for wrong arguments or data, 130 after Ctrl-C, 141 if what reads
+    the output has gone."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     words = sys.argv[1:]
     try:
@@ -94,6 +96,9 @@ def main() -> int:
     except StudioError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _preset(words: list[str]) -> object:

@@ -1,11 +1,16 @@
 """The command line of `train`: its help names every setting, a wrong flag is answered in words."""
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from model.training.config import TrainConfig, flag
 from model.training.presets import PRESETS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -62,3 +67,14 @@ def test_what_cannot_be_read_is_said_by_flag(words, sentences, run, tmp_path):
     for sentence in sentences:
         assert sentence in errors
     assert not (tmp_path / "run").exists()
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback():
+    """As in `python -m model train --help | head`."""
+    words = [sys.executable, "-m", "model", "train", "--help"]
+    process = subprocess.Popen(
+        words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    assert process.wait(timeout=60) == 141
