@@ -8,7 +8,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -32,20 +32,28 @@ _DAMAGE = (
 class Archive:
     """The files in a ZIP that a stranger sent. Nothing is written to disk.
 
-    Args: file: seekable; used until the last member has been read.
+    Args:
+        file: seekable; used until the last member has been read.
+        suffixes: in lower case; if given, files with others are passed over.
+        unpacked_bytes: what all members may unpack to.
 
     Raises: `ImageError` if it is no ZIP, or holds what is not unpacked here; `ImageTooLargeError`
         if it would unpack to more than SECURITY.md allows.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        suffixes: Container[str] | None = None,
+        unpacked_bytes: int = UNPACKED_BYTES,
+    ) -> None:
         _check_directory(file)
         try:
             self._zip = zipfile.ZipFile(file)
         except _DAMAGE as error:
             raise ImageError(f"The ZIP is damaged ({error}). Pack it again.") from error
-        self.members = [info for info in self._zip.infolist() if _wanted(info)]
-        _check_members(self.members)
+        self.members = [info for info in self._zip.infolist() if _wanted(info, suffixes)]
+        _check_members(self.members, unpacked_bytes)
 
     def names(self) -> list[str]:
         """As `safe_name` leaves them."""
@@ -88,15 +96,15 @@ def _check_directory(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _wanted(info: zipfile.ZipInfo) -> bool:
+def _wanted(info: zipfile.ZipInfo, suffixes: Container[str] | None) -> bool:
     """Not folders, nor what systems add on their own."""
-    parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-    return not info.is_dir() and not any(
-        part.startswith(_IGNORED) for part in parts if part != ".."
-    )
+    path = PurePosixPath(info.filename.replace("\\", "/"))
+    if info.is_dir() or (suffixes is not None and path.suffix.lower() not in suffixes):
+        return False
+    return not any(part.startswith(_IGNORED) for part in path.parts if part != "..")
 
 
-def _check_members(members: list[zipfile.ZipInfo]) -> None:
+def _check_members(members: list[zipfile.ZipInfo], unpacked_bytes: int) -> None:
     if not members:
         raise ImageError("The ZIP holds no files.")
     if len(members) > MOST_FILES:
@@ -119,9 +127,12 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
                 f"{name} in the ZIP unpacks to more than {MOST_RATIO} times its size, as ZIP bombs "
                 "do. Send it as PNG."
             )
-    if sum(info.file_size for info in members) > UNPACKED_BYTES:
+    size = sum(info.file_size for info in members)
+    packed = sum(info.compress_size for info in members)
+    if size > unpacked_bytes or size > max(2**20, MOST_RATIO * packed):
         raise ImageTooLargeError(
-            f"The ZIP unpacks to more than {UNPACKED_BYTES // 2**30} GiB. Send it in parts."
+            f"The ZIP unpacks to more than {unpacked_bytes // 2**20} MiB, or {MOST_RATIO} times "
+            "its size. Send it in parts."
         )
 
 

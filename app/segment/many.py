@@ -12,22 +12,21 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from app.archives import Archive
+from app.limits import MOST_FILES
 from app.segment.desk import Desk
 from app.segment.examples import Example
 from app.segment.jobs import Watch
 from model.data.images import SUFFIXES
-from model.errors import ImageError, ImageTooLargeError
+from model.errors import ImageError, ImageTooLargeError, StudioError
 from model.inference.exports import choose
 from model.inference.folders import Job, segment_files
 from model.inference.inputs import VIDEO_SUFFIXES, Item
 from model.inference.segmenter import Cancelled, Segmenter
 from model.inference.video import VideoReader
 
-MOST_PICTURES = 200
 MOST_UNPACKED = 512 * 2**20
 """Bytes that the pictures of a zip take unpacked."""
-MOST_RATIO = 200
-"""Of unpacked to packed bytes: pictures are packed in themselves, bombs are not."""
 MOST_FRAMES = 1500
 """A minute at 25 frames a second."""
 
@@ -50,9 +49,9 @@ def brought(files: Sequence[tuple[Path, str]], cache: str | Path) -> Desk:
             found += _unpacked(path, name, private_folder(cache))
         else:
             found.append(Example(name, path))
-    if len(found) > MOST_PICTURES:
+    if len(found) > MOST_FILES:
         raise ImageTooLargeError(
-            f"These are {len(found)} pictures; {MOST_PICTURES} can be brought at a time. For more "
+            f"These are {len(found)} pictures; {MOST_FILES} can be brought at a time. For more "
             "there is the command line: docs/outputs.md."
         )
     if any(Path(entry.title).suffix.lower() in VIDEO_SUFFIXES for entry in found):
@@ -124,55 +123,23 @@ def _key(name: str) -> str:
 
 def _unpacked(path: Path, name: str, folder: Path) -> list[Example]:
     """The pictures in a zip, whatever else is in it; their names count, not their folders."""
+    found = []
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if _is_picture(m)]
-            _check(name, path, members)
-            found, left = [], MOST_UNPACKED
-            for number, member in enumerate(members):
-                plain = PurePosixPath(member.filename).name
+        with open(path, "rb") as file:
+            archive = Archive(file, SUFFIXES, MOST_UNPACKED)
+            for number, member in enumerate(archive.names()):
+                plain = PurePosixPath(member).name
                 target = folder / str(number) / plain
                 target.parent.mkdir(parents=True)
-                with archive.open(member) as source, open(target, "wb") as file:
-                    # What the directory says of sizes need not be true.
-                    while block := source.read(min(2**20, left + 1)):
-                        left -= len(block)
-                        if left < 0:
-                            raise _too_large(name)
-                        file.write(block)
+                target.write_bytes(archive.read(number))
                 found.append(Example(plain, target))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except StudioError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ImageError(f"{name} cannot be unpacked ({error}). Pack it again.") from error
-    except ImageError:
+        raise type(error)(f"{name}: {error}") from error
+    except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise
+        raise ImageError(f"{name} cannot be unpacked ({error}).") from error
     return sorted(found, key=lambda entry: entry.title)
-
-
-def _is_picture(member: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(member.filename)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts if part != "..")
-    return path.suffix.lower() in SUFFIXES and not hidden and not member.is_dir()
-
-
-def _check(name: str, path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
-    if not members:
-        raise ImageError(f"There are no pictures in {name}.")
-    if len(members) > MOST_PICTURES:
-        raise ImageTooLargeError(
-            f"{name} holds {len(members)} pictures; the limit is {MOST_PICTURES}. Divide it."
-        )
-    size = sum(member.file_size for member in members)
-    if size > MOST_UNPACKED or size > MOST_RATIO * path.stat().st_size:
-        raise _too_large(name)
-
-
-def _too_large(name: str) -> ImageTooLargeError:
-    return ImageTooLargeError(
-        f"{name} would unpack to more than {MOST_UNPACKED // 2**20} MiB, or to more than "
-        f"{MOST_RATIO} times its size. Divide it."
-    )
 
 
 def _too_long(name: str, frames: str) -> ImageTooLargeError:
