@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from model.data.streets import draw
 from model.errors import ConfigError
 from tests.app.conftest import REPOSITORY, free_port
 from tests.loops import run_apart
+from tests.servers import wait_until_all_answer
 
 DOCUMENT = (REPOSITORY / "docs" / "proxy.md").read_text(encoding="utf-8")
 BLOCK, FRAME_RULE = re.findall(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -124,23 +124,11 @@ def nginx(folder: Path, configuration: str) -> Iterator[None]:
     process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf", "-e", log])
     try:
         ports = re.findall(r"listen 127\.0\.0\.1:(\d+)", configuration)
-        deadline = time.monotonic() + 20
-        while not all(answers(f"http://127.0.0.1:{port}/") for port in ports):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
+        wait_until_all_answer([f"http://127.0.0.1:{port}/" for port in ports], process, log, 20)
         yield
     finally:
         process.terminate()
         process.wait(20)
-
-
-def answers(url: str) -> bool:
-    try:
-        httpx.get(url)
-    except httpx.TransportError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")

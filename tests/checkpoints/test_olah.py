@@ -11,12 +11,10 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 import segmentation_models_pytorch as smp
@@ -32,6 +30,7 @@ from model.checkpoints.weights import load_network
 from model.errors import StudioError
 from model.inference.segmenter import Segmenter
 from tests.hub_server import Relay, record_waits, serving
+from tests.servers import wait_until_all_answer
 
 pytestmark = pytest.mark.olah
 
@@ -92,23 +91,11 @@ def olah(olah_python, original, plain, tmp_path_factory) -> Iterator[str]:
     with open(root / "log", "w") as log:
         process = subprocess.Popen(arguments, cwd=root, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
-        while not answers(f"http://127.0.0.1:{port}/"):
-            assert process.poll() is None, (root / "log").read_text()
-            assert time.monotonic() < deadline, (root / "log").read_text()
-            time.sleep(0.1)
+        wait_until_all_answer([f"http://127.0.0.1:{port}/"], process, root / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(20)
-
-
-def answers(url: str) -> bool:
-    try:
-        httpx.get(url)
-    except httpx.TransportError:
-        return False
-    return True
 
 
 def make_repository(path: Path, source: Path) -> None:
