@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from model.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, SizePolicy
 from model.errors import ConfigError
@@ -33,6 +33,8 @@ CHANGEABLE = ("preset", "device", "time_limit", "early_stopping", "on_collapse")
 class TrainConfig:
     """Train a network on a data set and write a checkpoint folder."""
 
+    COMMAND: ClassVar[str] = "train"
+
     preset: str = ""
     """A recipe whose settings the other flags override: road-vgg16, road-scratch, carla-scratch,
     carla-resnet34, carla-mobilenet, carla-course, aerial, aerial-mobilenet, pets, pets-scratch,
@@ -46,7 +48,8 @@ class TrainConfig:
     split: Path | None = None
     """A split file that replaces the data set's own split."""
     limit: int | None = None
-    """Use only the first so many training pictures (a quick trial, a study of small data)."""
+    """Use only the first so many training pictures, for a quick trial. A study of small data, whose
+    pictures are drawn by seeds, is `small-data`."""
     include_validation: bool = False
     """Train on the validation pictures too, as at the end of a search. They can choose no epoch
     then: the last one is kept, and only the test part is scored."""
@@ -112,7 +115,10 @@ class TrainConfig:
     """Decay per step, such as 0.999, of a moving average of the weights, which is then what is
     validated and kept; 0 for none."""
     epochs: int = 30
-    """How often all training pictures are seen."""
+    """How often all training pictures are seen; see also --pictures-per-epoch."""
+    pictures_per_epoch: int | None = None
+    """Length of an epoch where it is not the number of training pictures: they are gone through
+    again and again, in a new order each time, and so many make an epoch."""
     batch_size: int = 8
     """Pictures per step, over all processes; an incomplete last batch of an epoch is left out."""
     accumulate: int = 1
@@ -146,7 +152,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("base_width", "depth", "epochs", "batch_size", "limit", "accumulate",
-                     "plateau_patience", "early_stopping", "devices", "num_nodes"):  # fmt: skip
+                     "pictures_per_epoch", "plateau_patience", "early_stopping", "devices",
+                     "num_nodes"):  # fmt: skip
             self._check(name, lambda value: value >= 1, "must be at least 1")
         for name in ("samples_every", "freeze_encoder_epochs", "cache_gib"):
             self._check(name, lambda value: 0 <= value < math.inf, "must be at least 0")
@@ -253,7 +260,7 @@ class TrainConfig:
     def command(self) -> str:
         """The command line that trains the same again, given its files; without the preset,
         whose settings a later version may change."""
-        words = ["python", "-m", "model", "train"]
+        words = ["python", "-m", "model", self.COMMAND]
         for name, value in self.portable().items():
             if name != "preset" and value != _DEFAULTS[name]:
                 words += [flag(name)] if value is True else [flag(name), str(value)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -17,12 +20,12 @@ from model.training.processes import Processes
 
 
 def check_enough(config: TrainConfig, data: DataSet) -> None:
-    """Raises `ConfigError` if there are fewer training pictures than a batch needs."""
-    count = len(data.names("train")[: config.limit])
+    """Raises `ConfigError` if there are fewer training pictures in an epoch than a batch needs."""
+    count, what = len(data.names("train")[: config.limit]), "training pictures"
+    if config.pictures_per_epoch:
+        count, what = config.pictures_per_epoch, "pictures of --pictures-per-epoch"
     if count < config.batch_size:
-        raise ConfigError(
-            f"--batch-size {config.batch_size} is more than the {count} training pictures."
-        )
+        raise ConfigError(f"--batch-size {config.batch_size} is more than the {count} {what}.")
 
 
 class Loaders:
@@ -66,12 +69,18 @@ class Loaders:
         self.samples = Tiles(plain, preprocessing.tile) if tiled else plain
         collate = Collate(preprocessing)
         share = config.batch_size // processes.count
-        sampler = DistributedSampler(
+        kind, length = DistributedSampler, {}
+        if config.pictures_per_epoch:
+            # Whole batches: the next epoch begins with the picture after the last one seen.
+            batches = config.pictures_per_epoch // config.batch_size
+            kind, length = Passes, {"length": batches * config.batch_size}
+        sampler = kind(
             augmented,
             num_replicas=processes.count,
             rank=processes.rank,
             seed=config.seed,
             drop_last=True,
+            **length,
         )
         # No worker processes: from the cache a batch costs a few per cent of a step, and on
         # two cores workers would take them from the network.
@@ -90,10 +99,41 @@ class Loaders:
         self.validation = DataLoader(own, share, collate_fn=collate, generator=torch.Generator())
 
 
-class Seeded(Dataset):
-    """Makes the augmentation of a sample follow from seed, epoch and sample alone.
+class Passes(DistributedSampler):
+    """Goes through all samples again and again, in a new order each time, `length` in an epoch.
 
-    It is then the same in a resumed run, and whichever process the sample falls to.
+    An epoch goes on where the one before it ended, so that over a run all are seen equally often.
+    What an epoch holds follows from seed and epoch alone, as `DistributedSampler` has it.
+
+    Yields: the sample's number, more by the number of all samples each time that it comes again
+        in the epoch.
+    """
+
+    def __init__(self, samples: Dataset, *, length: int, **shared) -> None:
+        super().__init__(range(length), **shared)
+        self.samples = samples
+
+    def __iter__(self) -> Iterator[int]:
+        whole = islice(self._epoch(), self.total_size)
+        return islice(whole, self.rank, None, self.num_replicas)
+
+    def _epoch(self) -> Iterator[int]:
+        count = len(self.samples)
+        number, first = divmod(self.epoch * self.total_size, count)
+        seen = np.zeros(count, np.int64)
+        while True:
+            order = np.random.default_rng((self.seed, number)).permutation(count)
+            for sample in order[first:].tolist():
+                yield sample + count * int(seen[sample])
+                seen[sample] += 1
+            number, first = number + 1, 0
+
+
+class Seeded(Dataset):
+    """Makes the augmentation of a sample follow from seed, epoch and the sampler's number alone.
+
+    It is then the same in a resumed run, and whichever process the sample falls to; a sample
+    that comes twice in an epoch is augmented in two ways.
     """
 
     def __init__(self, samples: Dataset, sampler: DistributedSampler, seed: int) -> None:
@@ -109,4 +149,4 @@ class Seeded(Dataset):
         own = np.random.SeedSequence((self.seed, self.sampler.epoch, index))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(own.generate_state(1, np.uint64)[0]))
-            return self.samples[index]
+            return self.samples[index % len(self.samples)]

@@ -21,6 +21,7 @@ from model.training.presets import PRESETS
         ({"depth": 9}, "--depth"),
         ({"limit": 0}, "--limit"),
         ({"limit": -5}, "--limit"),
+        ({"pictures_per_epoch": 0}, "--pictures-per-epoch"),
         ({"batch_size": 0}, "--batch-size"),
         ({"batch_size": 1}, "--batch-size"),
         ({"crop": 0}, "--crop"),
@@ -72,6 +73,7 @@ def test_the_limits_themselves_are_allowed():
     [
         TrainConfig(),
         TrainConfig(network="unet-resnet34", encoder_weights="imagenet", lr=5e-4, limit=100),
+        TrainConfig(pictures_per_epoch=100),
         TrainConfig(include_validation=True, accumulate=2, ema=0.99, early_stopping=5),
         TrainConfig(loss="0.5*ce+dice", longest_side=128, schedule="cosine", precision="f32"),
         TrainConfig(encoder_origin="Tiny ImageNet, by us", network="unet-vgg16_bn"),

@@ -19,6 +19,7 @@ from model.training.synchronised import SynchronisedBatchNorm2d, synchronise
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAINING = ("--batch-size", "8", "--epochs", "2", "--loss", "ce", "--precision", "f32")
+ORDERS = {"each once": (), "again and again": ("--pictures-per-epoch", "43")}  # of 26 pictures
 LAUNCHES = {
     "torchrun": (["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "model"], []),
     "--devices": (["-m", "model"], ["--devices", "2"]),
@@ -31,18 +32,14 @@ def history(output: Path) -> list[dict[str, float]]:
     return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in rows]
 
 
-@pytest.fixture(scope="module")
-def alone(few_arguments, tmp_path_factory) -> list[dict[str, float]]:
-    output = tmp_path_factory.mktemp("alone") / "run"
-    words = [*few_arguments, *TRAINING, "--output", str(output)]
+@pytest.mark.parametrize(("launch", "order"), zip(LAUNCHES, ORDERS, strict=True))
+def test_two_processes_find_what_one_finds(launch, order, few_arguments, tmp_path):
+    training = [*few_arguments, *TRAINING, *ORDERS[order]]
+    words = [*training, "--output", str(tmp_path / "alone")]
     train(tyro.cli(TrainConfig, args=words), score=False)
-    return history(output)
-
-
-@pytest.mark.parametrize("launch", LAUNCHES)
-def test_two_processes_find_what_one_finds(launch, alone, few_arguments, tmp_path):
+    alone = history(tmp_path / "alone")
     before, after = LAUNCHES[launch]
-    words = [*before, "train", *few_arguments, *TRAINING, *after, "--output", tmp_path / "run"]
+    words = [*before, "train", *training, *after, "--output", tmp_path / "run"]
     done = subprocess.run(
         [sys.executable, *map(str, words)], cwd=REPOSITORY,
         env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240,

@@ -1,6 +1,7 @@
 """Whole runs in this process: each setting does what it says."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -198,6 +199,36 @@ def test_more_than_there_is_cannot_be_in_a_batch(tiny, few_streets):
     with pytest.raises(ConfigError, match="--batch-size 9 is more than the 8 training pictures"):
         train(tiny(batch_size=9), few_streets)
     assert not tiny().output.exists()
+
+
+def test_an_epoch_may_be_shorter_or_longer_than_the_training_pictures(tiny, few_streets, steps):
+    train(tiny(pictures_per_epoch=21, epochs=2), few_streets, score=False)
+    assert steps == [5, 5], "whole batches of 4"
+    steps.clear()
+    train(tiny(pictures_per_epoch=4, epochs=2, output=tiny().output / "b"), few_streets)
+    assert steps == [1, 1]
+    with pytest.raises(ConfigError, match="more than the 3 pictures of --pictures-per-epoch"):
+        train(tiny(pictures_per_epoch=3, output=tiny().output / "c"), few_streets)
+
+
+def test_a_resumed_run_goes_on_in_the_middle_of_a_pass(tiny, few_streets, tmp_path):
+    """Epochs of 12 of 8 pictures: each second one begins in the middle of an order."""
+    whole, stopped = (
+        tiny(pictures_per_epoch=12, epochs=3, output=tmp_path / name) for name in ("a", "b")
+    )
+    train(whole, few_streets, score=False)
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(stopped, few_streets, on_epoch=stop, score=False)
+        stopped = replace(stopped, resume=True)
+    train(stopped, few_streets, score=False)
+    assert figures(stopped) == figures(whole)
+    expected = tensors(whole)
+    assert all(torch.equal(value, expected[key]) for key, value in tensors(stopped).items())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""What an epoch holds, and in which process."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from model.training.loaders import Passes, Seeded
+
+
+def epochs(count: int, length: int, number: int, rank: int = 0, processes: int = 1, seed: int = 0):
+    """The numbers of several epochs, each a list."""
+    sampler = Passes(
+        range(count), length=length, num_replicas=processes, rank=rank, seed=seed, drop_last=True
+    )
+    found = []
+    for epoch in range(number):
+        sampler.set_epoch(epoch)
+        found.append(list(sampler))
+        assert len(found[-1]) == len(sampler) == length // processes
+    return found
+
+
+@pytest.mark.parametrize("length", [4, 8, 20, 28])
+def test_all_are_seen_equally_often_over_a_run(length):
+    seen = Counter(n % 7 for epoch in epochs(7, length, 9) for n in epoch)
+    assert set(seen) == set(range(7))
+    assert max(seen.values()) - min(seen.values()) <= 1
+
+
+def test_each_pass_has_an_order_of_its_own():
+    (stream,) = epochs(7, 28, 1)
+    orders = [tuple(n % 7 for n in stream[i : i + 7]) for i in (0, 7, 14, 21)]
+    assert len(set(orders)) == 4
+    assert all(sorted(order) == list(range(7)) for order in orders)
+    assert epochs(7, 28, 1, seed=1) != [stream]
+
+
+def test_an_epoch_follows_from_its_number_alone():
+    """As a resumed run asks for it."""
+    sampler = Passes(range(7), length=12, num_replicas=1, rank=0, drop_last=True)
+    sampler.set_epoch(4)
+    assert list(sampler) == epochs(7, 12, 5)[4]
+
+
+def test_two_processes_share_what_one_has():
+    for alone, *shares in zip(
+        epochs(7, 12, 3), epochs(7, 12, 3, 0, 2), epochs(7, 12, 3, 1, 2), strict=True
+    ):
+        assert [n for pair in zip(*shares, strict=True) for n in pair] == alone
+
+
+def test_a_sample_that_comes_twice_is_augmented_in_two_ways():
+    class Random:
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int):
+            import torch
+
+            assert index < 3
+            return index, torch.rand(()).item()
+
+    samples = Random()
+    sampler = Passes(samples, length=6, num_replicas=1, rank=0, drop_last=True)
+    seeded = Seeded(samples, sampler, seed=5)
+    drawn = [seeded[number] for number in sampler]
+    assert Counter(index for index, _ in drawn) == {0: 2, 1: 2, 2: 2}
+    assert len(np.unique([value for _, value in drawn])) == 6
+    assert drawn == [seeded[number] for number in sampler]
