@@ -1,14 +1,18 @@
-"""Starts U-Net Studio: python app.py, then open http://127.0.0.1:7860."""
+"""Starts U-Net Studio: python app.py, then open http://127.0.0.1:7860.
+
+In a window of its own: python app.py --desktop
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import webbrowser
 from dataclasses import dataclass, field
 
 import tyro
 
-from model.errors import StudioError
+from model.errors import ConfigError, StudioError
 
 
 def _default_port() -> int:
@@ -33,24 +37,48 @@ class Arguments:
     """The path below which a proxy serves it, such as /studio (docs/proxy.md)."""
     open: bool = False
     """Open the page in the browser."""
+    desktop: bool = False
+    """Open it in a window of its own instead, on a free port of this machine. Closing the window
+    ends the app. Needs requirements-desktop.txt."""
 
 
 def main() -> int:
     arguments = tyro.cli(Arguments, prog="python app.py")
-    from app.server import serve  # after `--help`, which needs none of it
-
     try:
-        serve(
-            arguments.host,
-            arguments.port,
-            model=arguments.model,
-            root_path=arguments.root_path,
-            open_browser=arguments.open,
-        )
+        if arguments.desktop:
+            _in_a_window(arguments)
+        else:
+            _in_the_browser(arguments)
     except StudioError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _in_the_browser(arguments: Arguments) -> None:
+    from app.server import serve  # after `--help`, which needs none of it
+
+    serve(
+        arguments.host,
+        arguments.port,
+        model=arguments.model,
+        root_path=arguments.root_path,
+        show=webbrowser.open if arguments.open else None,
+    )
+
+
+def _in_a_window(arguments: Arguments) -> None:
+    for name in ("host", "port", "root_path", "open"):
+        if getattr(arguments, name) != getattr(Arguments(), name):
+            raise ConfigError(
+                f"--desktop shows the app in a window on this machine and takes a free port: leave "
+                f"out either --desktop or --{name.replace('_', '-')}."
+            )
+    from app.desktop import Window
+    from app.server import serve
+
+    with Window() as window:
+        serve("127.0.0.1", 0, model=arguments.model, show=window.show)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ import signal
 import socket
 import sys
 import threading
-import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -35,14 +34,14 @@ def serve(
     port: int,
     *,
     model: str | None = None,
-    open_browser: bool = False,
+    show: Callable[[str], object] | None = None,
     root_path: str = "",
 ) -> None:
     """Runs the app until SIGINT or SIGTERM.
 
     Args:
         model: the checkpoint that is preselected; checked before anything else.
-        open_browser: show the page in the user's browser.
+        show: is called in a thread of its own with the page's address.
         root_path: the path below which a proxy serves the app, see `app.proxy`.
 
     Raises: `ConfigError` if the address cannot be had, else what `models.preselect` raises.
@@ -68,9 +67,9 @@ def serve(
             f"{TITLE}: segment {home}/  ·  compare {home}/compare/  ·  API {home}/api/docs",
             flush=True,
         )
-        if open_browser:
-            # The socket listens already: the browser waits until the server answers.
-            threading.Thread(target=webbrowser.open, args=(f"{home}/",), daemon=True).start()
+        if show is not None:
+            # The socket listens already: who opens the address waits until the server answers.
+            threading.Thread(target=show, args=(f"{home}/",), daemon=True).start()
         # Pages keep connections open as long as they are looked at: do not wait for them.
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=1, server_header=False
@@ -94,9 +93,9 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
     import streamlit as st
     import streamlit.logger
 
-    from app import segment_page
+    from app import mcp_endpoint, segment_page
     from app.api import create_api
-    from app.uploads import BoundedUploads, forbid_downloads
+    from app.uploads import BoundedUploads, LimitedMessages, forbid_downloads
 
     compare = st.App(COMPARE_SCRIPT)
     compare_lifespan = compare.lifespan()
@@ -112,16 +111,19 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_middleware(BoundedUploads)
+    app.add_middleware(LimitedMessages)
     # Gradio leaves this to us once we do it; by itself it would let every site in.
     app.add_middleware(
         CORSMiddleware,
         allow_origins=allowed_origins(),
         allow_methods=["GET", "POST"],
+        allow_headers=["Mcp-Protocol-Version", "X-Gradio-User"],  # what clients of Gradio send
         expose_headers=["X-Model", "X-Precision", "Server-Timing", "Retry-After"],
     )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(VisitorsAddress, root_path=root_path)
     forbid_downloads()
+    mcp_endpoint.install()
     app.mount("/api", create_api())
     # Relative, so that they also work below a proxy's path.
     app.get("/compare")(lambda: RedirectResponse("compare/"))
