@@ -22,7 +22,7 @@ from model.checkpoints import folder
 from model.checkpoints.hub_errors import HubError, in_words
 from model.checkpoints.hub_id import HubId
 from model.checkpoints.hub_push import Content, commit_files, ensure_repository
-from model.errors import ConfigError, StudioError
+from model.errors import ConfigError, exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
 LOG_LINES = 20
@@ -68,13 +68,7 @@ def main() -> int:
         | Annotated[Publish, tyro.conf.subcommand("publish")],
         prog="python -m app.space",
     )
-    try:
-        if isinstance(command, Publish):
-            return publish(command)
-        return render(command)
-    except StudioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(lambda: publish(command) if isinstance(command, Publish) else render(command))
 
 
 def render(command: Render) -> int:

@@ -32,7 +32,7 @@ from model.data.datasets import DataSet, FileDataSet
 from model.data.masks import index_png
 from model.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from model.data.transforms import Collate, SampleDataset, augmentation
-from model.errors import ConfigError, StudioError
+from model.errors import ConfigError, exit_code
 from model.networks.losses import loss_by_name
 from model.networks.registry import architecture, construct
 
@@ -216,14 +216,5 @@ def run(arguments: Arguments) -> None:
     )
 
 
-def main() -> int:
-    try:
-        run(tyro.cli(Arguments, prog="python -m bench.data"))
-    except StudioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(lambda: run(tyro.cli(Arguments, prog="python -m bench.data"))))

@@ -34,7 +34,7 @@ from model.data import datasets
 from model.data.datasets import DataSet, FileDataSet
 from model.data.preprocessing import Preprocessing
 from model.data.transforms import Collate, SampleDataset
-from model.errors import StudioError
+from model.errors import exit_code
 from model.evaluation.metrics import Metrics, confusion_matrix
 from model.networks.losses import loss_by_name
 from model.networks.registry import architecture, construct
@@ -203,14 +203,5 @@ def run(arguments: Arguments) -> None:
                 print(f"{name:20}{title:26}{speed} {shown}")
 
 
-def main() -> int:
-    try:
-        run(tyro.cli(Arguments, prog="python -m bench.train"))
-    except StudioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(lambda: run(tyro.cli(Arguments, prog="python -m bench.train"))))

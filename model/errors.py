@@ -5,6 +5,11 @@ as it stands; anything else is a defect of ours. A message says what was wrong,
 with which file or argument, and what to do.
 """
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
 
 class StudioError(Exception):
     """Base of all errors whose message is written for the user."""
@@ -36,3 +41,15 @@ class CheckpointError(StudioError):
 
 class UnknownModelError(CheckpointError):
     """A model name that no checkpoint answers to."""
+
+
+def exit_code(command: Callable[[], int | None]) -> int:
+    """Runs a command for the command line.
+
+    Returns: its exit code; 2 after a `StudioError`, whose message goes to standard error.
+    """
+    try:
+        return command() or 0
+    except StudioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
