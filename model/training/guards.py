@@ -70,7 +70,7 @@ class CollapseWatch:
 
 @contextmanager
 def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
-    """Turns a full disk or memory, or a file that is gone, into a `TrainingError`.
+    """Turns a full disk or memory, a file or another process that is gone, into a `TrainingError`.
 
     Args: left: what is left then and how to go on, where that is not a run.
     """
@@ -82,6 +82,11 @@ def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
     except OSError as error:
         raise TrainingError(f"{_explain(error, config)} {left}") from error
     except (RuntimeError, MemoryError) as error:
+        if _is_of_another_process(error):
+            raise TrainingError(
+                "Another of the processes that train together has ended, or cannot be reached: "
+                f"its own message says why. {left}"
+            ) from error
         if not _is_out_of_memory(error):
             raise
         raise TrainingError(
@@ -112,6 +117,11 @@ def _explain(error: OSError, config: TrainConfig) -> str:
             return f"{error.filename} is gone: {reason}. Put it back."
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{reason}."
+
+
+def _is_of_another_process(error: Exception) -> bool:
+    # Gloo's errors have no class of their own, NCCL's and those of the rendezvous have.
+    return isinstance(error, torch.distributed.DistError) or "/gloo/" in str(error)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -7,7 +7,10 @@ Either torchrun has started them and says so in the environment, or Lightning st
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import dataclass
+
+from lightning.pytorch.callbacks import Callback
 
 from model.errors import ConfigError
 from model.training.config import TrainConfig
@@ -49,3 +52,18 @@ class Processes:
         node = int(environment.get("NODE_RANK", 0))
         local = int(environment.get("LOCAL_RANK", 0))
         return cls(config.devices, config.num_nodes, node * config.devices + local)
+
+
+class EndTogether(Callback):
+    """If the first process fails, ends those that Lightning has started for it.
+
+    Else they would wait for it, with NCCL for half an hour. If one of them fails, Lightning kills
+    all of them, within seconds, and the first one too unless that has noticed by itself: then
+    it is left to say so. What torchrun has started it ends itself.
+    """
+
+    def on_exception(self, trainer, module, exception: BaseException) -> None:
+        launcher = trainer.strategy.launcher
+        if launcher is not None and trainer.is_global_zero:
+            launcher.kill(signal.SIGKILL)  # they write nothing
+            launcher.procs.clear()  # so that nobody watches them any more

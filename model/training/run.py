@@ -38,7 +38,7 @@ from model.training.encoder import build_with_encoder, start_from
 from model.training.guards import explained
 from model.training.loaders import Loaders, check_enough
 from model.training.module import SegmentationModule
-from model.training.processes import Processes
+from model.training.processes import EndTogether, Processes
 from model.training.progress import RunProgress
 from model.training.report import write_report
 from model.training.resuming import check_same_run, resume_file
@@ -116,6 +116,7 @@ def _train(
         network = synchronise(network)
     module = SegmentationModule(config, network, len(data.classes), weights)
     callbacks = [
+        *([EndTogether()] if processes.count > 1 else []),
         *_time_limit(config),
         SamplePictures(config, data.classes, loaders.samples, preprocessing),
         # Before the curves: a kill between the two must not leave an epoch in them twice.
