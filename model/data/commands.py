@@ -229,7 +229,7 @@ def check(command: Check) -> int:
 
     from model.data import doctor
 
-    seen = doctor.check(command.target, command.data_root)
+    seen = doctor.check(command.target, command.data_root, command.fix)
     report = seen.report
     content = report.model_dump()
     if not command.json:

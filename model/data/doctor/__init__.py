@@ -33,7 +33,7 @@ from model.data.datasets import DATA_SETS, DataSet, FileDataSet, UserFolder
 from model.data.doctor.case import Case, of_data_set, of_folder
 from model.data.doctor.examination import Examination, examine_case
 from model.data.doctor.findings import Finding, Report
-from model.data.doctor.repair import Copy, write_copy
+from model.data.doctor.repair import Copy, check_place, write_copy
 from model.errors import ConfigError, DataError
 from model.user_cache import cache_folder
 
@@ -47,20 +47,27 @@ VERSION = 1
 """Of the checks: a report that is kept from another version does not count."""
 
 
-def check(target: str, data_root: Path | None = None) -> Examination:
+def check(target: str, data_root: Path | None = None, fix: Path | None = None) -> Examination:
     """Examines a folder or a data set, whatever is wrong with it.
 
     Args:
         target: a folder's path, `folder:PATH`, or a data set's name.
         data_root: folder that holds the data sets.
+        fix: where `write_copy` is to write afterwards: refused before anything is examined.
 
-    Raises: `ConfigError` if there is no such thing.
+    Raises: `ConfigError` if there is no such thing, or `fix` cannot be written to.
     """
+
+    def examined(case: Case) -> Examination:
+        if fix:
+            check_place(fix, case)
+        return examine_case(case)
+
     name, _, path = target.partition(":")
     if name == UserFolder.name and path:
-        return examine_case(_folder(Path(path).expanduser()))
+        return examined(_folder(Path(path).expanduser()))
     if target not in DATA_SETS or target == UserFolder.name:
-        return examine_case(_folder(Path(target).expanduser()))
+        return examined(_folder(Path(target).expanduser()))
     options = f" --data-root {quote(str(data_root))}" if data_root else ""
     try:
         data = datasets.load(target, data_root)
@@ -76,7 +83,7 @@ def check(target: str, data_root: Path | None = None) -> Examination:
         return Examination(Case(target, datasets.data_folder(data_root), options), report=report)
     if not isinstance(data, FileDataSet):
         raise ConfigError(f"{target} is {data.source}: there are no files to check.")
-    return examine_case(of_data_set(data, target, options))
+    return examined(of_data_set(data, target, options))
 
 
 def examine(data: DataSet) -> Report:

@@ -23,6 +23,7 @@ from PIL import Image
 
 from model.data import class_file
 from model.data.classes import VOID
+from model.data.doctor.case import Case
 from model.data.doctor.examination import Examination
 from model.data.doctor.findings import counted
 from model.data.doctor.pairs import is_turned, same_aspect, turn
@@ -66,8 +67,7 @@ def write_copy(seen: Examination, output: Path) -> Copy:
         if nothing can be mended.
     """
     case = seen.case
-    output = output.expanduser().resolve()
-    _check_place(output, case.root.resolve())
+    output = check_place(output, case)
     copy = Copy(left_out=_left_out(seen))
     names = [name for name in case.pairs if name not in copy.left_out]
     if not names or seen.reading is None:
@@ -184,7 +184,9 @@ def _left_out(seen: Examination) -> dict[str, str]:
     return reasons
 
 
-def _check_place(output: Path, original: Path) -> None:
+def check_place(output: Path, case: Case) -> Path:
+    """Raises `ConfigError` if a copy must not be written there; returns the resolved path."""
+    output, original = output.expanduser().resolve(), case.root.resolve()
     if output == original or original in output.parents:
         raise ConfigError(f"--fix: {output} is in the original. Choose a folder outside of it.")
     try:
@@ -193,6 +195,7 @@ def _check_place(output: Path, original: Path) -> None:
         raise ConfigError(f"--fix: {output} cannot be used: {error.strerror or error}.") from error
     if filled:
         raise ConfigError(f"--fix: {output} is not empty. Choose another folder.")
+    return output
 
 
 def _first_error(seen: Examination) -> str:

@@ -225,6 +225,18 @@ def test_nothing_is_written_over(photos, tmp_path):
     assert snapshot(output) == before
 
 
+def test_a_bad_place_for_the_copy_is_refused_before_anything_is_examined(
+    photos, tmp_path, monkeypatch
+):
+    root, filled = photos(), tmp_path / "filled"
+    filled.mkdir()
+    (filled / "file").touch()
+    monkeypatch.setattr(doctor, "examine_case", lambda case: pytest.fail("examined"))
+    for place, why in ((filled, "is not empty"), (root / "mended", "is in the original")):
+        with pytest.raises(ConfigError, match=rf"--fix: .* {why}\."):
+            doctor.check(str(root), fix=place)
+
+
 def test_a_copy_that_fails_leaves_nothing(photos, tmp_path, monkeypatch):
     seen = doctor.check(str(photos()))
 
