@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Annotated, Any, TypeVar
@@ -196,7 +196,7 @@ async def predict(request: Request, in_address: Annotated[PredictWishes, Query()
         wishes = _merged(in_address, received)
         name, file = received.one()
         with models.QUEUE.job("api"):
-            task = await _task(wishes, [wishes.output])
+            task = await task_for(wishes, [wishes.output])
             result, ((suffix, content),) = await models.QUEUE.run(
                 "api",
                 lambda: task.run(file.read(MAX_BYTES + 1), name),
@@ -232,7 +232,7 @@ async def predict_batch(request: Request, in_address: Annotated[BatchWishes, Que
         received = await stack.enter_async_context(sent(request))
         wishes = _merged(in_address, received)
         pictures = await anyio.to_thread.run_sync(_pictures, received)
-        task = await _task(wishes, wishes.output)
+        task = await task_for(wishes, wishes.output)
         stack.enter_context(models.QUEUE.job("batch"))
         return _Streamed(
             _batch(task, pictures),
@@ -381,7 +381,7 @@ class Task:
         return result, files
 
 
-async def _task(wishes: Wishes, outputs: Sequence[str]) -> Task:
+async def task_for(wishes: Wishes, outputs: Sequence[str]) -> Task:
     """Raises: as `models.find`; `ConfigError` for what does not suit the model."""
     checkpoint = await anyio.to_thread.run_sync(models.find, wishes.model, limiter=_finding)
     needed = {name for output in outputs for name in _needed(output)}
@@ -630,14 +630,19 @@ def _studio_problem(_: Request, error: StudioError) -> JSONResponse:
 
 
 def _validation_problem(_: Request, error: RequestValidationError) -> JSONResponse:
+    return _problem(422, wrong_arguments(error.errors()))
+
+
+def wrong_arguments(faults: Iterable[Mapping[str, Any]]) -> str:
+    """What pydantic found wrong, in sentences."""
     sentences = []
-    for fault in error.errors():
+    for fault in faults:
         name = ".".join(str(part) for part in fault["loc"] if part not in ("query", "path"))
         if fault["type"] == "extra_forbidden":
             sentences.append(f"There is no argument '{name[:100]}'; see /api/docs.")
         else:
             sentences.append(f"The field '{name[:100]}' is wrong: {fault['msg']}.")
-    return _problem(422, " ".join(sentences))
+    return " ".join(sentences)
 
 
 def _http_problem(request: Request, error: HTTPException) -> JSONResponse:

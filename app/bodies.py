@@ -88,7 +88,8 @@ class LimitedBody:
             if count > self.limit:
                 raise HTTPException(
                     413,
-                    f"The upload is larger than the limit of {MAX_BYTES // 2**20} MiB.",
+                    f"The upload is larger than the limit of "
+                    f"{min(self.limit, MAX_BYTES) // 2**20} MiB.",
                     headers=CLOSE,
                 )
             if self.held + count - mine > self.total:

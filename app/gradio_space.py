@@ -15,9 +15,9 @@ from pathlib import Path
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from app import segment_page
+from app import mcp_endpoint, segment_page
 from app.api import create_api
-from app.uploads import BoundedUploads, forbid_downloads
+from app.uploads import BoundedUploads, LimitedMessages, forbid_downloads
 from model.checkpoints import hub
 from model.checkpoints.folder import weights_folder
 from model.checkpoints.hub_id import HubId
@@ -37,14 +37,16 @@ def main(models: Sequence[str] = (), host: str = "0.0.0.0", port: int = PORT) ->
         _fetch(HubId.parse(model))
     mark_for_zero_gpu()
     forbid_downloads()
+    mcp_endpoint.install()
     with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
         segment_page.SegmentPage(Path(folder)).blocks.launch(
             server_name=host,
             server_port=port,
+            max_threads=segment_page.MOST_EVENTS,
             # First in the list, before Gradio's own routes, which take every path.
             app_kwargs={
                 "routes": [Mount("/api", create_api())],
-                "middleware": [Middleware(BoundedUploads)],
+                "middleware": [Middleware(LimitedMessages), Middleware(BoundedUploads)],
             },
             **segment_page.page_options(),
         )

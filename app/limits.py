@@ -51,6 +51,27 @@ is followed."""
 
 LARGEST_TILE, MOST_ZOOMS = 1536, 4
 
+MESSAGE_BYTES = 16 * 2**20
+"""What programs send to Gradio and its MCP endpoint besides uploads: JSON, read in one piece."""
+
+SHOWN_BYTES = 4 * 2**20
+"""A picture that stands in an answer of the MCP endpoint itself; larger ones have an address."""
+
+UPLOADS_BYTES = 2 * 2**30
+"""Uploads and results that the pages keep together. Gradio deletes files by age only."""
+
+UPLOADS_SECONDS = 7200
+"""How long they are kept."""
+
+PAGE_UNPACKED_BYTES = 512 * 2**20
+"""What the pictures of a ZIP take unpacked on the page, which keeps them."""
+
+MOST_FRAMES = 1500
+"""Of a film: a minute at 25 frames a second."""
+
+PAGE_SECONDS = 600
+"""How long anything may be computed for one visitor of the page, the wait for its turn included."""
+
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*:<>?|\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]')
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from model.data.classes import VOID
+from model.data.classes import VOID, ClassTable
 
 # Exports draw as well; pages and API find everything about label pictures here.
 from model.inference.drawing import OPACITY as OPACITY
@@ -52,20 +52,30 @@ class LegendRow:
 
 def legend(segmentation: Segmentation) -> list[LegendRow]:
     """The classes that occur, the largest share first."""
-    size = len(segmentation.classes)
-    pixels = np.bincount(segmentation.labels.ravel(), minlength=size)
+    pixels = np.bincount(segmentation.labels.ravel(), minlength=len(segmentation.classes))
     confident = segmentation.confidence is not None
-    confidences = segmentation.mean_confidences() if confident else [None] * size
+    confidences = segmentation.mean_confidences() if confident else None
+    return legend_rows(segmentation.classes, pixels, confidences)
+
+
+def legend_rows(
+    classes: ClassTable, pixels: np.ndarray, confidences: np.ndarray | None
+) -> list[LegendRow]:
+    """The classes that occur, the largest share first.
+
+    Args: pixels: by class, integers (C,); confidences: means by class, float (C,).
+    """
+    total = pixels.sum()
     rows = [
         LegendRow(
             id=info.id,
             name=info.name,
             colour=info.colour,
             pixels=int(pixels[info.id]),
-            share=float(pixels[info.id] / segmentation.labels.size),
-            confidence=float(confidences[info.id]) if confident else None,
+            share=float(pixels[info.id] / total),
+            confidence=None if confidences is None else float(confidences[info.id]),
         )
-        for info in segmentation.classes
+        for info in classes
         if pixels[info.id]
     ]
     return sorted(rows, key=lambda row: (-row.pixels, row.id))

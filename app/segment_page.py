@@ -16,9 +16,10 @@ mask made from it; both go when Gradio clears its cache.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,14 @@ from gradio.data_classes import FileData, ListFiles
 from gradio.processing_utils import save_bytes_to_cache
 from gradio_client.utils import strip_invalid_filename_characters
 
-from app import look, models
+from app import gradio_api, look, models
 from app.discretion import without_folders
+from app.limits import UPLOADS_SECONDS
+from app.queue import PLACES
 from app.segment import downloads, many, views
 from app.segment.desk import Desk
 from app.segment.examples import examples_for
-from app.segment.jobs import Jobs
+from app.segment.jobs import Jobs, Watch
 from app.segment.options import (
     FLIPS,
     MOST_AREA,
@@ -59,11 +62,15 @@ SCRIPTS = ("intake.js", "camera.js", "stage.js")
 PROGRESS = gr.Progress()
 """As a default it asks Gradio for the progress of the event at hand."""
 
-CACHE_FREQUENCY, CACHE_AGE = 60, 7200
-"""Seconds between clearings of Gradio's cache, and the age at which files are deleted."""
+CLEARING_SECONDS = 60
+"""Between clearings of Gradio's cache."""
 
 MOST_SESSIONS = 200
 """Visitors whose last page is remembered, each with about a megabyte."""
+
+MOST_EVENTS = 2 * sum(PLACES.values())
+"""Events that Gradio handles at a time. What they compute waits in `models.QUEUE`, which tells
+those for whom there is no place: here nobody must wait before that, unseen."""
 
 INVITATION = "Drop, paste or choose a picture"
 NO_MODELS = (
@@ -86,8 +93,9 @@ def spoken(handler: Callable) -> Callable:
     def wrapper(*arguments):
         try:
             return handler(*arguments)
-        except Cancelled:
-            return gr.skip()
+        except Cancelled as error:
+            # A failure without words: what it was to change is put back, see `on_failure`.
+            raise gr.Error("Cancelled", visible=False, print_exception=False) from error
         except StudioError as error:
             raise gr.Error(
                 without_folders(error), title="That did not work", print_exception=False
@@ -118,7 +126,7 @@ class SegmentPage:
         with gr.Blocks(
             title=look.TITLE,
             analytics_enabled=False,
-            delete_cache=(CACHE_FREQUENCY, CACHE_AGE),
+            delete_cache=(CLEARING_SECONDS, UPLOADS_SECONDS),
         ) as blocks:
             self.desk = gr.State(None)
             _html(views.header())
@@ -139,6 +147,16 @@ class SegmentPage:
                     self.status = _html(elem_id="status")
                     self.examples = _html(elem_id="examples", js_on_load=_report("example"))
                     self.all = gr.Button("", elem_id="all", visible=False)
+                    self.film = gr.Video(
+                        visible=False,
+                        elem_id="film",
+                        label="The film, segmented",
+                        autoplay=True,
+                        loop=True,
+                        interactive=False,
+                        buttons=[],
+                    )
+                    self.found = _html(elem_id="found")
                 with gr.Column(scale=3, min_width=300):
                     self.model = _picker()
                     self.panel = _html(elem_id="panel")
@@ -163,8 +181,10 @@ class SegmentPage:
                     )
                     self.add = gr.Button("Add", min_width=80)
             self._connect(blocks)
+            gradio_api.add_to_page()
         blocks.state_session_capacity = MOST_SESSIONS
-        blocks.queue(max_size=64, default_concurrency_limit=4)
+        blocks.max_threads = MOST_EVENTS
+        blocks.queue(max_size=MOST_EVENTS, default_concurrency_limit=None)
         # Gradio's own way from upload to function leaves an empty file behind each time.
         self.upload.preprocess = self.truth.preprocess = lambda payload: payload
         return blocks
@@ -210,20 +230,14 @@ class SegmentPage:
     def _connect(self, blocks: gr.Blocks) -> None:
         shown = [
             *(self.desk, self.stage, self.status, self.panel, self.checks, self.mask, self.save),
-            *(self.all, self.drop_truth),
+            *(self.all, self.drop_truth, self.film, self.found),
         ]
         choice = [
             *(self.precision, self.flips, self.native, self.tile),
             *(self.threshold, self.minimum_area),
         ]
         about = [self.examples, self.facts, self.second, *choice]
-        # One picture at a time is computed; a second one may be decoded meanwhile.
-        segmenting = {
-            "concurrency_id": "segment",
-            "concurrency_limit": 2,
-            "show_progress_on": [self.stage],
-            "api_visibility": "private",
-        }
+        segmenting = {"show_progress_on": [self.stage], "api_visibility": "private"}
         now = [self.desk, self.model]
         latest = {"trigger_mode": "always_last", **segmenting}
         blocks.load(
@@ -241,12 +255,23 @@ class SegmentPage:
             **segmenting,
         )
         self.examples.select(self.on_example, now, shown, trigger_mode="multiple", **segmenting)
-        self.model.select(self.on_model, now, [self.model, *about, *shown], **latest)
+        chosen = [
+            self.model.select(self.on_model, now, [self.model, *about, *shown], **latest),
+            self.second.select(self.on_second, [*now, self.second], shown, **latest),
+        ]
         for component in choice:
-            component.input(self.on_options, [*now, *choice], shown, **latest)
+            chosen.append(component.input(self.on_options, [*now, *choice], shown, **latest))
+        for event in chosen:
+            event.failure(
+                self.on_failure,
+                [self.desk],
+                [self.model, self.second, *choice],
+                queue=False,
+                show_progress="hidden",
+                api_visibility="private",
+            )
         self.truth.upload(self.on_truth, [self.truth, *now], shown, **segmenting)
         self.drop_truth.click(self.on_drop_truth, now, shown, **segmenting)
-        self.second.select(self.on_second, [*now, self.second], shown, **latest)
         for event in (self.add.click, self.named.submit):
             event(
                 self.on_add,
@@ -258,15 +283,15 @@ class SegmentPage:
             self.on_cancel, queue=False, show_progress="hidden", api_visibility="private"
         )
         blocks.unload(self.on_leave)
-        for event, handler, busy in (
-            (self.save.click, self.on_save, self.save),
-            (self.exports.select, self.on_export, self.stage),
-            (self.all.click, self.on_all, self.stage),
+        for event, handler, busy, files in (
+            (self.save.click, self.on_save, self.save, [self.file]),
+            (self.exports.select, self.on_export, self.stage, [self.file]),
+            (self.all.click, self.on_all, self.stage, [self.file, self.film, self.found]),
         ):
             event(
                 handler,
                 [self.desk, self.view],
-                [self.file],
+                files,
                 js="(desk) => [desk, window.studioView()]",
                 **{**segmenting, "show_progress_on": [busy]},
             ).success(
@@ -282,7 +307,7 @@ class SegmentPage:
         local = _is_local(request)
         if default is None:
             # The desk, the stage, ... after the model, the field for others, and about it.
-            return [*[gr.skip()] * 11, None, views.notice(NO_MODELS), *[gr.skip()] * 7]
+            return [*[gr.skip()] * 11, None, views.notice(NO_MODELS), *[gr.skip()] * 9]
         try:
             checkpoint = models.find(asked or None, anywhere=local)
         except StudioError as error:
@@ -312,15 +337,14 @@ class SegmentPage:
     ) -> list[Any]:
         checkpoint = self._find(model, request)
         given = [(Path(file.path), _called(file)) for file in files]
-        new = many.brought(given, self.upload.GRADIO_CACHE)
+        with self._turn(request, progress):
+            new = many.brought(given, self.upload.GRADIO_CACHE)
+            strip = self._strip(new, checkpoint)
         # So that Gradio clears away what was unpacked as well.
         self.upload.temp_files |= {str(entry.path) for entry in new.pictures} | {str(new.path)}
         if desk is not None:
             new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
-        return [
-            self._strip(new, checkpoint),
-            *self._show(new, checkpoint, request, progress),
-        ]
+        return [strip, *self._show(new, checkpoint, request, progress)]
 
     @spoken
     def on_example(
@@ -448,10 +472,26 @@ class SegmentPage:
     on_leave = on_cancel
 
     @spoken
-    def on_save(self, desk: Desk | None, view: dict[str, Any], request: gr.Request) -> str:
+    def on_failure(self, desk: Desk | None, request: gr.Request) -> list[Any]:
+        """Puts back the choice that the result on the page was made with, once another one came to
+        nothing; but not where a newer wish is being computed already."""
+        if desk is None or desk.mask is None or self.jobs.busy(request.session_hash):
+            return [gr.skip()] * 8
+        checkpoint = self._find(desk.model, request)
+        return [_picked(desk, checkpoint), desk.second, *_choice(desk, checkpoint)]
+
+    @spoken
+    def on_save(
+        self,
+        desk: Desk | None,
+        view: dict[str, Any],
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> str:
         """The overlay as it looks on the page, at the picture's full size."""
         classes = self._find(_segmented(desk).model, request).classes
-        content = downloads.overlay_png(desk.path, desk.mask, classes, view)
+        with self._turn(request, progress):
+            content = downloads.overlay_png(desk.path, desk.mask, classes, view)
         return self._file(desk, "overlay.png", content)
 
     @spoken
@@ -465,11 +505,12 @@ class SegmentPage:
     ) -> str:
         """One of the other formats, with the classes that the page shows."""
         checkpoint = self._find(_segmented(desk).model, request)
-        segmenter = models.segmenter(checkpoint, checked_precision(desk.chosen, checkpoint))
+        precision = checked_precision(desk.chosen, checkpoint)
         name = str(event.index)
-        picture = Picture.read(desk.path, desk.name)
         ids = downloads.shown(checkpoint.classes, view)
-        with self._job(request, progress) as watch:
+        with self._turn(request, progress) as watch:
+            segmenter = models.POOL.get(checkpoint, precision=precision)
+            picture = Picture.read(desk.path, desk.name)
             content = downloads.export(name, picture, desk.mask, segmenter, desk.chosen, ids, watch)
         return self._file(desk, f"{name}{EXPORTS[name].suffix}", content)
 
@@ -480,16 +521,22 @@ class SegmentPage:
         view: dict[str, Any],
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> str:
-        """Masks, overlays and a table of all pictures that were brought, or of the film."""
+    ) -> list[Any]:
+        """Masks, overlays and a table of all pictures that were brought, or of the film, which
+        also plays on the page then."""
         checkpoint = self._find(_segmented(desk).model, request)
-        segmenter = models.segmenter(checkpoint, checked_precision(desk.chosen, checkpoint))
+        precision = checked_precision(desk.chosen, checkpoint)
+        ids = downloads.shown(checkpoint.classes, view)
         target = many.private_folder(self.upload.GRADIO_CACHE) / "segmented.zip"
-        with self._job(request, progress) as watch:
-            failed = many.segment_all(desk, segmenter, target, watch)
-        for reason in failed[:3]:
+        with self._job(request, progress) as watch, models.QUEUE.job("batch"):
+            segmenter = models.POOL.get(checkpoint, precision=precision)
+            made = many.segment_all(desk, segmenter, ids, target, watch)
+        for reason in made.failed[:3]:
             gr.Warning(without_folders(reason), title="Left out")
-        return str(target)
+        if made.film is None:
+            return [str(target), gr.skip(), gr.skip()]
+        film = gr.Video(value=str(made.film), visible=True)
+        return [str(target), film, views.found(made.legend, made.frames)]
 
     def _again(
         self,
@@ -508,8 +555,20 @@ class SegmentPage:
     def _find(self, model: str, request: gr.Request) -> Checkpoint:
         return models.find(str(model), anywhere=_is_local(request))
 
-    def _job(self, request: gr.Request, progress: gr.Progress):
+    def _job(
+        self, request: gr.Request, progress: gr.Progress
+    ) -> contextlib.AbstractContextManager[Watch]:
         return self.jobs.begin(request.session_hash, lambda done: progress(done, "Segmenting"))
+
+    @contextlib.contextmanager
+    def _turn(self, request: gr.Request, progress: gr.Progress) -> Iterator[Watch]:
+        """A visitor's place and turn in the one queue, for all that takes time or memory."""
+        with (
+            self._job(request, progress) as watch,
+            models.QUEUE.job("page"),
+            models.QUEUE.turn("page", watch.cancelled),
+        ):
+            yield watch
 
     def _example(self, checkpoint: Checkpoint, index: int, desk: Desk | None = None) -> Desk:
         entry = examples_for(checkpoint, self.folder)[index]
@@ -533,19 +592,11 @@ class SegmentPage:
         return [("None", ""), *((text, name) for name, text in others.items())]
 
     def _about(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> list[Any]:
-        chosen = desk.chosen
-        precisions = precision_choices(checkpoint)
-        precision = checked_precision(chosen, checkpoint) or precisions[0][1]
         return [
             self._strip(desk, checkpoint),
             views.facts(checkpoint),
             gr.Dropdown(choices=self._seconds(desk, checkpoint, request), value=desk.second),
-            gr.Radio(choices=precisions, value=precision),
-            chosen.flips,
-            chosen.native,
-            chosen.tile,
-            gr.Slider(value=chosen.threshold, visible=len(checkpoint.classes) == 2),
-            chosen.minimum_area,
+            *_choice(desk, checkpoint),
         ]
 
     def _show(
@@ -557,7 +608,7 @@ class SegmentPage:
         if desk.example and not second and not desk.truth and not desk.added:
             rendered = render_example(desk, checkpoint)
         else:
-            with self._job(request, progress) as watch:
+            with self._turn(request, progress) as watch:
                 rendered = render(desk, checkpoint, second, watch)
         mask = self._file(desk, "mask.png", rendered.mask)
         desk = replace(desk, mask=Path(mask), model=checkpoint.name)
@@ -571,6 +622,8 @@ class SegmentPage:
             gr.Button(interactive=True),
             gr.Button(_all_text(desk), visible=bool(desk.pictures or desk.film)),
             gr.Button(visible=desk.truth is not None),
+            gr.Video(value=None, visible=False),  # it was of another picture, or other options
+            "",
         ]
 
     def _file(self, desk: Desk, ending: str, content: bytes) -> str:
@@ -607,6 +660,21 @@ def _picked(desk: Desk, checkpoint: Checkpoint) -> gr.HTML:
         menu=views.menu([*offered, *_added(desk)]),
         knows=views.knows(checkpoint),
     )
+
+
+def _choice(desk: Desk, checkpoint: Checkpoint) -> list[Any]:
+    """The options as the desk has them, in the page's order."""
+    chosen = desk.chosen
+    precisions = precision_choices(checkpoint)
+    precision = checked_precision(chosen, checkpoint) or precisions[0][1]
+    return [
+        gr.Radio(choices=precisions, value=precision),
+        chosen.flips,
+        chosen.native,
+        chosen.tile,
+        gr.Slider(value=chosen.threshold, visible=len(checkpoint.classes) == 2),
+        chosen.minimum_area,
+    ]
 
 
 def _added(desk: Desk) -> list[Checkpoint]:
@@ -651,7 +719,8 @@ def render_example(desk: Desk, checkpoint: Checkpoint) -> Rendered:
 
 @functools.lru_cache(maxsize=16)
 def _render_example(desk: Desk, model: str, changed: int) -> Rendered:
-    return render(desk, models.find(model))
+    with models.QUEUE.job("page"), models.QUEUE.turn("page"):
+        return render(desk, models.find(model))
 
 
 def page_options() -> dict[str, Any]:
@@ -662,7 +731,7 @@ def page_options() -> dict[str, Any]:
         "show_error": False,
         "max_file_size": MAX_BYTES,
         "ssr_mode": False,
-        "mcp_server": False,
+        "mcp_server": True,
         "theme": theme(),
         "css_paths": [PARTS / "page.css"],
         "js": _script(),

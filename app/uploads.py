@@ -6,13 +6,16 @@ import contextlib
 from pathlib import Path
 
 import anyio.to_thread
+import gradio as gr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-MOST_BYTES = 2 * 2**30
-"""Gradio deletes files by age only; this bounds what can come in until then."""
+from app.bodies import LimitedBody
+from app.limits import MESSAGE_BYTES, UPLOADS_BYTES
+
+NOTHING_FETCHED = "This server fetches nothing from other addresses."
 
 
-def trim(folder: Path, most_bytes: int = MOST_BYTES) -> None:
+def trim(folder: Path, most_bytes: int = UPLOADS_BYTES) -> None:
     """Deletes the oldest files below `folder` until the rest takes at most `most_bytes`."""
     found = []
     for path in folder.rglob("*"):
@@ -27,6 +30,30 @@ def trim(folder: Path, most_bytes: int = MOST_BYTES) -> None:
             return
         path.unlink(missing_ok=True)
         excess -= size
+
+
+class Refused(gr.Error):
+    """An error whose text is for the caller of Gradio's API."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, print_exception=False)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class LimitedMessages:
+    """ASGI middleware that refuses what is too large or too slow for a message to Gradio, which
+    reads them whole. Uploads have limits of their own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.limited = LimitedBody(app, MESSAGE_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        message = "/gradio_api/" in path and not path.endswith("/gradio_api/upload")
+        await (self.limited if message else self.app)(scope, receive, send)
 
 
 class BoundedUploads:
@@ -52,8 +79,11 @@ def forbid_downloads() -> None:
     from fastapi import HTTPException
     from gradio import processing_utils, routes
 
-    async def refuse(*_: object) -> None:
-        raise HTTPException(403, "This server fetches nothing from other addresses.")
+    async def refuse(*_: object, **__: object) -> None:
+        raise HTTPException(403, NOTHING_FETCHED)
+
+    async def refuse_download(*_: object, **__: object) -> None:
+        raise Refused(NOTHING_FETCHED)
 
     routes.secure_url_stream_response = refuse
-    processing_utils.async_ssrf_protected_download = refuse
+    processing_utils.async_ssrf_protected_download = refuse_download

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from app import overlay
+from app.limits import MOST_PROBABILITIES
 from app.segment.jobs import Watch
 from app.segment.options import Chosen
 from model.data.classes import ClassTable
@@ -18,9 +19,6 @@ from model.data.masks import read_index
 from model.errors import StudioError
 from model.inference.exports import EXPORTS, Picture
 from model.inference.segmenter import Segmentation, Segmenter
-
-MOST_PROBABILITIES = 2**28
-"""Probabilities that are computed for a visitor, classes times pixels, two bytes each."""
 
 LISTED = [name for name in EXPORTS if name not in ("mask", "overlay")]
 """Exports besides those that have a button of their own, in their order on the page."""

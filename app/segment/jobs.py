@@ -7,10 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from app.limits import PAGE_SECONDS
 from model.errors import StudioError
-
-MOST_SECONDS = 600
-"""How long anything may be computed for one visitor."""
 
 
 class Watch:
@@ -24,7 +22,7 @@ class Watch:
     def __init__(self, progress: Callable[[float], None] = lambda fraction: None) -> None:
         self.progress = progress
         self._cancelled = threading.Event()
-        self._end = time.monotonic() + MOST_SECONDS
+        self._end = time.monotonic() + PAGE_SECONDS
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -33,7 +31,7 @@ class Watch:
         """Whether to give up. Raises `StudioError` once it has taken too long."""
         if time.monotonic() > self._end:
             raise StudioError(
-                f"This took longer than {MOST_SECONDS // 60} minutes. Take fewer or smaller "
+                f"This took longer than {PAGE_SECONDS // 60} minutes. Take fewer or smaller "
                 "pictures, or the command line: docs/outputs.md."
             )
         return self._cancelled.is_set()
@@ -62,6 +60,10 @@ class Jobs:
             with self._lock:
                 if self._watches.get(session) is watch:
                     del self._watches[session]
+
+    def busy(self, session: str) -> bool:
+        with self._lock:
+            return session in self._watches
 
     def cancel(self, session: str) -> None:
         with self._lock:

@@ -6,29 +6,30 @@ import itertools
 import secrets
 import shutil
 import tempfile
+import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from app import models, overlay
 from app.archives import Archive
-from app.limits import MOST_FILES
+from app.limits import MOST_FILES, MOST_FRAMES, PAGE_UNPACKED_BYTES
+from app.overlay import LegendRow
 from app.segment.desk import Desk
 from app.segment.examples import Example
 from app.segment.jobs import Watch
 from model.data.images import SUFFIXES
 from model.errors import ImageError, ImageTooLargeError, StudioError
-from model.inference.exports import choose
 from model.inference.folders import Job, segment_files
 from model.inference.inputs import VIDEO_SUFFIXES, Item
-from model.inference.segmenter import Cancelled, Segmenter
-from model.inference.video import VideoReader
-
-MOST_UNPACKED = 512 * 2**20
-"""Bytes that the pictures of a zip take unpacked."""
-MOST_FRAMES = 1500
-"""A minute at 25 frames a second."""
+from model.inference.options import SegmentOptions
+from model.inference.segmenter import Cancelled, Picture, Segmentation, Segmenter
+from model.inference.video import VIDEO_EXPORTS, VideoReader
 
 FORMATS = ("mask", "overlay", "csv")
 
@@ -60,18 +61,68 @@ def brought(files: Sequence[tuple[Path, str]], cache: str | Path) -> Desk:
     return Desk(first.path, first.title, pictures=tuple(found) if len(found) > 1 else ())
 
 
-def segment_all(desk: Desk, segmenter: Segmenter, target: Path, watch: Watch) -> list[str]:
+@dataclass(frozen=True)
+class Made:
+    """What came of all pictures of a desk, or of its film.
+
+    Attributes:
+        failed: why some could not be segmented, a sentence each.
+        film: the overlay to play in browsers, beside the ZIP; None where there was no film.
+        legend: the classes in all frames of the film together.
+        frames: how many it has.
+    """
+
+    failed: list[str]
+    film: Path | None = None
+    legend: list[LegendRow] = field(default_factory=list)
+    frames: int = 0
+
+
+class _InTurns:
+    """A segmenter whose pictures wait for their turn in `models.QUEUE`, as others' do meanwhile.
+    It counts what it sees."""
+
+    def __init__(self, segmenter: Segmenter, watch: Watch) -> None:
+        self._segmenter = segmenter
+        self._watch = watch
+        self._lock = threading.Lock()
+        self.pictures = 0
+        self.pixels = np.zeros(len(segmenter.classes))
+        self.certainty = np.zeros(len(segmenter.classes))
+
+    def segment(self, picture: Picture, options: SegmentOptions) -> Segmentation:
+        with models.QUEUE.turn("batch", self._watch.cancelled):
+            result = self._segmenter.segment(picture, options, cancelled=self._watch.cancelled)
+        pixels = result.shares() * result.labels.size
+        with self._lock:
+            self.pictures += 1
+            self.pixels += pixels
+            if result.confidence is not None:
+                self.certainty += pixels * np.nan_to_num(result.mean_confidences())
+        return result
+
+    def legend(self) -> list[LegendRow]:
+        mean = self.certainty / np.maximum(self.pixels, 1)
+        return overlay.legend_rows(self._segmenter.classes, np.rint(self.pixels), mean)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._segmenter, name)
+
+
+def segment_all(
+    desk: Desk, segmenter: Segmenter, shown: Collection[int], target: Path, watch: Watch
+) -> Made:
     """Writes masks, overlays and a table of all pictures of a desk, or of its film, as a ZIP.
 
-    Args: target: the ZIP, which must not be there yet.
-    Returns: why some could not be segmented, a sentence each.
+    Args: shown: ids of the classes in overlays; target: the ZIP, which must not be there yet.
     Raises: `Cancelled`; `ConfigError` as `segment_files`.
     """
     entries = desk.pictures or (Example(desk.name, desk.film or desk.path),)
     items = [Item(e.path, name, PurePosixPath(name).stem) for e, name in _named(entries)]
     formats = FORMATS[:2] if desk.film else FORMATS
-    options = desk.chosen.segment_options(segmenter.classes)
-    job = Job(segmenter, formats, choose(segmenter.classes, None), options)
+    options = desk.chosen.segment_options(segmenter.classes, confidence=bool(desk.film))
+    counting = _InTurns(segmenter, watch)
+    job = Job(counting, formats, shown, options)
     counts = {"all": len(items), "done": 0}
 
     def progress(more: int, done: int) -> None:
@@ -94,7 +145,11 @@ def segment_all(desk: Desk, segmenter: Segmenter, target: Path, watch: Watch) ->
             for file in sorted(path for path in output.rglob("*") if path.is_file()):
                 archive.write(file, file.relative_to(output))
         part.rename(target)
-    return list(report.failed.values())
+        if desk.film is None:
+            return Made(list(report.failed.values()))
+        (overlay_film,) = output.glob(f"overlay/*{VIDEO_EXPORTS['overlay']}")
+        film = overlay_film.rename(target.parent / overlay_film.name)
+    return Made([], film, counting.legend(), counting.pictures)
 
 
 def private_folder(cache: str | Path) -> Path:
@@ -126,7 +181,7 @@ def _unpacked(path: Path, name: str, folder: Path) -> list[Example]:
     found = []
     try:
         with open(path, "rb") as file:
-            archive = Archive(file, SUFFIXES, MOST_UNPACKED)
+            archive = Archive(file, SUFFIXES, PAGE_UNPACKED_BYTES)
             for number, member in enumerate(archive.names()):
                 plain = PurePosixPath(member).name
                 target = folder / str(number) / plain

@@ -35,10 +35,13 @@ class Rendered:
 def render(
     desk: Desk, checkpoint: Checkpoint, second: Checkpoint | None = None, watch: Watch | None = None
 ) -> Rendered:
-    """Segments the picture. Raises as `decode`, `read_truth` and `Segmenter` do."""
+    """Segments the picture, in a turn of `models.QUEUE` that the caller holds.
+
+    Raises: as `decode`, `read_truth` and `Segmenter` do.
+    """
     watch = watch or Watch()
     chosen = desk.chosen
-    segmenter = models.segmenter(checkpoint, checked_precision(chosen, checkpoint))
+    segmenter = models.POOL.get(checkpoint, precision=checked_precision(chosen, checkpoint))
     start = time.perf_counter()
     image = decode(desk.path)
     decoding = 1e3 * (time.perf_counter() - start)
@@ -56,7 +59,8 @@ def render(
         matrix = confusion_matrix(truth.labels, result.labels, len(result.classes))
         checks += views.scores(Metrics.of(matrix), result.classes, truth.words)
     if second is not None:
-        seen = models.segmenter(second, checked_precision(chosen, second)).segment(
+        other_segmenter = models.POOL.get(second, precision=checked_precision(chosen, second))
+        seen = other_segmenter.segment(
             image,
             chosen.segment_options(second.classes),
             progress=lambda done: watch.progress(0.5 + done / halves),

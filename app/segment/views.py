@@ -169,14 +169,31 @@ def panel(
     )
 
 
+def found(rows: Sequence[LegendRow], frames: int) -> str:
+    """The classes of a film, beside it."""
+    lines = "".join(
+        f'<li style="--colour:{row.colour}"><span class="name">{escape(row.name)}</span>'
+        f'<span class="share">{escape(overlay.share_text(row.share))}</span>'
+        f'<span class="sure">{_sure(row)}</span></li>'
+        for row in rows
+    )
+    return (
+        f'<div class="studio-found"><p><span>{frames} frames</span><span>Share</span>'
+        f"<span>Confidence</span></p><ul>{lines}</ul></div>"
+    )
+
+
+def _sure(row: LegendRow) -> str:
+    return f"{100 * row.confidence:.0f}{SPACE}%" if row.confidence is not None else ""
+
+
 def _legend_row(row: LegendRow, shown: bool) -> str:
-    confidence = f"{100 * row.confidence:.0f}{SPACE}%" if row.confidence is not None else ""
     return (
         f'<label class="class-row" style="--colour:{row.colour};--share:{row.share:.4f}">'
         f'<input type="checkbox"{" checked" * shown} data-id="{row.id}" data-colour="{row.colour}">'
         f'<span class="name">{escape(row.name)}</span>'
         f'<span class="share">{escape(overlay.share_text(row.share))}</span>'
-        f'<span class="sure">{confidence}</span><i></i></label>'
+        f'<span class="sure">{_sure(row)}</span><i></i></label>'
     )
 
 

@@ -1,6 +1,7 @@
 """Videos in, videos out: the same frames at the same times, as overlay or as exact masks.
 
-Overlays are H.264 in MP4, which everything plays. Masks are FFV1 in Matroska, which loses
+Overlays are H.264 in MP4, which everything plays; where a side is odd, the last row or column is
+there twice, as players want even sides. Masks are FFV1 in Matroska, which loses
 nothing: each grey value is a class id. Neither has sound. Frames are turned upright as the
 file says, as pictures are.
 """
@@ -152,11 +153,13 @@ class VideoWriter:
 
     def _begin(self, height: int, width: int) -> None:
         self._begun = True
-        self._stream.height, self._stream.width = height, width
-        # Players expect colours at half the resolution, which odd sides do not have.
-        even = height % 2 == width % 2 == 0
-        self._stream.pix_fmt = "gray" if self._exact else "yuv420p" if even else "yuv444p"
-        if not self._exact:
+        if self._exact:
+            self._stream.height, self._stream.width = height, width
+            self._stream.pix_fmt = "gray"
+        else:
+            # Players expect colours at half the resolution, which odd sides do not have.
+            self._stream.height, self._stream.width = height + height % 2, width + width % 2
+            self._stream.pix_fmt = "yuv420p"
             context = self._stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT_709
 
@@ -165,7 +168,9 @@ class VideoWriter:
 
         if self._exact:
             return av.VideoFrame.from_ndarray(pixels, format="gray")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        height, width = pixels.shape[:2]
+        even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+        frame = av.VideoFrame.from_ndarray(even, format="rgb24")
         return frame.reformat(format=self._stream.pix_fmt, dst_colorspace=BT_709)
 
 

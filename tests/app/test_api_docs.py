@@ -13,10 +13,13 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
 from app.schema import Output, Wishes
 from model.data.streets import draw
+from tests.loops import run_apart
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
@@ -29,9 +32,17 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def run(language: str, command: list[str], suffix: str, folder: Path, url: str) -> str:
-    (snippet,) = re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+def snippet_of(section: str, language: str) -> str:
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", DOCS, re.DOTALL | re.MULTILINE)
+    (snippet,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
     assert "http://127.0.0.1:7860" in snippet
+    return snippet
+
+
+def run(
+    section: str, language: str, command: list[str], suffix: str, folder: Path, url: str
+) -> str:
+    snippet = snippet_of(section, language)
     script = folder / f"snippet{suffix}"
     script.write_text(snippet.replace("http://127.0.0.1:7860", url))
     done = subprocess.run(
@@ -44,7 +55,7 @@ def run(language: str, command: list[str], suffix: str, folder: Path, url: str) 
 def test_curl(server, folder):
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    run("sh", ["sh", "-e"], ".sh", folder, server.url)
+    run("curl", "sh", ["sh", "-e"], ".sh", folder, server.url)
     assert Image.open(folder / "mask.png").size == (90, 70)
     assert json.loads((folder / "cat.json").read_text())["width"] == 90
     assert json.loads((folder / "cat.geojson").read_text())["type"] == "FeatureCollection"
@@ -53,7 +64,7 @@ def test_curl(server, folder):
 
 
 def test_python(server, folder):
-    shown = run("python", [sys.executable], ".py", folder, server.url)
+    shown = run("Python", "python", [sys.executable], ".py", folder, server.url)
     assert shown.startswith("(70, 90) uint8 [0")
     assert re.search(r"^[\w ]+: \d+%$", shown, re.MULTILINE)
 
@@ -61,9 +72,36 @@ def test_python(server, folder):
 def test_javascript(server, folder):
     if shutil.which("node") is None:
         pytest.skip("needs node")
-    shown = run("js", ["node"], ".mjs", folder, server.url)
+    shown = run("JavaScript", "js", ["node"], ".mjs", folder, server.url)
     assert shown.startswith("pets-scratch decode;dur=")
     assert Image.open(folder / "overlay.png").size == (90, 70)
+
+
+def test_gradio_client(server, folder, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder / "downloads"))
+    text = DOCS.replace("pets-mobilenet", "pets-scratch")  # the tests' server has that one
+    monkeypatch.setitem(globals(), "DOCS", text)
+    shown = run("Gradio's client", "python", [sys.executable], ".py", folder, server.url)
+    path, *found, models = shown.removeprefix(f"Loaded as API: {server.url}/ ✔\n").splitlines()
+    assert Image.open(path).size == (90, 70)
+    assert all(re.fullmatch(r"[\w ]+: \d+%, sure to \d+%", line) for line in found)
+    assert "pets-scratch" in models
+
+
+def test_mcp(server):
+    servers = json.loads(snippet_of("MCP", "json"))["mcpServers"]
+    (configured,) = servers.values()
+    assert configured["type"] == "http"
+
+    async def tools() -> list[str]:
+        url = configured["url"].replace("http://127.0.0.1:7860", server.url)
+        async with streamable_http_client(url) as streams, ClientSession(*streams[:2]) as session:
+            await session.initialize()
+            return [tool.name for tool in (await session.list_tools()).tools]
+
+    names = run_apart(tools())
+    assert names
+    assert all(f"`{name}`" in DOCS for name in names)
 
 
 def test_all_outputs_and_options_are_named():

@@ -516,6 +516,11 @@ def test_security_md_states_the_limits_as_they_are():
         f"{MAX_SCANS} passes",
         f"{limits.MOST_CORNERS // 10**6} million corners",
         f"{limits.LARGEST_TILE} pixels",
+        f"{limits.PAGE_UNPACKED_BYTES // 2**20} MiB",
+        f"{limits.MOST_FRAMES} frames",
+        f"computation {limits.PAGE_SECONDS} s",
+        f"{limits.MESSAGE_BYTES // 2**20} MiB of JSON",
+        f"{limits.UPLOADS_BYTES // 2**30} GiB together",
         limits.SECONDS_VARIABLE,
         ORIGINS_VARIABLE,
     ):

@@ -28,7 +28,7 @@ from model.evaluation.metrics import Metrics, confusion_matrix
 from model.inference.exports import EXPORTS, Picture
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Segmentation, Segmenter
-from model.inference.video import VideoWriter
+from model.inference.video import VideoReader, VideoWriter
 
 pytestmark = pytest.mark.browser
 
@@ -290,6 +290,9 @@ def test_damaged_weights_get_a_sentence(page, weights):
         page.select_option("#model select", "streets-wide")
         page.get_by_test_id("toast-text").wait_for()
         assert "model.safetensors" in sentence(page)
+        # What is on the page was made with the other one.
+        page.wait_for_function("document.querySelector('#model select').value === 'pets-scratch'")
+        assert not page.locator("#cancel").is_visible()
     finally:
         path.write_bytes(whole)
 
@@ -550,18 +553,44 @@ def test_several_pictures_and_a_zip(page, weights, tmp_path):
     assert page.inner_text("#all") == "Segment all 2 and save them"
 
 
-def test_a_film(page, tmp_path):
+def test_a_film_plays_and_can_be_taken_home(page, weights, tmp_path):
     path = tmp_path / "drive.mp4"
     with VideoWriter(path, Fraction(10), Fraction(1, 10)) as writer:
-        for time in range(3):
-            writer.add(time, draw(time, (64, 48))[0])
+        for time in range(12):
+            writer.add(time, draw(time, (65, 49))[0])
         writer.finish()
     open_page(page)
+    choose_model(page, STREETS)
     upload(page, path)
+    assert not page.locator("#film").is_visible()
     with page.expect_download() as download:
         page.click("#all")
     with zipfile.ZipFile(download.value.path()) as archive:
         assert {"overlay/drive.mp4", "mask/drive.mkv"} <= set(archive.namelist())
+        content = archive.read("overlay/drive.mp4")
+
+    page.wait_for_selector("#film video")
+    video = "document.querySelector('#film video')"
+    page.wait_for_function(f"{video}.readyState >= 2 && {video}.videoWidth === 66")
+    page.wait_for_function(f"{video}.currentTime > 0.3")
+    assert page.evaluate(f"{video}.error") is None
+    assert httpx.get(page.evaluate(f"{video}.currentSrc")).content == content
+
+    # Its classes: those of all frames together.
+    with VideoReader(path) as reader:
+        results = [result_of(weights, STREETS, image) for _, image in reader]
+    shares = np.mean([result.shares() for result in results], axis=0)
+    rows = page.locator(".studio-found li").all_inner_texts()
+    expected = sorted(np.flatnonzero(shares), key=lambda label: -shares[label])
+    assert [row.split("\n")[0] for row in rows] == [CLASSES[label].name for label in expected]
+    assert rows[0].split("\n")[1] == f"{100 * shares[expected[0]]:.0f} %"
+    assert page.locator(".studio-found").inner_text().startswith("12 frames")
+
+    # Another picture takes its place.
+    page.click('[data-example="1"]')
+    wait_for(page, "Drawn street 2")
+    assert not page.locator("#film").is_visible()
+    assert page.locator(".studio-found").count() == 0
 
 
 def test_a_picture_from_the_camera(page):
@@ -581,10 +610,31 @@ def test_cancelling_keeps_what_was_there(page, tmp_path, scene):
     wait_for(page, "Drawn street 1")
     page.set_input_files("input[type=file]", path)
     page.click("#cancel")
-    page.wait_for_selector("#stage [data-testid=status-tracker].hide", state="attached")
+    page.wait_for_selector("#cancel", state="hidden")
     wait_for(page, "Drawn street 1")
+    assert page.get_by_test_id("toast-text").count() == 0
     page.click('[data-example="1"]')
     wait_for(page, "Drawn street 2")
+
+
+def test_what_was_cancelled_is_not_shown_as_chosen(page, tmp_path, scene):
+    path = tmp_path / "large.png"
+    Image.fromarray(np.tile(scene, (10, 10, 1))).save(path, compress_level=1)
+    page.goto("/?model=streets-wide&flips=both")
+    wait_for(page, "Drawn street 1")
+    upload(page, path)
+    open_part(page, "Options")
+    native = page.locator("#native input")
+    native.check()
+    page.click("#cancel")
+    page.wait_for_selector("#cancel", state="hidden")
+    page.wait_for_function("!document.querySelector('#native input').checked")
+    assert page.locator("#flips").get_by_label("All four ways").is_checked()
+    assert "native" not in page.locator(".studio-stage").get_attribute("data-query")
+    # It can be chosen again.
+    native.check()
+    page.click("#cancel")
+    page.wait_for_function("!document.querySelector('#native input').checked")
 
 
 def test_a_model_from_a_folder_for_who_sits_at_the_machine(page, weights, tmp_path):

@@ -42,6 +42,6 @@ def test_another_process_gets_a_watch_of_its_own():
 
 
 def test_nothing_is_computed_for_ever(monkeypatch):
-    monkeypatch.setattr(module, "MOST_SECONDS", -60)
+    monkeypatch.setattr(module, "PAGE_SECONDS", -60)
     with pytest.raises(StudioError, match="took longer"):
         Watch().cancelled()

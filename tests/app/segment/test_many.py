@@ -61,7 +61,7 @@ def test_a_zip_is_its_pictures_and_stays_in_its_folder(tmp_path, folder):
 
 @pytest.mark.parametrize("kind", ["bomb", "lying", "many", "none", "torn"])
 def test_zips_that_are_refused_leave_nothing_behind(tmp_path, folder, monkeypatch, kind):
-    monkeypatch.setattr(many, "MOST_UNPACKED", 10_000)
+    monkeypatch.setattr(many, "PAGE_UNPACKED_BYTES", 10_000)
     monkeypatch.setattr(archives, "MOST_FILES", 3)
     path = pack(
         tmp_path / "bad.zip",
@@ -94,8 +94,9 @@ def test_all_pictures_are_segmented_under_their_names(tmp_path, folder, weights)
         given.append((path, name))
     desk = many.brought(given, folder)
     done: list[float] = []
-    failed = many.segment_all(desk, segmenter, folder / "all.zip", Watch(done.append))
-    assert len(failed) == 1
+    made = many.segment_all(desk, segmenter, {0}, folder / "all.zip", Watch(done.append))
+    assert len(made.failed) == 1
+    assert made.film is None
     assert done[-1] == 1
     with zipfile.ZipFile(folder / "all.zip") as archive:
         assert {"mask/one.png", "mask/One-2.png", "overlay/one.png", "pixels.csv"} <= set(
@@ -121,7 +122,12 @@ def test_a_film_shows_its_first_frame_and_comes_back_whole(tmp_path, folder, wei
     with VideoReader(path) as reader:
         _, first = next(iter(reader))
     assert np.array_equal(np.asarray(Image.open(desk.path)), first)
-    many.segment_all(desk, Segmenter(weights / "streets-scratch"), folder / "f.zip", Watch())
+    segmenter = Segmenter(weights / "streets-scratch")
+    made = many.segment_all(desk, segmenter, {0, 1}, folder / "f.zip", Watch())
+    assert made.film == folder / "drive.mp4"
+    assert made.frames == 4
+    assert sum(row.pixels for row in made.legend) == 4 * 64 * 48
+    assert all(0 < row.confidence <= 1 for row in made.legend)
     with zipfile.ZipFile(folder / "f.zip") as archive:
         archive.extract("overlay/drive.mp4", tmp_path)
     with VideoReader(tmp_path / "overlay" / "drive.mp4") as reader:
@@ -143,6 +149,7 @@ def test_cancelling_leaves_nothing_behind(tmp_path, folder, weights):
     desk = many.brought([(path, "a.png"), (path, "b.png")], folder)
     watch = Watch()
     watch.cancel()
+    segmenter = Segmenter(weights / "streets-scratch")
     with pytest.raises(Cancelled):
-        many.segment_all(desk, Segmenter(weights / "streets-scratch"), folder / "a.zip", watch)
+        many.segment_all(desk, segmenter, {0}, folder / "a.zip", watch)
     assert not list(folder.iterdir())

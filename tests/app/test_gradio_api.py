@@ -1,0 +1,337 @@
+"""Gradio's own API and MCP, spoken by their own clients, and forged requests to both."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio_client
+import httpx
+import numpy as np
+import pytest
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult
+from PIL import Image
+
+from app import gradio_api, models
+from app.limits import MESSAGE_BYTES
+from app.queue import InferenceQueue
+from app.schema import Wishes
+from app.uploads import NOTHING_FETCHED, Refused
+from model.data.streets import draw
+from tests.loops import run_apart
+
+FILE = {"_type": "gradio.FileData"}
+JSON_RPC = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+OPTIONS = [None, None, None, "none", None, None, 0, "trained", None]
+"""What follows the picture in a plain call."""
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    path = tmp_path / "my street.png"
+    Image.fromarray(draw(602, (90, 70))[0]).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def client(server) -> gradio_client.Client:
+    return gradio_client.Client(server.url, verbose=False)
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """A server that notes what it is asked for, and its address."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def rest(url: str, picture: Path, output: str, **arguments: Any) -> bytes:
+    with open(picture, "rb") as file:
+        answer = httpx.post(
+            f"{url}/api/predict", files={"file": file}, data={"output": output, **arguments}
+        )
+    return answer.raise_for_status().content
+
+
+def data_url(picture: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+
+
+def with_mcp(url: str, ask: Callable, **headers: str) -> Any:
+    """What `ask`, a coroutine function, returns for a session at the MCP endpoint."""
+
+    async def session() -> Any:
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=60) as client,
+            streamable_http_client(f"{url}/gradio_api/mcp/", http_client=client) as streams,
+            ClientSession(*streams[:2]) as session,
+        ):
+            await session.initialize()
+            return await ask(session)
+
+    return run_apart(session())
+
+
+def call_tool(url: str, name: str, **arguments: Any) -> CallToolResult:
+    return with_mcp(url, lambda session: session.call_tool(name, arguments))
+
+
+# gradio_client
+
+
+def test_gradio_client_gets_what_rest_gives(client, server, picture):
+    options = {"model": "streets-scratch", "flips": "horizontal", "minimum_area": 9}
+    mask, overlay, found = client.predict(
+        gradio_client.handle_file(picture), api_name="/segment", **options
+    )
+    assert Path(mask).read_bytes() == rest(server.url, picture, "mask", **options)
+    assert Path(overlay).read_bytes() == rest(server.url, picture, "overlay", **options)
+    assert Image.open(mask).mode == "P"
+    assert len(np.unique(Image.open(mask))) > 1
+    expected = json.loads(rest(server.url, picture, "json", **options))
+    for one in (found, expected):
+        one.pop("milliseconds")
+    assert found == expected
+    assert Path(mask).name == "my street-mask.png"
+
+
+def test_gradio_client_lists_the_models(client, server):
+    listed = httpx.get(f"{server.url}/api/models").json()
+    assert client.predict(api_name="/models") == listed
+
+
+def test_only_these_functions_are_public(server):
+    endpoints = httpx.get(f"{server.url}/gradio_api/info").json()["named_endpoints"]
+    assert set(endpoints) == {"/segment", "/models"}
+    parameters = [one["parameter_name"] for one in endpoints["/segment"]["parameters"]]
+    assert parameters[0] == "picture"
+    assert set(parameters[1:]) <= set(Wishes.model_fields)
+    assert len(OPTIONS) == len(parameters) - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": "cats"}, "There is no model 'cats'. Models: pets-scratch"),
+        ({"model": "broken"}, "checkpoint broken has no config.json"),
+        ({"tile": 33}, "'tile' is wrong: Input should be a multiple of 32"),
+        ({"classes": ["unicorn"]}, "unicorn"),
+    ],
+)
+def test_refusals_are_sentences(client, picture, arguments, words):
+    with pytest.raises(AppError) as refused:
+        client.predict(gradio_client.handle_file(picture), api_name="/segment", **arguments)
+    assert words in str(refused.value)
+    assert "/tmp" not in str(refused.value)
+
+
+def test_what_is_no_picture_is_refused(client, tmp_path):
+    path = tmp_path / "notes.png"
+    path.write_text("no picture")
+    with pytest.raises(AppError, match=r"notes\.png is not a picture"):
+        client.predict(gradio_client.handle_file(path), api_name="/segment")
+
+
+def test_a_full_queue_is_told(monkeypatch):
+    monkeypatch.setattr(models, "QUEUE", InferenceQueue(1, {"page": 1, "api": 0, "batch": 1}))
+    monkeypatch.setattr(gradio_api, "_uploaded", lambda picture: (Path("x"), "x"))
+    with pytest.raises(Refused, match=r"The server is busy.*Ask again in \d+ s"):
+        run_apart(gradio_api.segment({"path": "x"}))
+
+
+def test_what_is_wrong_on_our_side_is_not_told(monkeypatch):
+    def fail(picture):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(gradio_api, "_uploaded", fail)
+    with pytest.raises(Refused, match=r"^Something went wrong on our side"):
+        run_apart(gradio_api.segment({"path": "x"}))
+
+
+def plain_call(url: str, given: Any) -> str:
+    """The answer to a call that no client makes, by all three ways."""
+    texts = []
+    for route in ("run", "call"):
+        answer = httpx.post(f"{url}/gradio_api/{route}/segment", json={"data": [given, *OPTIONS]})
+        texts.append(answer.text)
+        if route == "call":
+            event = answer.raise_for_status().json()["event_id"]
+            texts.append(httpx.get(f"{url}/gradio_api/call/segment/{event}").text)
+    answer = httpx.post(f"{url}/gradio_api/call/v2/segment", json={"picture": given})
+    event = answer.raise_for_status().json()["event_id"]
+    texts.append(httpx.get(f"{url}/gradio_api/call/v2/segment/{event}").text)
+    assert all("error" in text for text in (texts[0], texts[2], texts[3]))
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": FILE}], ids=["bare", "as uploads"])
+@pytest.mark.parametrize("more", [{}, {"is_stream": True}], ids=["", "stream"])
+def test_no_file_of_this_machine_is_read_because_a_caller_names_it(server, picture, meta, more):
+    inside = server.temporary / "secret.png"
+    inside.write_bytes(picture.read_bytes())
+    for path in (str(picture), str(inside), f"{server.temporary}/gradio/../secret.png"):
+        text = plain_call(server.url, {"path": path, **meta, **more})
+        assert "/file=" not in text
+        assert str(server.temporary) not in text
+    inside.unlink()
+
+
+@pytest.mark.parametrize("given", ["x", None, 7, [], {}, {"path": 7}, {"path": "a\0b"}])
+def test_what_is_no_file_is_refused(server, given):
+    assert "upload it first" in plain_call(server.url, given)
+
+
+def test_nothing_is_fetched_because_a_caller_names_it(server, client):
+    with listening() as (host, asked):
+        address = f"http://{host}/a.png"
+        with pytest.raises(AppError, match=NOTHING_FETCHED):
+            client.predict(gradio_client.handle_file(address), api_name="/segment")
+        for given in ({"path": address}, {"path": "a.png", "url": address}):
+            plain_call(server.url, given)
+            plain_call(server.url, {**given, "meta": FILE})
+        answer = call_tool(server.url, "segment", picture=address)
+        assert answer.isError
+        assert NOTHING_FETCHED in answer.content[0].text
+
+        # Nor because of the host that a caller says this server has.
+        async def read(session: ClientSession) -> None:
+            with pytest.raises(Exception, match=NOTHING_FETCHED):
+                await session.read_resource("studio://x")
+            answer = await session.call_tool("models", {})
+            assert not answer.isError
+
+        with_mcp(server.url, read, host=host)
+        with_mcp(server.url, read, **{"x-forwarded-host": host})
+    assert asked == []
+
+
+# MCP
+
+
+def test_mcp_lists_the_tools(server):
+    listed = with_mcp(server.url, lambda session: session.list_tools()).tools
+    tools = {tool.name: tool for tool in listed}
+    assert set(tools) == {"segment", "models"}
+    assert tools["segment"].description.startswith("Segment a picture")
+    properties = tools["segment"].inputSchema["properties"]
+    assert properties["picture"]["type"] == "string"
+    assert "data:image/png;base64," in properties["picture"]["description"]
+    assert all(properties[name]["description"] for name in properties)
+    assert tools["segment"].inputSchema["required"] == ["picture"]
+
+
+def test_an_mcp_client_gets_what_rest_gives(server, picture):
+    answer = call_tool(server.url, "segment", picture=data_url(picture), model="streets-scratch")
+    assert not answer.isError, answer.content
+    expected = {
+        name: rest(server.url, picture, name, model="streets-scratch")
+        for name in ("mask", "overlay")
+    }
+    mask, mask_address, overlay, overlay_address, found = answer.content
+    for shown, address, content in (
+        (mask, mask_address, expected["mask"]),
+        (overlay, overlay_address, expected["overlay"]),
+    ):
+        assert shown.mimeType == "image/png"
+        assert base64.b64decode(shown.data) == content
+        url = address.text.partition(": ")[2]
+        assert url.startswith(server.url)
+        assert httpx.get(url).content == content
+    classes = json.loads(rest(server.url, picture, "json", model="streets-scratch"))["classes"]
+    assert json.loads(found.text)["classes"] == classes
+
+
+def test_an_mcp_client_can_name_what_was_uploaded(server, picture):
+    files = {"files": (picture.name, picture.read_bytes())}
+    (path,) = httpx.post(f"{server.url}/gradio_api/upload", files=files).json()
+    answer = call_tool(server.url, "segment", picture=f"{server.url}/gradio_api/file={path}")
+    assert base64.b64decode(answer.content[0].data) == rest(server.url, picture, "mask")
+
+
+def test_mcp_lists_the_models(server):
+    answer = call_tool(server.url, "models")
+    listed = httpx.get(f"{server.url}/api/models").json()
+    assert json.loads(answer.content[0].text) == listed
+
+
+def test_large_results_have_an_address_only(server, tmp_path):
+    path = tmp_path / "noise.png"
+    noise = np.random.default_rng(0).integers(0, 256, (1300, 1300, 3), np.uint8)
+    Image.fromarray(noise).save(path, compress_level=1)
+    answer = call_tool(server.url, "segment", picture=data_url(path), classes=["pet"])
+    assert not answer.isError, answer.content
+    kinds = [one.type for one in answer.content]
+    assert kinds == ["image", "text", "text", "text"]
+    url = answer.content[2].text.partition(": ")[2]
+    assert Image.open(io.BytesIO(httpx.get(url).content)).size == (1300, 1300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": "cats"}, "There is no model 'cats'"),
+        ({"picture": "data:image/png;base64,AAAA"}, "is not a picture"),
+        ({"picture": "data:image/png;base64,@"}, "data URL is malformed"),
+        ({"picture": "data:"}, "data URL is malformed"),
+        ({"picture": "/etc/hostname"}, "not fetched"),
+        ({"picture": "file:///etc/hostname"}, "not fetched"),
+        ({"picture": "http://localhost/gradio_api/file=/etc/hostname"}, "not uploaded by a user"),
+        ({"picture": {"path": "/etc/hostname"}}, "not of type 'string'"),
+        ({"flips": "sideways"}, "'sideways'"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_mcp_refusals_are_sentences(server, picture, arguments, words):
+    answer = call_tool(server.url, "segment", **{"picture": data_url(picture), **arguments})
+    assert answer.isError
+    assert words in answer.content[0].text
+    assert "Traceback" not in answer.content[0].text
+
+
+def test_messages_are_bounded(server):
+    text = b'{"data": ["' + bytes(MESSAGE_BYTES) + b'"]}'
+    for route in ("mcp/", "run/segment", "queue/join"):
+        answer = httpx.post(f"{server.url}/gradio_api/{route}", content=text, headers=JSON_RPC)
+        assert answer.status_code == 413, route
+        assert f"{MESSAGE_BYTES // 2**20} MiB" in answer.text
+
+
+def test_other_sites_cannot_call_it(server):
+    url = f"{server.url}/gradio_api/mcp/"
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    origin = {"Origin": "https://evil.example"}
+    answer = httpx.post(url, json=message, headers=JSON_RPC | origin)
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "content-security-policy" in answer.headers
+    asked = {"Access-Control-Request-Method": "POST"}
+    assert httpx.options(url, headers=origin | asked).status_code == 400
+    # What browsers send unasked is not read.
+    for route in ("mcp/", "run/models", "call/models", "queue/join"):
+        headers = JSON_RPC | origin | {"Content-Type": "text/plain"}
+        text = json.dumps(message | {"data": []})
+        answer = httpx.post(f"{server.url}/gradio_api/{route}", content=text, headers=headers)
+        assert 400 <= answer.status_code < 500, route
