@@ -20,6 +20,7 @@ from app.compare.watch import watch
 from app.compare.where import where_section
 from app.look import ACCENT, ACCENT_DARK, TAGLINE, TITLE
 from model.evaluation.report.candidate import MODEL_COLOURS
+from model.evaluation.report.small_data import published
 
 STYLE = Path(__file__).parent / "compare" / "page.css"
 
@@ -52,11 +53,14 @@ def _sections(choice: Choice) -> None:
     opening(models, verdict)
     if not models:
         return
-    learning_section(models, choice.others)
+    studies, damaged = published()
+    for name, reason in damaged.items():
+        st.caption(f"Left out: the study {name}. {reason}")
+    learning_section(models, studies)
     where_section(models, verdict)
     picture_section(models)
     price_section(models)
-    takeaway_section(models, verdict, choice.others)
+    takeaway_section(models, verdict, studies)
 
 
 def _colours() -> str:

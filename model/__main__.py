@@ -34,13 +34,14 @@ from model.inference.engines.commands import Quantise, quantise
 from model.networks.commands import Describe, describe
 from model.training.commands import train
 from model.training.config import TrainConfig
-from model.training.studies.commands import crossval, tune
-from model.training.studies.configs import CrossValidation, Tuning
+from model.training.studies.commands import crossval, small_data, tune
+from model.training.studies.configs import CrossValidation, SmallData, Tuning
 
 RUNNERS = {
     TrainConfig: train,
     CrossValidation: crossval,
     Tuning: tune,
+    SmallData: small_data,
     Evaluate: evaluate,
     Results: results,
     Compare: compare,
@@ -56,6 +57,7 @@ Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[CrossValidation, tyro.conf.subcommand("crossval")]
     | Annotated[Tuning, tyro.conf.subcommand("tune")]
+    | Annotated[SmallData, tyro.conf.subcommand("small-data")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Results, tyro.conf.subcommand("results")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
@@ -72,7 +74,7 @@ Command = (
 )
 
 
-TRAININGS = {"train": TrainConfig, "crossval": CrossValidation, "tune": Tuning}
+TRAININGS = {kind.COMMAND: kind for kind in (TrainConfig, CrossValidation, Tuning, SmallData)}
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from model.checkpoints.folder import Checkpoint
 from model.data import streets
 from model.data.classes import OKABE_ITO, ClassTable
 from model.data.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from model.evaluation.report.small_data import Study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -62,9 +66,58 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
 
 
 @pytest.fixture(scope="session")
+def make_study() -> Callable[..., Study]:
+    """A function that makes the summary of a small-data study.
+
+    Args: encoder: a pretrained one's name, None for a network from scratch; dice: of the runs, by
+        number of pictures; the rest: of its data.
+    """
+    from model.evaluation.report.small_data import Study
+
+    def make(encoder: str | None, dice: dict[int, tuple[float, ...]], **data: str) -> Study:
+        told = {"name": "toy", "title": "Toys, painted", "digest": "d", "split_digest": "s"}
+        told |= {"split_rule": "by hand", **data}
+        sizes = {"train": max(dice), "validation": 10, "test": 20}
+        shared = {"epochs": 3, "best_epoch": 2, "steps": 30, "seconds": 1.5, "accuracy": 0.9}
+        return Study(
+            data={**told, "split_sizes": sizes},
+            network={"name": f"unet-{encoder}" if encoder else "unet", "parameters": 1000},
+            encoder={"name": encoder, "pretrained": encoder is not None},
+            training={"epochs": 3, "machine": "a machine"},
+            command="python -m model small-data",
+            runs=[
+                {"pictures": count, "seed": seed, "mean_dice": value, "mean_iou": value / 2}
+                | shared
+                for count, values in dice.items()
+                for seed, value in enumerate(values)
+            ],
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def command() -> Callable[..., subprocess.CompletedProcess]:
     """A function that runs `python -m model` with the given arguments."""
     return _command
+
+
+@pytest.fixture
+def here(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs `python -m model ...` in this process: exit code, output, errors."""
+    from model import __main__ as command_line
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["model", *map(str, words)])
+        try:
+            code = command_line.main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
 
 from app.compare import frames
-from model.checkpoints.folder import Checkpoint
 from model.evaluation.report import charts
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.charts import Series
-from model.evaluation.report.small_data import study
+from model.evaluation.report.small_data import (
+    HOW_DRAWN,
+    Study,
+    colours,
+    comparable,
+    in_words,
+    points,
+)
 from model.evaluation.report.tables import learning_table
 
 AXES = {"epoch": "Epochs", "minutes": "Minutes"}
 
 
 @st.fragment
-def learning_section(models: Sequence[Candidate], others: Sequence[Checkpoint]) -> None:
+def learning_section(models: Sequence[Candidate], studies: Mapping[str, Study]) -> None:
     """Draws the section. A fragment: smoothing redraws nothing else.
 
-    Args: others: checkpoints of the data set, among which there may be a small-data study.
+    Args: studies: of small data, by name; those of the models' data are drawn.
     """
     st.header("Learning")
     runs = [Series(model.title, model.colour, model.checkpoint.history()) for model in models]
@@ -38,10 +44,17 @@ def learning_section(models: Sequence[Candidate], others: Sequence[Checkpoint]) 
             f"{table.note} Loss functions may differ between trainings. Training less validation "
             "is the over-fitting gap."
         )
-    rows = study(others, models[0].protocol)
-    if rows:
-        st.subheader("With fewer pictures")
-        st.altair_chart(charts.small_data_curve(rows), alt="Mean IoU by training pictures")
+    found = points(comparable(studies, models[0].protocol))
+    if found:
+        st.subheader("With fewer training pictures")
+        st.write(in_words(found))
+        known = {model.title: model.colour for model in models}
+        st.altair_chart(
+            charts.small_data_curve(found, colours(found, known)),
+            width="stretch",
+            alt=f"Mean Dice by number of training pictures. {in_words(found)}",
+        )
+        st.caption(HOW_DRAWN)
 
 
 def _curves(runs: Sequence[Series]) -> None:

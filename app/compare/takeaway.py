@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from app.compare.price import measured_costs
-from model.checkpoints.folder import Checkpoint
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.document import Report
+from model.evaluation.report.small_data import Study
 from model.evaluation.report.verdict import Verdict
 
 
 def takeaway_section(
-    models: Sequence[Candidate], verdict: Verdict, others: Sequence[Checkpoint]
+    models: Sequence[Candidate], verdict: Verdict, studies: Mapping[str, Study]
 ) -> None:
     """Draws the section."""
     if verdict.refused:
@@ -24,7 +24,7 @@ def takeaway_section(
         models,
         verdict,
         measured_costs(models),
-        others,
+        studies,
         smoothing=st.session_state.get("smoothing", 0) / 100,
     )
     name = f"comparison-{models[0].protocol.data}"

@@ -83,11 +83,13 @@ def _introduction(checkpoint: Checkpoint) -> str:
         if encoder["pretrained"]
         else "a U-Net trained from scratch, from random weights"
     )
-    size = checkpoint.weights_path.stat().st_size / 1e6
+    size = ""
+    if checkpoint.is_shipped:
+        size = f", {checkpoint.weights_path.stat().st_size / 1e6:.1f} MB"
     return (
         f"Semantic segmentation with {len(checkpoint.classes)} classes, trained on "
         f"{description['data']['title']}: {start}. "
-        f"{network['parameters'] / 1e6:.1f} million parameters, {size:.1f} MB."
+        f"{network['parameters'] / 1e6:.1f} million parameters{size}."
     )
 
 
@@ -195,6 +197,11 @@ def _training(checkpoint: Checkpoint) -> str:
 
 
 def _loading(checkpoint: Checkpoint, repository: str) -> str:
+    if not checkpoint.is_shipped:
+        return (
+            "## How to load\n\nIts weights are not shipped: only its figures are reported. The "
+            "command above trains it again."
+        )
     ours = (
         "from model.inference.segmenter import Segmenter\n\n"
         f'segmentation = Segmenter("{repository or checkpoint.name}").segment("picture.jpg")\n'

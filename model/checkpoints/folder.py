@@ -20,6 +20,9 @@ in the band along contours (`boundary_hits`, `boundary_truth`, `boundary_predict
 objects by size (`objects_found`, `objects`). Checkpoints scored before there were counts have
 the first four columns only.
 
+Beside the checkpoints, `weights/reported/` holds such folders without weights, whose figures are
+reported and which nothing offers, and `weights/studies/` the summaries of small-data studies.
+
 This module imports no torch: an app can list its checkpoints at once.
 """
 
@@ -49,6 +52,9 @@ METRICS_FILE = "metrics.json"
 PER_IMAGE_FILE = "per_image.csv"
 CURVES_FILE = "training.png"
 CARD_FILE = "README.md"
+
+REPORTED_FOLDER = "reported"
+STUDIES_FOLDER = "studies"
 
 WEIGHTS_VARIABLE = "UNET_STUDIO_WEIGHTS"
 
@@ -84,6 +90,13 @@ class Checkpoint:
         if not path.is_file() and (hub_id := read_registry(self.path.parent).get(self.path.name)):
             return _from_hub(hub_id).weights_path
         return path
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether its weights are there, or can be pulled; else only its figures are reported."""
+        return (self.path / WEIGHTS_FILE).is_file() or self.path.name in read_registry(
+            self.path.parent
+        )
 
     @property
     def int8_path(self) -> Path:
@@ -164,13 +177,20 @@ def read(folder: str | Path) -> Checkpoint:
 
     Raises: `CheckpointError` naming the missing or corrupt file.
     """
-    path = Path(folder)
+    checkpoint = _described(Path(folder))
+    if not checkpoint.is_shipped:
+        raise CheckpointError(
+            f"The checkpoint {checkpoint.path} has no {WEIGHTS_FILE}: its weights are gone."
+        )
+    return checkpoint
+
+
+def _described(path: Path) -> Checkpoint:
+    """As `read`, whether or not there are weights."""
     if not os.path.isdir(path):  # unlike Path's, no error for a name that is too long
         raise UnknownModelError(f"There is no checkpoint folder {path}.")
     config = _read_json(path / CONFIG_FILE)
     description = _read_json(path / DESCRIPTION_FILE)
-    if not (path / WEIGHTS_FILE).is_file() and path.name not in read_registry(path.parent):
-        raise CheckpointError(f"The checkpoint {path} has no {WEIGHTS_FILE}: its weights are gone.")
     version = description.get("schema_version")
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise CheckpointError(
@@ -235,8 +255,11 @@ def find(model: str) -> Checkpoint:
     if model not in names:
         if pulled := read_registry(weights).get(model):
             return replace(_from_hub(pulled), name=model)
+        hint = ""
+        if os.path.isfile(weights / REPORTED_FOLDER / model / DESCRIPTION_FILE):
+            hint = " Its figures are reported, but its weights are not shipped."
         raise UnknownModelError(
-            f"There is no model '{model}'. Bundled: {', '.join(names) or 'none'}."
+            f"There is no model '{model}'.{hint} Bundled: {', '.join(names) or 'none'}."
         )
     return read(weights / model)
 
@@ -258,6 +281,22 @@ def list_bundled() -> tuple[list[Checkpoint], dict[str, str]]:
         except CheckpointError as error:
             damaged[name] = str(error)
     return good, damaged
+
+
+def list_reported() -> list[Checkpoint]:
+    """Those of `weights/reported/`, by name: their figures are reported, and nothing opens them.
+
+    Raises: `CheckpointError` naming the missing or corrupt file.
+    """
+    reported = weights_folder() / REPORTED_FOLDER
+    if (reported / DESCRIPTION_FILE).exists():  # a run that somebody called so
+        return []
+    return [_described(reported / name) for name in _bundled_names(reported)]
+
+
+def study_files() -> list[Path]:
+    """The summaries of small-data studies in `weights/studies/`, by name."""
+    return sorted((weights_folder() / STUDIES_FOLDER).glob("*.json"))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -297,7 +336,14 @@ def _file_digest(path: Path, size: int, changed: int) -> bytes:
 def _bundled_names(weights: Path) -> list[str]:
     if not weights.is_dir():
         return []
-    return sorted(p.name for p in weights.iterdir() if p.is_dir() and not p.name.startswith("."))
+    # A run that somebody called so is one.
+    others = {name for name in (REPORTED_FOLDER, STUDIES_FOLDER)
+              if not (weights / name / DESCRIPTION_FILE).exists()}  # fmt: skip
+    return sorted(
+        path.name
+        for path in weights.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name not in others
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from model.checkpoints.folder import Checkpoint
 
@@ -17,7 +18,11 @@ ENCODER_TITLES = {
 
 def title(checkpoint: Checkpoint) -> str:
     """By network and start: "MobileNetV2 (pretrained)"."""
-    encoder = checkpoint.description.get("encoder", {})
+    return title_of(checkpoint.description.get("encoder", {}))
+
+
+def title_of(encoder: dict[str, Any]) -> str:
+    """The same from what a description says under "encoder"."""
     name = encoder.get("name")
     if not name:
         return "U-Net from scratch"

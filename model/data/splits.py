@@ -4,7 +4,7 @@ The rules: `contiguous` ranges of a film, `stratified` by a group such as the br
 by a hash with a seed, `grouped` by an assignment of whole groups such as tiles, and official
 lists, of which `with_validation` takes a validation part out of the training part. Each
 data set names its own. `k_folds` cuts training and validation into folds for
-cross-validation and leaves the test part alone.
+cross-validation and leaves the test part alone; `fewer` keeps some of the training part.
 """
 
 from __future__ import annotations
@@ -152,6 +152,33 @@ def k_folds(
         }
         for train, held_out in folds
     ]
+
+
+def fewer(
+    split: Split, count: int, *, seed: int = 0, group_of: Callable[[str], str] = str
+) -> Split:
+    """The split with `count` of its training names; validation and test stay as they are.
+
+    They are drawn by seed, in equal shares of the groups or strata, and those of a smaller count
+    are among those of a larger one. The order is that of hashes: the same on every machine.
+
+    Raises: `ConfigError` if there are fewer.
+    """
+    names = split["train"]
+    if not 1 <= count <= len(names):
+        raise ConfigError(
+            f"{count} training pictures cannot be drawn: there are {len(names)} in the split."
+        )
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names, key=lambda name: _hash(f"{seed} {name}")):
+        groups.setdefault(group_of(name), []).append(name)
+    # How much of its group is drawn before each name; among equals the hash decides.
+    place = {
+        name: ((rank + 0.5) / len(members), _hash(f"{seed} {name}"))
+        for members in groups.values()
+        for rank, name in enumerate(members)
+    }
+    return split | {"train": sorted(sorted(names, key=place.__getitem__)[:count])}
 
 
 def digest(split: Split) -> str:

@@ -37,7 +37,10 @@ class Results:
     """Print the table of figures of the bundled checkpoints, as the README shows it."""
 
     output: Path | None = None
-    """Write all figures here instead, as docs/results.md has them."""
+    """Write all figures here instead, as docs/results.md has them, and charts beside it."""
+    report: tuple[Path, ...] = ()
+    """First put what these runs recorded, without their weights, into weights/reported/: figures of
+    checkpoints that are not shipped."""
 
 
 def evaluate(command: Evaluate) -> None:
@@ -69,15 +72,25 @@ def evaluate(command: Evaluate) -> None:
 
 
 def results(command: Results) -> None:
-    """Runs `results`. Raises `ConfigError` if the file cannot be written."""
-    from model.evaluation.results import document, markdown_table
+    """Runs `results`. Raises `ConfigError` if a file cannot be written, `CheckpointError` or
+    `DataError` if one of those in weights/ is damaged."""
+    from model.evaluation.report import small_data
+    from model.evaluation.results import document, markdown_table, pictures
 
+    for run in command.report:
+        from model.checkpoints.reporting import report
+
+        print(f"Reported: {report(folder.read(run))}")
     checkpoints = folder.list_bundled()[0]
     if command.output is None:
         print(markdown_table(checkpoints))
         return
+    studies = {path.stem: small_data.read(path) for path in folder.study_files()}
     try:
-        folder.write_text(command.output, document(checkpoints))
+        text = document([*checkpoints, *folder.list_reported()], studies)
+        folder.write_text(command.output, text)
+        for name, picture in pictures(studies).items():
+            folder.write_text(command.output.parent / name, picture)
     except OSError as error:
         raise ConfigError(
             f"--output {command.output} cannot be written: {error.strerror}."

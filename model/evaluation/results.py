@@ -1,17 +1,21 @@
 """The figures of the bundled checkpoints as Markdown: generated, never typed.
 
-`markdown_table` is the README's table, `document` the whole of docs/results.md.
+`markdown_table` is the README's table, `document` the whole of docs/results.md and `pictures` its
+charts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.checkpoints.folder import Checkpoint
 from model.evaluation.compare import recorded
+from model.evaluation.goals import GOALS
 from model.evaluation.published import PUBLISHED
 from model.evaluation.report.candidate import Candidate, candidates
+from model.evaluation.report.small_data import Point, Study, colours, in_words, points
+from model.evaluation.report.small_data import groups as study_groups
 from model.evaluation.report.verdict import judge
 from model.evaluation.report.words import NOTHING
 
@@ -22,6 +26,12 @@ FIGURES = {
     "mean_recall": "recall",
     "accuracy": "accuracy",
 }
+
+CHART_WIDTH = 640
+
+GOALS_INTRODUCTION = """\
+What this project set out to reach, in per cent on the test part, and what the best checkpoint of
+that start reaches: "scratch" from random weights, "pretrained" on a pretrained encoder."""
 
 INTRODUCTION = """\
 # Results
@@ -56,14 +66,35 @@ def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:
     return _table([*head, "pictures"], rows)
 
 
-def document(checkpoints: Sequence[Checkpoint]) -> str:
-    """Everything that is recorded, data set by data set."""
+def document(checkpoints: Sequence[Checkpoint], studies: Mapping[str, Study] | None = None) -> str:
+    """Everything that is recorded, data set by data set.
+
+    Args:
+        checkpoints: those without weights are marked as reported, not shipped.
+        studies: of small data, by name; their charts are `pictures`.
+    """
     groups: dict[str, list[Checkpoint]] = {}
     for checkpoint in checkpoints:
         if checkpoint.figures("test"):
             groups.setdefault(checkpoint.data_name, []).append(checkpoint)
-    sections = [_section(name, group) for name, group in groups.items()]
+    sections = [
+        _goals(groups),
+        *(_section(name, group) for name, group in sorted(groups.items())),
+        *_small_data(studies or {}),
+    ]
     return "\n\n".join([INTRODUCTION, *sections]) + "\n"
+
+
+def pictures(studies: Mapping[str, Study]) -> dict[str, str]:
+    """The charts that `document` shows, as SVG by file name."""
+    from model.evaluation.report.charts import small_data_curve
+    from model.evaluation.report.document import PAPER_CONFIG, svg
+
+    drawn = {}
+    for file, group in _study_groups(studies).items():
+        found = points(group)
+        drawn[file] = svg(small_data_curve(found, colours(found, {})), CHART_WIDTH, PAPER_CONFIG)
+    return drawn
 
 
 def _section(name: str, group: list[Checkpoint]) -> str:
@@ -90,7 +121,7 @@ def _scores(part: str, group: list[Checkpoint]) -> str:
     if not scored:
         return ""
     rows = [
-        [f"`{checkpoint.name}`", *(_with_interval(figures, name) for name in FIGURES)]
+        [_name(checkpoint), *(_with_interval(figures, name) for name in FIGURES)]
         for checkpoint, figures in scored
     ]
     heading = f"**{part.capitalize()}**, {scored[0][1]['num_images']} pictures, float32:"
@@ -101,6 +132,77 @@ def _with_interval(figures: dict[str, Any], name: str) -> str:
     value = _percent(figures.get(name))
     ends = figures.get("intervals", {}).get(name)
     return f"{value} ({_percent(ends[0])} to {_percent(ends[1])})" if ends else value
+
+
+def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
+    """What this project set out to reach, and what it did."""
+    rows = []
+    for goal in GOALS:
+        concerned = [c for c in groups.get(goal.data, []) if goal.concerns(c)]
+        best = max(concerned, key=goal.margin, default=None)
+        found = [NOTHING, NOTHING, "no checkpoint yet"]
+        if best is not None:
+            margin = goal.margin(best)
+            size = f"{100 * abs(margin):.1f}" if abs(margin) >= 0.0005 else "less than 0.1"
+            by = f"{'reached' if margin > 0 else 'missed'} by {size}"
+            tried = f". {goal.tried}" if margin <= 0 and goal.tried else ""
+            found = [_name(best), _percent(goal.figure(best)), by + tried]
+        side = "above" if goal.above else "under"
+        aim = f"{goal.what} {side} {100 * goal.threshold:.1f}"
+        rows.append([goal.data, aim, goal.start, *found])
+    head = ["data", "goal on test", "start", "best checkpoint", "figure", "result"]
+    return f"## Goals\n\n{GOALS_INTRODUCTION}\n\n{_table(head, rows)}"
+
+
+def _small_data(studies: Mapping[str, Study]) -> list[str]:
+    """The curve of each data set, and the figures behind it."""
+    sections = []
+    for file, group in _study_groups(studies).items():
+        found = points(group)
+        models = list(dict.fromkeys(point.model for point in found))
+        rows = []
+        for count in sorted({point.pictures for point in found}):
+            own = {point.model: point for point in found if point.pictures == count}
+            cells = [
+                _with_deviation(own[model], figure) if model in own else NOTHING
+                for figure in ("mean_dice", "mean_iou")
+                for model in models
+            ]
+            rows.append([count, max(len(point.runs) for point in own.values()), *cells])
+        head = [f"{title}, {model}" for title in ("mean Dice", "mean IoU") for model in models]
+        study = next(iter(group.values()))
+        steps = sorted({run.steps for each in group.values() for run in each.runs})
+        commands = "\n".join(each.command for each in group.values())
+        text = (
+            f"## With fewer training pictures: {study.data.title}\n\n"
+            f"![Mean Dice on the test part by number of training pictures]({file})\n\n"
+            f"{in_words(found)} Each run took {' or '.join(f'{n:,}' for n in steps)} steps of the "
+            "optimizer, whatever the number of pictures, and chose its epoch on all "
+            f"{study.data.split_sizes['validation']} validation pictures; "
+            f"{study.data.split_sizes['test']} test pictures at their original resolution (split "
+            f"`{study.data.split_digest}`). Each seed draws other pictures, the same for each "
+            "network; ± is the standard deviation over the seeds.\n\n"
+            f"{_table(['training pictures', 'seeds', *head], rows)}\n\n```sh\n{commands}\n```"
+        )
+        sections.append(text)
+    return sections
+
+
+def _study_groups(studies: Mapping[str, Study]) -> dict[str, dict[str, Study]]:
+    """Those that are drawn together, by the name of their chart's file."""
+    named: dict[str, dict[str, Study]] = {}
+    for group in study_groups(studies):
+        data = next(iter(group.values())).data
+        file = f"small-data-{data.name}"
+        named[f"{file}-{data.split_digest}.svg" if f"{file}.svg" in named else f"{file}.svg"] = (
+            group
+        )
+    return named
+
+
+def _with_deviation(point: Point, figure: str) -> str:
+    mean, deviation = point.spread(figure)
+    return f"{100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
 
 
 def _verdicts(group: list[Checkpoint]) -> list[str]:
@@ -122,14 +224,16 @@ def _trainings(group: list[Checkpoint]) -> str:
     rows = []
     for checkpoint in group:
         training = checkpoint.description.get("training", {})
-        size = checkpoint.weights_path.stat().st_size / 1e6
+        size = "not shipped"
+        if checkpoint.is_shipped:
+            size = f"{checkpoint.weights_path.stat().st_size / 1e6:.1f} MB"
         rows.append(
             [
-                f"`{checkpoint.name}`",
+                _name(checkpoint),
                 checkpoint.network_name,
                 _start(checkpoint),
                 f"{checkpoint.description['network']['parameters'] / 1e6:.1f} M",
-                f"{size:.1f} MB",
+                size,
                 f"{training.get('best_epoch')} of {training.get('epochs_done')}",
                 f"{training.get('seconds', 0) / 60:.0f} min",
                 training.get("machine", NOTHING),
@@ -144,7 +248,7 @@ def _prices(group: list[Checkpoint]) -> str:
     if not any(checkpoint.prices() for checkpoint in group):
         return ""
     rows = []
-    for checkpoint in group:
+    for checkpoint in (c for c in group if c.is_shipped):
         prices = checkpoint.prices()
         costs = [f"{prices[p]:.2f}" if p in prices else NOTHING for p in ("bf16", "int8")]
         rows.append([f"`{checkpoint.name}`", *costs])
@@ -180,6 +284,10 @@ def _start(checkpoint: Checkpoint) -> str:
     encoder = checkpoint.description.get("encoder", {})
     origin = encoder.get("origin", "pretrained").split(" (")[0]
     return origin if encoder.get("pretrained") else "scratch"
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    return f"`{checkpoint.name}`" + ("" if checkpoint.is_shipped else " (reported, not shipped)")
 
 
 def _is_pretrained(model: Candidate) -> bool:

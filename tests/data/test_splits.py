@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data import splits
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 
 PARTS = ("train", "validation", "test")
 NAMES = st.sets(st.text("abcdef_0123456789", min_size=1, max_size=6), max_size=60).map(list)
@@ -77,6 +77,41 @@ def test_stratified_is_not_by_number():
     split = splits.stratified(breeds(cat=40), breed)
     assert split["train"] != sorted(breeds(cat=40))[:28]
     assert {int(n.split("_")[1]) < 28 for n in split["test"]} == {True, False}
+
+
+def test_fewer_keeps_the_smaller_draw_and_leaves_the_other_parts_alone():
+    split = splits.stratified(breeds(cat=20, dog=40, great_dane=100), breed)
+    draws = [splits.fewer(split, n, seed=3, group_of=breed) for n in (1, 5, 28, 112)]
+    for few, more in pairwise(draws):
+        assert set(few["train"]) < set(more["train"])
+    for count, drawn in zip((1, 5, 28, 112), draws, strict=True):
+        assert len(drawn["train"]) == count
+        assert (drawn["validation"], drawn["test"]) == (split["validation"], split["test"])
+    assert draws[-1] == {part: sorted(names) for part, names in split.items()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fewer_draws_equal_shares_of_the_strata(seed):
+    split = splits.stratified(breeds(cat=20, dog=40, great_dane=100), breed)
+    drawn = splits.fewer(split, 56, seed=seed, group_of=breed)["train"]
+    shares = {group: sum(breed(n) == group for n in drawn) for group in ("cat", "dog")}
+    assert shares == {"cat": 7, "dog": 14}, "half of each"
+
+
+def test_fewer_draws_others_with_another_seed_and_the_same_everywhere():
+    split = {"train": [f"{i:03}" for i in range(200)], "validation": ["v"], "test": ["t"]}
+    first, other = (splits.fewer(split, 6, seed=seed)["train"] for seed in (0, 1))
+    assert first != other
+    assert first != sorted(split["train"])[:6]
+    # Studies of two networks, made on two machines, must draw the same.
+    assert first == ["058", "111", "126", "164", "171", "195"]
+
+
+def test_fewer_cannot_draw_more_than_there_are():
+    split = {"train": ["a", "b"], "validation": ["v"], "test": ["t"]}
+    for count in (0, 3):
+        with pytest.raises(ConfigError, match=f"{count} training pictures cannot be drawn"):
+            splits.fewer(split, count)
 
 
 def test_digest_depends_on_membership_and_not_on_order():

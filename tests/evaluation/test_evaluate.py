@@ -1,8 +1,12 @@
 """Scoring a checkpoint: at the pictures' own size, pooled, with each picture's own scores."""
 
+import os
+import re
+
 import numpy as np
 import pytest
 
+from model.checkpoints import folder
 from model.data.classes import VOID, ClassTable
 from model.errors import ConfigError
 from model.evaluation.evaluate import evaluate
@@ -74,3 +78,20 @@ def test_another_set_of_classes_is_refused(segmenter):
     data = Drawn(ClassTable.named(cat="#000000", dog="#ffffff", horse="#ff0000"))
     with pytest.raises(ConfigError, match=r"tiny knows the classes .*drawn has .*horse"):
         evaluate(segmenter, data, SIZES)
+
+
+@pytest.mark.data
+def test_a_recorded_figure_can_be_measured_again(data_root, command):
+    """As docs/results.md promises, from the weights in the repository and the data alone."""
+    name = "pets-mobilenet"
+    recorded = folder.find(name).figures("test")
+    assert os.environ["UNET_STUDIO_DATA"] == str(data_root)
+    done = command("evaluate", "--checkpoint", name, "--data", "pets", "--split", "test")
+    assert done.returncode == 0, done.stderr
+    assert f"test, {recorded['num_images']} pictures" in done.stdout
+    found = re.search(
+        r"mean IoU ([\d.]+) %, mean Dice ([\d.]+) %, accuracy ([\d.]+) %", done.stdout
+    )
+    for value, figure in zip(found.groups(), ("mean_iou", "mean_dice", "accuracy"), strict=True):
+        # To a tenth of a point, and what printing one rounds away.
+        assert float(value) == pytest.approx(100 * recorded[figure], abs=0.1 + 0.05), figure

@@ -1,9 +1,18 @@
 """docs/results.md: everything recorded is in it, and it says what nothing else does."""
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from model.checkpoints import folder
+from model.checkpoints.card import card
+from model.evaluation import results
+from model.evaluation.goals import Goal, headline
+from model.evaluation.report import small_data
+from model.evaluation.report.words import NOTHING
 from model.evaluation.results import document, markdown_table
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results.md"
@@ -13,14 +22,23 @@ def test_the_page_is_what_the_command_writes(command, tmp_path):
     output = tmp_path / "results.md"
     assert command("results", "--output", output).returncode == 0
     assert RESULTS.read_text(encoding="utf-8") == output.read_text(encoding="utf-8")
+    for chart in tmp_path.glob("*.svg"):  # fonts differ between machines, what is drawn does not
+        written = (RESULTS.parent / chart.name).read_text(encoding="utf-8")
+        assert drawn(written) == drawn(chart.read_text(encoding="utf-8"))
+
+
+def drawn(svg: str) -> list[str]:
+    """What the marks of a chart stand for, as it tells those who cannot see it."""
+    return re.findall(r'aria-label="([^"]+)" role="graphics-symbol"', svg)
 
 
 def test_every_checkpoint_and_class_has_its_row():
-    checkpoints, _ = folder.list_bundled()
+    checkpoints = [*folder.list_bundled()[0], *folder.list_reported()]
     text = document(checkpoints)
     for checkpoint in checkpoints:
         figures = checkpoint.figures("test")
-        assert f"| `{checkpoint.name}` | {100 * figures['mean_iou']:.1f}" in text
+        note = "" if checkpoint.is_shipped else " (reported, not shipped)"
+        assert f"| `{checkpoint.name}`{note} | {100 * figures['mean_iou']:.1f}" in text
         for info in checkpoint.classes:
             assert f"\n| {info.name} | " in text
 
@@ -37,3 +55,131 @@ def test_an_output_that_cannot_be_written_is_named(command, tmp_path):
     assert shown.returncode == 2
     assert "--output" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch) -> Path:
+    """A `weights/` folder with one checkpoint, which tests may change."""
+    weights = tmp_path / "weights"
+    shutil.copytree(folder.find("pets-scratch").path, weights / "pets-scratch")
+    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(weights))
+    return weights
+
+
+@pytest.fixture
+def run(shelf, tmp_path) -> Path:
+    """A finished training, whose weights are too large to ship."""
+    path = tmp_path / "runs" / "pets-resnet34"
+    shutil.copytree(shelf / "pets-scratch", path)
+    (path / "resume").mkdir()
+    (path / "resume" / "last.ckpt").touch()
+    return path
+
+
+def test_a_run_is_reported_without_its_weights(shelf, run, here, tmp_path):
+    output = tmp_path / "results.md"
+    code, printed, errors = here("results", "--report", run, "--output", output)
+    assert code == 0, errors
+    reported = shelf / "reported" / "pets-resnet34"
+    assert f"Reported: {reported}" in printed
+    assert {path.name for path in reported.iterdir()} == {
+        "README.md", "config.json", "history.csv", "metrics.json", "per_image.csv",
+        "segmentation.json", "training.png",
+    }  # fmt: skip
+    text = output.read_text()
+    figure = f"{100 * folder.read(run).figures('test')['mean_iou']:.1f}"
+    assert f"| `pets-resnet34` (reported, not shipped) | {figure} (" in text
+    training = r"\| `pets-resnet34` \(reported, not shipped\) \| unet \| .*\| not shipped \|"
+    assert re.search(training, text)
+    told = (reported / "README.md").read_text()
+    assert "Its weights are not shipped" in told
+    assert "Segmenter(" not in told
+    assert " MB" not in told
+    code, printed, _ = here("results")
+    assert "pets-resnet34" not in printed, "the README's table is of what can be used"
+
+
+def test_a_reported_checkpoint_is_no_model_and_no_damage(shelf, run, here):
+    here("results", "--report", run)
+    good, damaged = folder.list_bundled()
+    assert [checkpoint.name for checkpoint in good] == ["pets-scratch"]
+    assert damaged == {}
+    code, _, errors = here("evaluate", "--checkpoint", "pets-resnet34")
+    assert code == 2
+    assert "no model 'pets-resnet34'. Its figures are reported, but its weights are not" in errors
+
+
+def test_what_is_shipped_or_unscored_is_not_reported(shelf, run, here):
+    code, _, errors = here("results", "--report", shelf / "pets-scratch")
+    assert code == 2
+    assert "pets-scratch is shipped in" in errors
+    (run / "metrics.json").unlink()
+    code, _, errors = here("results", "--report", run)
+    assert code == 2
+    assert "has no figures on the test part" in errors
+    assert not (shelf / "reported").exists()
+
+
+def test_a_damaged_report_is_named(shelf, run, here, tmp_path):
+    here("results", "--report", run)
+    (shelf / "reported" / "pets-resnet34" / "segmentation.json").write_text("{")
+    code, _, errors = here("results", "--output", tmp_path / "results.md")
+    assert code == 2
+    assert "segmentation.json cannot be read" in errors
+
+
+def test_our_own_reported_ones_hold_no_weights_and_say_so():
+    for checkpoint in folder.list_reported():
+        assert not list(checkpoint.path.glob("*.safetensors"))
+        assert (checkpoint.path / folder.CARD_FILE).read_text() == card(checkpoint)
+
+
+def test_goals_are_reached_or_missed_by_so_much(monkeypatch):
+    scratch = folder.find("pets-scratch")
+    figure = scratch.figures("test")["mean_iou"]
+
+    def row(goal: Goal) -> str:
+        monkeypatch.setattr(results, "GOALS", (goal,))
+        (line,) = re.findall(r"^\| \w+ \| score .*$", document([scratch]), re.MULTILINE)
+        return line
+
+    def goal(threshold, data="pets", start="any"):
+        return Goal(data, "score", headline("mean_iou"), threshold, start, tried="More epochs.")
+
+    shown = f"| `pets-scratch` | {100 * figure:.1f} |"
+    assert row(goal(figure - 0.05)).endswith(f"{shown} reached by 5.0 |")
+    assert row(goal(figure + 0.05)).endswith(f"{shown} missed by 5.0. More epochs. |")
+    none = f"| {NOTHING} | {NOTHING} | no checkpoint yet |"
+    assert row(goal(0.5, start="pretrained")).endswith(none)
+    assert row(goal(0.5, data="roads")).endswith(none)
+
+
+def test_studies_are_drawn_and_tabled(shelf, make_study, here, tmp_path):
+    (shelf / "studies").mkdir()
+    for name, encoder, dice in (
+        ("toy-scratch", None, {25: (0.40, 0.50), 80: (0.70,)}),
+        ("toy-mobilenet", "mobilenet_v2", {25: (0.60, 0.64), 80: (0.9,)}),
+    ):
+        study = make_study(encoder, dice)
+        (shelf / "studies" / f"{name}.json").write_text(study.model_dump_json())
+    code, _, errors = here("results", "--output", tmp_path / "results.md")
+    assert code == 0, errors
+    text = (tmp_path / "results.md").read_text()
+    assert "## With fewer training pictures: Toys, painted" in text
+    assert "](small-data-toy.svg)" in text
+    assert "| 25 | 2 | 45.0 ± 7.1 | 62.0 ± 2.8 | 22.5 ± 3.5 | 31.0 ± 1.4 |" in text
+    assert "| 80 | 1 | 70.0 | 90.0 | 35.0 | 45.0 |" in text
+    assert "25 training pictures, 62.0 % mean Dice, U-Net from scratch needs 80." in text
+    marks = drawn((tmp_path / "small-data-toy.svg").read_text())
+    assert sum("seed: 1" in mark for mark in marks) == 2
+    (shelf / "studies" / "toy-scratch.json").write_text("[]")
+    code, _, errors = here("results", "--output", tmp_path / "results.md")
+    assert code == 2
+    assert "toy-scratch.json" in errors
+
+
+def test_our_own_studies_can_be_read():
+    good, damaged = small_data.published()
+    assert damaged == {}
+    for group in small_data.groups(good):
+        assert len({run.steps for study in group.values() for run in study.runs}) == 1

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from model import __main__ as command_line
 from model.data import datasets, split_file, streets
 from model.data.datasets.driving import Streets
 from model.training.config import TrainConfig
@@ -64,19 +63,3 @@ def few_arguments(tmp_path_factory) -> tuple[str, ...]:
         *("--data", "streets", "--split", str(path), "--base-width", "8", "--depth", "2"),
         *("--longest-side", "64", "--crop", "32", "--device", "cpu", "--samples-every", "0"),
     )
-
-
-@pytest.fixture
-def here(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """A function that runs `python -m model ...` in this process: exit code, output, errors."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["model", *map(str, words)])
-        try:
-            code = command_line.main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run

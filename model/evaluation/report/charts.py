@@ -14,6 +14,7 @@ import numpy as np
 from model.evaluation.calibration import Calibration
 from model.evaluation.objects import SIZE_TEXTS, SIZES, ObjectRecall
 from model.evaluation.report.learning import best_of, epochs_of, smoothed
+from model.evaluation.report.small_data import Point
 
 CURVE_TITLES = {"loss": "Loss", "dice": "Dice", "iou": "IoU", "accuracy": "Accuracy"}
 """Columns of a history, after "train_" and "val_", and what they are called."""
@@ -362,33 +363,84 @@ def quality_against_latency(series: Sequence[Series], size: str) -> alt.LayerCha
     return alt.layer(dots, labels).properties(height=CURVE_HEIGHT)
 
 
-def small_data_curve(rows: Sequence[Mapping], figure_title: str = "mean IoU") -> alt.LayerChart:
-    """Quality against the number of training pictures, one line per network and start.
+def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.LayerChart:
+    """Mean Dice against the number of training pictures: a dot for each training, a line through
+    their means, and a band from the lowest to the highest.
 
-    Args: rows: with "model", "pictures" and "value" in [0, 1].
+    Args: colours: by model.
     """
-    base = alt.Chart(alt.Data(values=[dict(row) for row in rows])).encode(
-        x=alt.X("pictures:Q", title="training pictures", scale=alt.Scale(type="log", nice=False)),
-        y=alt.Y(
-            "value:Q",
-            title=f"{figure_title} on the test split",
-            axis=alt.Axis(format="%", tickCount=5),
-            scale=alt.Scale(zero=False),
-        ),
-        color=alt.Color(
-            "model:N",
-            title=None,
-            legend=alt.Legend(orient="bottom", columns=2),
-            scale=alt.Scale(scheme="dark2"),
-        ),
+    runs = [
+        {
+            "model": point.model,
+            "pictures": point.pictures,
+            "seed": run.seed,
+            "dice": run.mean_dice,
+            "iou": run.mean_iou,
+        }
+        for point in found
+        for run in point.runs
+    ]
+    means = [
+        {
+            "model": point.model,
+            "pictures": point.pictures,
+            "seeds": len(point.runs),
+            "dice": point.spread("mean_dice")[0],
+            "low": min(point.values("mean_dice")),
+            "high": max(point.values("mean_dice")),
+        }
+        for point in found
+    ]
+    x = alt.X(
+        "pictures:Q",
+        title="training pictures",
+        # Where the eye compares: each doubling is as wide as the one before it.
+        scale=alt.Scale(type="log", nice=False),
+        axis=alt.Axis(values=sorted({point.pictures for point in found}), grid=False),
+    )
+    shared = {
+        "title": "mean Dice on the test part",
+        "axis": alt.Axis(format="%", tickCount=5),
+        "scale": alt.Scale(zero=False),
+    }
+    y, low = alt.Y("dice:Q", **shared), alt.Y("low:Q", **shared)
+    colour = alt.Color(
+        "model:N",
+        title=None,
+        legend=alt.Legend(orient="bottom", columns=2, labelLimit=300),
+        scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+    )
+    mean = alt.Chart(alt.Data(values=means)).encode(
+        x=x,
+        color=colour,
         tooltip=[
             alt.Tooltip("model:N", title="model"),
             alt.Tooltip("pictures:Q", title="training pictures"),
-            alt.Tooltip("value:Q", title=figure_title, format=".1%"),
+            alt.Tooltip("seeds:Q", title="trainings"),
+            alt.Tooltip("dice:Q", title="mean Dice, their mean", format=".1%"),
+            alt.Tooltip("low:Q", title="lowest", format=".1%"),
+            alt.Tooltip("high:Q", title="highest", format=".1%"),
         ],
     )
-    dots = base.mark_point(filled=True, size=70, opacity=1)
-    return alt.layer(base.mark_line(), dots).properties(height=CURVE_HEIGHT)
+    dots = (
+        alt.Chart(alt.Data(values=runs))
+        .mark_point(filled=True, size=45, opacity=0.9)
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            tooltip=[
+                alt.Tooltip("model:N", title="model"),
+                alt.Tooltip("pictures:Q", title="training pictures"),
+                alt.Tooltip("seed:Q", title="seed"),
+                alt.Tooltip("dice:Q", title="mean Dice", format=".1%"),
+                alt.Tooltip("iou:Q", title="mean IoU", format=".1%"),
+            ],
+        )
+    )
+    band = mean.mark_area(opacity=0.15).encode(y=low, y2="high:Q")
+    line = mean.mark_line(strokeWidth=2.2).encode(y=y)
+    return alt.layer(band, line, dots).properties(height=CURVE_HEIGHT)
 
 
 def _colour(series: Sequence[Series]) -> alt.Color:

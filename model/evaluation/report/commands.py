@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ def compare(command: Compare) -> None:
     """Runs `compare`. Raises `StudioError`; `ConfigError` for what cannot be compared."""
     from model.evaluation.report.candidate import MOST, candidates
     from model.evaluation.report.document import Report, protocol_text
+    from model.evaluation.report.small_data import published
     from model.evaluation.report.verdict import judge
 
     if not 2 <= len(command.models) <= MOST:
@@ -56,8 +58,10 @@ def compare(command: Compare) -> None:
     if verdict.refused:
         raise ConfigError(" ".join([f"{verdict.headline}.", *verdict.warnings]))
     costs = _costs(checkpoints) if command.latency else {}
-    others = folder.list_bundled()[0] if command.data is None else []
-    report = Report(models, verdict, costs, others)
+    studies, damaged = published()
+    for name, reason in damaged.items():
+        print(f"warning: the study {name} is left out: {reason}", file=sys.stderr)
+    report = Report(models, verdict, costs, studies)
     print("\n".join([verdict.headline, *verdict.details, *verdict.warnings, *verdict.cautions]))
     print(protocol_text(models))
     if command.output:

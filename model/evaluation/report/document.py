@@ -13,12 +13,18 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from model import __version__
-from model.checkpoints.folder import Checkpoint
 from model.evaluation.cost import TYPICAL_WH, Cost
 from model.evaluation.report import tables
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.per_class import bar_rows, difference_rows, per_class
-from model.evaluation.report.small_data import study
+from model.evaluation.report.small_data import (
+    HOW_DRAWN,
+    Study,
+    colours,
+    comparable,
+    in_words,
+    points,
+)
 from model.evaluation.report.tables import Table
 from model.evaluation.report.verdict import Verdict
 from model.evaluation.report.words import FIGURE_TITLES, cell
@@ -45,6 +51,9 @@ SVG_CONFIG = {
     "legend": {"labelColor": INK, "titleColor": INK},
     "text": {"color": INK},
 }  # fmt: skip
+
+PAPER_CONFIG = {"background": "white", "font": "sans-serif", "view": {"stroke": None}}
+"""For a chart that is a file of its own, which knows no page."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: light-dark(#fff, #0a0f1e); --ink: light-dark(#12211f,
@@ -82,14 +91,14 @@ class Report:
         models: at least one.
         verdict: on them.
         costs: what was measured on this machine, by checkpoint name; may be empty.
-        others: checkpoints among which a small-data study may be found.
+        studies: of small data, by name; those of the models' data are drawn.
         smoothing: of the learning curves, in [0, 1).
     """
 
     models: Sequence[Candidate]
     verdict: Verdict
     costs: Mapping[str, Cost] = field(default_factory=dict)
-    others: Sequence[Checkpoint] = ()
+    studies: Mapping[str, Study] = field(default_factory=dict)
     smoothing: float = 0.0
 
     def tables(self) -> list[Table]:
@@ -139,12 +148,15 @@ def protocol_text(models: Sequence[Candidate]) -> str:
     )
 
 
-def svg(chart: alt.TopLevelMixin, width: int) -> str:
-    """A chart as SVG, drawn without a network."""
+def svg(chart: alt.TopLevelMixin, width: int, config: Mapping | None = None) -> str:
+    """A chart as SVG, drawn without a network.
+
+    Args: config: Vega-Lite's; by default for a page that sets the colour of its text.
+    """
     import vl_convert
 
     specification = chart.properties(width=width).to_dict()
-    specification["config"] = SVG_CONFIG
+    specification["config"] = config or SVG_CONFIG
     # "Fit" makes titles and labels part of the width, so that charts end where text does.
     specification["autosize"] = {"type": "fit", "contains": "padding"}
     return vl_convert.vegalite_to_svg(specification)
@@ -179,12 +191,15 @@ def _learning(report: Report) -> str:
     ]
     drawn = [charts.learning_curve(runs, f, smoothing=report.smoothing) for f in
              ("iou", "dice", "loss", "accuracy")] if runs else []  # fmt: skip
-    small = study(report.others, report.models[0].protocol)
+    small = points(comparable(report.studies, report.models[0].protocol))
     text = _charts(*((chart, HALF) for chart in drawn))
     if drawn:
         text += '<p class="note">Solid: validation; dashed: training; dot: the epoch kept.</p>'
     if small:
-        text += f"<h3>With fewer pictures</h3>{_charts((charts.small_data_curve(small), HALF))}"
+        known = {model.title: model.colour for model in report.models}
+        chart = charts.small_data_curve(small, colours(small, known))
+        text += f"<h3>With fewer training pictures</h3>{_charts((chart, WIDE))}"
+        text += f'<p>{escape(in_words(small))}</p><p class="note">{escape(HOW_DRAWN)}</p>'
     return text
 
 

@@ -1,46 +1,186 @@
-"""The small-data study: the same training on more and more pictures, where somebody ran it.
+"""The small-data study: the same training on more and more pictures, and what came out.
 
-It consists of checkpoints of one data set and split that differ in `limit`, the number of
-training pictures. Two of one network and start make a line; those of equal number (other seeds)
-are averaged.
+`python -m model small-data` writes one JSON file for each network; those to be published lie in
+`weights/studies/`. Two of the same data and split make the comparison: from scratch, pretrained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import fmean
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated, Any, Literal
 
-from model.checkpoints.folder import Checkpoint
-from model.checkpoints.titles import title
-from model.evaluation.compare import Protocol, recorded_protocol, split_metrics
+from pydantic import Field
+
+from model.checkpoints import folder
+from model.checkpoints.titles import title_of, told_apart
+from model.data.schema import Record, parse_json, validate
+from model.errors import DataError
+from model.evaluation.compare import Protocol
+from model.evaluation.report.candidate import MODEL_COLOURS
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
 
 
-def study(checkpoints: Sequence[Checkpoint], protocol: Protocol) -> list[dict]:
-    """Rows for `charts.small_data_curve`; empty without a line of two points.
+HOW_DRAWN = (
+    "Each dot is a training with pictures and random numbers of its own, by seed; the line runs "
+    "through their means, the band from the lowest to the highest. All took the same number of "
+    "steps."
+)
 
-    Args: protocol: what they must have been scored on.
+
+class Trained(Record):
+    """One run: what it was trained on, and its figures on the test part, in [0, 1]."""
+
+    pictures: Annotated[int, Field(ge=1)]
+    seed: Count
+    mean_iou: Share
+    mean_dice: Share
+    accuracy: Share
+    epochs: Count
+    best_epoch: Count
+    steps: Count
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class StudyData(Record):
+    """The data set and the split that the runs draw from, as a checkpoint records them."""
+
+    name: str
+    title: str
+    digest: str
+    split_rule: str
+    split_digest: str
+    split_sizes: dict[Literal["train", "validation", "test"], Count]
+
+
+class Network(Record):
+    """The network, as a checkpoint records it."""
+
+    name: str
+    parameters: Count
+
+
+class Study(Record):
+    """All runs of one network: what the file holds.
+
+    `encoder` says whether and on what it was pretrained, as in a checkpoint; `training` holds the
+    settings that the runs share, by their names in `TrainConfig`, and the machine.
     """
-    lines: dict[str, dict[int, list[float]]] = {}
-    for checkpoint in checkpoints:
-        pictures = _training_pictures(checkpoint)
-        own = recorded_protocol(checkpoint)
-        same = (own.digest, own.split_digest) == (protocol.digest, protocol.split_digest)
-        metrics = split_metrics(checkpoint) if same and own.data == protocol.data else None
-        if pictures and metrics:
-            line = lines.setdefault(title(checkpoint), {})
-            line.setdefault(pictures, []).append(metrics.mean_iou)
-    return [
-        {"model": name, "pictures": pictures, "value": fmean(line[pictures])}
-        for name, line in sorted(lines.items())
-        if len(line) > 1
-        for pictures in sorted(line)
-    ]
+
+    kind: Literal["small-data"] = "small-data"
+    schema_version: Literal[1] = 1
+    data: StudyData
+    network: Network
+    encoder: dict[str, Any]
+    resolution: Literal["original"] = "original"
+    training: dict[str, Any]
+    command: str
+    runs: list[Trained]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Name and digest of the data, and digest of the split: what must agree to compare."""
+        return self.data.name, self.data.digest, self.data.split_digest
 
 
-def _training_pictures(checkpoint: Checkpoint) -> int | None:
-    description = checkpoint.description
-    every = description.get("data", {}).get("split_sizes")
-    every = every.get("train") if isinstance(every, dict) else None
-    limit = description.get("training", {}).get("limit")
-    known = [n for n in (every, limit) if isinstance(n, int) and n > 0]
-    return min(known, default=None)
+@dataclass(frozen=True)
+class Point:
+    """The runs of one network on one number of pictures.
+
+    Attributes: model: in words; runs: by seed.
+    """
+
+    model: str
+    pictures: int
+    runs: tuple[Trained, ...]
+
+    def spread(self, figure: str) -> tuple[float, float | None]:
+        """Mean and standard deviation (n - 1; None for a single run), in [0, 1]."""
+        values = self.values(figure)
+        return fmean(values), stdev(values) if len(values) > 1 else None
+
+    def values(self, figure: str) -> list[float]:
+        """Of each run. Args: figure: "mean_dice", "mean_iou" or "accuracy"."""
+        return [getattr(run, figure) for run in self.runs]
+
+
+def read(path: Path) -> Study:
+    """Raises `DataError` naming the file and what is wrong in it."""
+    return validate(Study, parse_json(path), path)
+
+
+def published() -> tuple[dict[str, Study], dict[str, str]]:
+    """The studies in `weights/studies/` by the names of their files, and for each damaged one
+    its error message."""
+    good: dict[str, Study] = {}
+    damaged: dict[str, str] = {}
+    for path in folder.study_files():
+        try:
+            good[path.stem] = read(path)
+        except DataError as error:
+            damaged[path.stem] = str(error)
+    return good, damaged
+
+
+def comparable(studies: Mapping[str, Study], protocol: Protocol) -> dict[str, Study]:
+    """Those of the data and split that models were scored on."""
+    key = (protocol.data, protocol.digest, protocol.split_digest)
+    return {name: study for name, study in studies.items() if study.key == key}
+
+
+def groups(studies: Mapping[str, Study]) -> list[dict[str, Study]]:
+    """Those that can be compared together: of the same data and split."""
+    by_key: dict[tuple[str, str, str], dict[str, Study]] = defaultdict(dict)
+    for name, study in studies.items():
+        by_key[study.key][name] = study
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def points(studies: Mapping[str, Study]) -> list[Point]:
+    """By network, those from scratch first, and number of pictures.
+
+    Args: studies: by name; of the same data and split.
+    """
+    titles = told_apart({name: title_of(study.encoder) for name, study in studies.items()})
+    found = []
+    for name in sorted(studies, key=lambda n: (bool(studies[n].encoder.get("pretrained")), n)):
+        by_count: dict[int, list[Trained]] = defaultdict(list)
+        for run in studies[name].runs:
+            by_count[run.pictures].append(run)
+        found += [Point(titles[name], n, tuple(by_count[n])) for n in sorted(by_count)]
+    return found
+
+
+def colours(found: Iterable[Point], known: Mapping[str, str]) -> dict[str, str]:
+    """A colour for each model of the points. Args: known: those that models have already."""
+    names = dict.fromkeys(point.model for point in found)
+    free = [colour for colour in MODEL_COLOURS if colour not in {known.get(n) for n in names}]
+    # More lines than colours: they begin anew, the legend and the tooltips still name them.
+    return {n: known.get(n) or (free or list(MODEL_COLOURS))[i % len(free or MODEL_COLOURS)]
+            for i, n in enumerate(names)}  # fmt: skip
+
+
+def in_words(found: Sequence[Point]) -> str:
+    """What each network needs to reach the Dice that the other has with the fewest pictures."""
+    lines: dict[str, list[Point]] = defaultdict(list)
+    for point in found:
+        lines[point.model].append(point)
+    if len(lines) != 2:
+        return ""
+
+    def dice(point: Point) -> float:
+        return point.spread("mean_dice")[0]
+
+    better, worse = sorted(lines, key=lambda name: -dice(lines[name][0]))
+    first = lines[better][0]
+    reached = next((p.pictures for p in lines[worse] if dice(p) >= dice(first)), None)
+    needs = f"needs {reached}" if reached else f"does not reach with {lines[worse][-1].pictures}"
+    return (
+        f"What {better} reaches with {first.pictures} training pictures, "
+        f"{100 * dice(first):.1f} % mean Dice, {worse} {needs}."
+    )

@@ -1,1 +1,1 @@
-"""Many trainings that answer one question: cross-validation, and the search for settings."""
+"""Many trainings that answer one question: cross-validation, a search, small data."""

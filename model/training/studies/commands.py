@@ -1,10 +1,10 @@
-"""The commands `crossval` and `tune`: what they print."""
+"""The commands `crossval`, `tune` and `small-data`: what they print."""
 
 from __future__ import annotations
 
 from model.evaluation.commands import class_table, summary
 from model.interrupts import INTERRUPTED, stopping_at_once
-from model.training.studies.configs import GOES_ON, CrossValidation, Tuning
+from model.training.studies.configs import GOES_ON, CrossValidation, SmallData, Tuning
 
 TITLES = {"mean_iou": "mean IoU", "mean_dice": "mean Dice"}
 
@@ -56,4 +56,29 @@ def tune(config: Tuning) -> int:
     if checkpoint:
         splits = {"test": checkpoint.metrics["splits"]["test"]}
         print(summary(str(checkpoint.path), checkpoint.description["data"]["title"], splits))
+    return 0
+
+
+def small_data(config: SmallData) -> int:
+    """Trains, and prints mean ± standard deviation by pictures. Returns 130 after Ctrl-C."""
+    with stopping_at_once():
+        from model.evaluation.report.small_data import points
+        from model.training.studies import small_data as study
+
+    try:
+        found = study.small_data(config)
+    except KeyboardInterrupt:
+        print(f"\nStopped. {GOES_ON}")
+        return INTERRUPTED
+    print(f"{found.data.title}, {found.data.split_sizes['test']} test pictures, original "
+          "resolution; % over the seeds:")  # fmt: skip
+    for point in points({"": found}):
+        figures = ", ".join(
+            f"{title} {100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+            for name, title in TITLES.items()
+            for mean, deviation in [point.spread(name)]
+        )
+        print(f"  {point.pictures:6} training pictures: {figures}")
+    path = config.output / study.SUMMARY_FILE
+    print(f"All runs: {path}. To publish them: cp {path} weights/studies/{config.output.name}.json")
     return 0

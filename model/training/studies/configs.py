@@ -1,13 +1,13 @@
-"""What the commands `crossval` and `tune` take: the settings of `train`, and a few more."""
+"""What `crossval`, `tune` and `small-data` take: the settings of `train`, and a few more."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from model.errors import ConfigError
-from model.training.config import TrainConfig
+from model.training.config import TrainConfig, flag
 
 GOES_ON = "The same command with --resume continues."
 
@@ -17,6 +17,8 @@ Searched = Literal["lr", "base_width", "depth", "loss", "augment"]
 @dataclass(frozen=True)
 class CrossValidation(TrainConfig):
     """Train one network for each fold, and score every picture by the one that never saw it."""
+
+    COMMAND: ClassVar[str] = "crossval"
 
     folds: int = 5
     """How many parts training and validation pictures are cut into; the test part stays apart."""
@@ -36,6 +38,8 @@ class Tuning(TrainConfig):
 
     Started again with --resume, or on other machines with the same --storage and --study, it
     goes on until there are --trials of them together."""
+
+    COMMAND: ClassVar[str] = "tune"
 
     trials: int = 30
     """How many settings are tried, over all machines; pruned ones count."""
@@ -78,6 +82,66 @@ class Tuning(TrainConfig):
         """The settings of the last training, on all pictures but those of the test part."""
         changes = {"skip_check": True, "include_validation": True, "limit": None, **chosen}
         return _plain(self, output=self.output / "best", **changes)
+
+
+@dataclass(frozen=True)
+class SmallData(TrainConfig):
+    """Train one network on more and more of the training pictures, and score each on the test part.
+
+    All runs take the same number of steps, with the same validation pictures; run the command for
+    each network to compare."""
+
+    COMMAND: ClassVar[str] = "small-data"
+
+    pictures: tuple[int, ...] = (25, 50, 100, 200)
+    """How many training pictures; all of them come last, with one seed."""
+    seeds: int = 3
+    """Trainings of each number but the last, from --seed on. The seed draws the pictures, the same
+    for every network, and decides all else that is random."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _alone(self)
+        if self.seeds < 1:
+            raise ConfigError(f"--seeds must be at least 1, got {self.seeds}.")
+        if (
+            not self.pictures
+            or min(self.pictures) < 1
+            or len(set(self.pictures)) < len(self.pictures)
+        ):
+            raise ConfigError("--pictures takes different numbers, each at least 1.")
+        defaults = {item.name: item.default for item in fields(TrainConfig)}
+        for name, reason in _UNEQUAL.items():
+            if getattr(self, name) != defaults[name]:
+                raise ConfigError(f"{flag(name)} does not go with small-data: {reason}.")
+
+    def command(self) -> str:
+        """The command line that makes the same study again."""
+        numbers = " ".join(map(str, self.pictures))
+        return f"{super().command()} --pictures {numbers} --seeds {self.seeds}"
+
+    def runs(self, every: int) -> list[tuple[int, int]]:
+        """Number of pictures and seed of each run. Args: every: all that there are."""
+        drawn = [(count, self.seed + i) for count in sorted(self.pictures)
+                 for i in range(self.seeds)]  # fmt: skip
+        return [*drawn, (every, self.seed)]
+
+    def run(self, output: Path, split: Path, seed: int, every: int) -> TrainConfig:
+        """The settings of a run. Args: split: its own; every: all training pictures, which are
+        the length of an epoch where no other is given."""
+        length = self.pictures_per_epoch or every
+        return _plain(self, output=output, split=split, seed=seed, skip_check=True,
+                      pictures_per_epoch=length)  # fmt: skip
+
+
+_UNEQUAL = {
+    "limit": "--pictures says how many",
+    "include_validation": "those pictures choose the epoch of each run",
+    "early_stopping": "all runs take the same number of steps",
+    "time_limit": "all runs take the same number of steps",
+    "on_collapse": "all runs take the same number of steps",
+}
+"""Settings that would make the runs unequal, and why."""
 
 
 def make_folder(path: Path) -> None:

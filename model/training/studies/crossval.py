@@ -7,7 +7,6 @@ project's contract. The two differ: a rare class may be missing from a fold.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,10 +22,9 @@ from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
 from model.evaluation.metrics import Metrics
 from model.inference.segmenter import Segmenter
-from model.training.config import TrainConfig
 from model.training.guards import explained
-from model.training.run import train
 from model.training.studies.configs import GOES_ON, CrossValidation, make_folder
+from model.training.studies.runs import trained, with_split
 from model.training.writer import RESUME_FILE, csv_text
 
 SUMMARY_FILE = "crossval.json"
@@ -91,7 +89,9 @@ def _cross_validate(config: CrossValidation) -> Folds:
     checkpoints = []
     for number, part in enumerate(parts, start=1):
         print(f"fold {number} of {config.folds}: {len(part['validation'])} pictures held out")
-        checkpoints.append(_fold(config.fold(number), _with(data, part, number, config.folds)))
+        rule = f"fold {number} of {config.folds} of training and validation ({data.split_rule})"
+        fold = with_split(data, part, rule)
+        checkpoints.append(trained(config.fold(number), fold, ["validation", "test"]))
     found = _summarise(checkpoints, _ensemble(config, checkpoints, data))
     folder.write_json(config.output / SUMMARY_FILE, _summary(config, data, found))
     folder.write_text(config.output / TABLE_FILE, csv_text(_table(found)))
@@ -110,27 +110,6 @@ def _check_output(config: CrossValidation) -> None:
         raise ConfigError(
             f"{config.output} holds a run of its own. Choose another --output for the folds."
         )
-
-
-def _with(data: DataSet, part: splits.Split, number: int, count: int) -> DataSet:
-    """The same data with a fold's split."""
-    fold = copy.copy(data)
-    rule = f"fold {number} of {count} of training and validation ({data.split_rule})"
-    fold.use_split(part, rule)
-    return fold
-
-
-def _fold(config: TrainConfig, data: DataSet) -> Checkpoint:
-    """Trains and scores one fold, or what of that is not done yet."""
-    begun = (config.output / RESUME_FILE).exists()
-    checkpoint = train(replace(config, resume=begun), data, score=False)
-    for split in ("validation", "test"):
-        scored = checkpoint.figures(split)
-        if scored is None or scored.get("digest") != checkpoint.digest():
-            segmenter = Segmenter(checkpoint, engine="torch", precision="f32")
-            result = evaluate(segmenter, data, data.names(split))
-            checkpoint = recording.record(checkpoint, split, result.to_json())
-    return checkpoint
 
 
 def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: DataSet) -> Checkpoint:

@@ -81,9 +81,6 @@ def test_every_chart_is_drawn(pair):
         charts.reliability([Series(m.title, m.colour, m.scored.calibration) for m in pair]),
         charts.object_bars([Series(m.title, m.colour, m.scored.objects) for m in pair]),
         charts.quality_against_latency([Series(m.title, m.colour, (10, 0.5)) for m in pair], "x"),
-        charts.small_data_curve(
-            [{"model": "A", "pictures": n, "value": v} for n, v in ((10, 0.3), (80, 0.6))]
-        ),
     ]
     for chart in drawn:
         text = svg(chart, 400)

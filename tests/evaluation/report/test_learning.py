@@ -1,13 +1,10 @@
-"""Who reaches whom, and the small-data study."""
+"""Who reaches whom, and when."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import pytest
 
 from model.evaluation.report.learning import epochs_of, learning, smoothed
-from model.evaluation.report.small_data import study
 
 
 def test_best_epoch_gap_and_who_reaches_whom(pair):
@@ -33,17 +30,3 @@ def test_rows_without_a_number_still_take_time():
 def test_smoothing_does_not_start_at_zero():
     assert smoothed([1.0, 1.0, 1.0], 0.9) == [1.0, 1.0, 1.0]
     assert smoothed([0.2, 0.4], 0.0) == [0.2, 0.4]
-
-
-def test_study_makes_a_line_of_two_sizes_and_averages_seeds(candidate):
-    def trained_on(limit: int | None, right: int):
-        data = {"name": "toy", "digest": "d", "split_digest": "s", "split_sizes": {"train": 80}}
-        return candidate(f"limit {limit}", right, data=data, training={"limit": limit})
-
-    some = [trained_on(20, 500), trained_on(20, 600), trained_on(None, 800)]
-    rows = study([one.checkpoint for one in some], some[0].protocol)
-    assert [row["pictures"] for row in rows] == [20, 80]
-    assert rows[0]["value"] == pytest.approx((1 / 3 + 600 / 1400) / 2)
-    assert study([one.checkpoint for one in some[:2]], some[0].protocol) == []
-    elsewhere = dataclasses.replace(some[0].protocol, split_digest="other")
-    assert study([one.checkpoint for one in some], elsewhere) == []

@@ -1,0 +1,39 @@
+"""Figures without weights: what is trained and reported, but too large to ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model.checkpoints import folder
+from model.checkpoints.card import write_card
+from model.checkpoints.folder import Checkpoint
+from model.checkpoints.hub_push import published
+from model.errors import ConfigError
+
+
+def report(checkpoint: Checkpoint) -> Path:
+    """Puts what a checkpoint records into `weights/reported/`, with a card that says that its
+    weights are not there. What lay there before under its name is replaced.
+
+    Returns: the folder.
+    Raises: `ConfigError` if it has no figures on the test part, is shipped already, is of data
+        that must not be published, or cannot be written.
+    """
+    weights = folder.weights_folder()
+    if not checkpoint.figures("test"):
+        raise ConfigError(f"{checkpoint.path} has no figures on the test part to report.")
+    if (weights / checkpoint.name / folder.DESCRIPTION_FILE).is_file():
+        raise ConfigError(f"{checkpoint.name} is shipped in {weights}: its figures are reported.")
+    path = weights / folder.REPORTED_FOLDER / checkpoint.name
+    left_out = (folder.WEIGHTS_FILE, folder.INT8_FILE, folder.CARD_FILE)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for name, content in published(checkpoint).items():
+            if name not in left_out:
+                own = content.read_bytes() if isinstance(content, Path) else content
+                folder.write_bytes(path / name, own)
+        (reported,) = (c for c in folder.list_reported() if c.name == checkpoint.name)
+        write_card(reported)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from error
+    return path

@@ -1,0 +1,91 @@
+"""What this project set out to reach on the test parts, as docs/results.md reports it.
+
+Figures follow from what checkpoints have recorded; what is written here by hand are the goals,
+and for a goal that was missed what was tried (`tried`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from model.checkpoints.folder import Checkpoint
+from model.evaluation.metrics import Metrics
+
+Figure = Callable[[Checkpoint], float]
+"""A figure of a checkpoint on the test part, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure to reach on a data set.
+
+    Attributes:
+        data: the data set's name.
+        what: the figure in words.
+        figure: the figure itself.
+        threshold: to be passed, in [0, 1].
+        start: of which checkpoints the best one counts.
+        above: whether the figure is to lie above the threshold, else under it.
+        tried: one sentence that says what was tried, printed where the goal is missed. Whoever
+            trains for it writes it; figures belong into the checkpoints.
+    """
+
+    data: str
+    what: str
+    figure: Figure
+    threshold: float
+    start: Literal["scratch", "pretrained", "any"] = "any"
+    above: bool = True
+    tried: str = ""
+
+    def concerns(self, checkpoint: Checkpoint) -> bool:
+        """Whether it began as the goal demands."""
+        pretrained = bool(checkpoint.description.get("encoder", {}).get("pretrained"))
+        return self.start in ("any", "pretrained" if pretrained else "scratch")
+
+    def margin(self, checkpoint: Checkpoint) -> float:
+        """By how much the checkpoint passes the threshold; negative where it misses it."""
+        gap = self.figure(checkpoint) - self.threshold
+        return gap if self.above else -gap
+
+
+def headline(name: str) -> Figure:
+    """A figure that is recorded: "mean_iou", "accuracy"."""
+    return lambda checkpoint: checkpoint.figures("test")[name]
+
+
+def dice_loss(checkpoint: Checkpoint) -> float:
+    """1 less the mean Dice over the classes that occur."""
+    return 1 - checkpoint.figures("test")["mean_dice"]
+
+
+def iou_of(*names: str) -> Figure:
+    """IoU of some classes taken together as one, against all others together."""
+
+    def figure(checkpoint: Checkpoint) -> float:
+        matrix = np.array(checkpoint.figures("test")["confusion_matrix"])
+        inside = np.isin(checkpoint.classes.names, names)
+        parts = [~inside, inside]
+        return float(Metrics.of([[matrix[a][:, b].sum() for b in parts] for a in parts]).iou[1])
+
+    return figure
+
+
+GOALS = (
+    Goal("aerial", "mean IoU", headline("mean_iou"), 0.60),
+    Goal("camvid", "mean IoU", headline("mean_iou"), 0.589, "scratch"),
+    Goal("camvid", "mean IoU (Bayesian SegNet's)", headline("mean_iou"), 0.631, "pretrained"),
+    Goal("camvid", "mean IoU (FC-DenseNet103's)", headline("mean_iou"), 0.669),
+    Goal("carla", "pixel accuracy", headline("accuracy"), 0.95, "scratch"),
+    Goal("carla", "pixel accuracy", headline("accuracy"), 0.95, "pretrained"),
+    Goal("carla", "Dice loss over the classes that occur", dice_loss, 0.35, "scratch", above=False),
+    Goal("carla", "Dice loss over the classes that occur", dice_loss, 0.35, "pretrained",
+         above=False),
+    Goal("pets", "mean IoU of 3 classes", headline("mean_iou"), 0.72),
+    Goal("pets", "IoU of the foreground (pet and border)", iou_of("pet", "border"), 0.88),
+    Goal("roads", "IoU of the road", iou_of("road"), 0.94),
+)  # fmt: skip

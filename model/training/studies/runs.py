@@ -1,0 +1,37 @@
+"""One training of a study: with a split of its own, gone on with where it stopped, scored."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+from model.checkpoints.folder import Checkpoint
+from model.data.datasets import DataSet
+from model.data.splits import Split
+from model.evaluation import recording
+from model.evaluation.evaluate import evaluate
+from model.inference.segmenter import Segmenter
+from model.training.config import TrainConfig
+from model.training.run import train
+from model.training.writer import RESUME_FILE
+
+
+def with_split(data: DataSet, split: Split, rule: str) -> DataSet:
+    """The same data with another split; `rule` says in words what it is."""
+    other = copy.copy(data)
+    other.use_split(split, rule)
+    return other
+
+
+def trained(config: TrainConfig, data: DataSet, parts: Sequence[str]) -> Checkpoint:
+    """Trains a run and scores it on parts of its split, or does what of that is not done yet."""
+    begun = (config.output / RESUME_FILE).exists()
+    checkpoint = train(replace(config, resume=begun), data, score=False)
+    for part in parts:
+        scored = checkpoint.figures(part)
+        if scored is None or scored.get("digest") != checkpoint.digest():
+            segmenter = Segmenter(checkpoint, engine="torch", precision="f32")
+            result = evaluate(segmenter, data, data.names(part))
+            checkpoint = recording.record(checkpoint, part, result.to_json())
+    return checkpoint

@@ -1,0 +1,141 @@
+"""Small data: one network trained on more and more pictures, which are drawn anew by each seed.
+
+So that the number of pictures alone differs, all runs take the same number of steps, choose
+their epoch on the same validation pictures, and are scored on the same test part. Smaller draws
+of a seed are among its larger ones, and another network draws the same.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from model.checkpoints import folder
+from model.checkpoints.folder import Checkpoint
+from model.data import datasets, doctor, split_file, splits
+from model.data.datasets import DataSet
+from model.errors import ConfigError
+from model.evaluation.report import small_data as documents
+from model.evaluation.report.small_data import Study, Trained
+from model.training.config import TrainConfig, changed_settings
+from model.training.guards import explained
+from model.training.studies.configs import GOES_ON, SmallData, make_folder
+from model.training.studies.runs import trained, with_split
+from model.training.writer import RESUME_FILE
+
+SUMMARY_FILE = "small-data.json"
+
+
+def small_data(config: SmallData) -> Study:
+    """Trains what is not trained yet, and writes `small-data.json` after each run.
+
+    Each run is a checkpoint folder in `config.output`, such as `25-seed-0`, with the split that
+    it was trained with beside it, `25-seed-0.split.json`.
+
+    Raises: as `train`; `ConfigError` if the folder holds something else, or there are too few
+        pictures.
+    """
+    make_folder(config.output)
+    with explained(config, GOES_ON):
+        return _small_data(config)
+
+
+def _small_data(config: SmallData) -> Study:
+    path = config.output / SUMMARY_FILE
+    if (config.output / RESUME_FILE).exists():
+        raise ConfigError(f"{config.output} holds a run of its own. Choose another --output.")
+    if not config.resume and (path.exists() or any(config.output.glob("*.split.json"))):
+        raise ConfigError(
+            f"{config.output} already holds such a study. Add --resume to go on, or choose "
+            "another --output."
+        )
+    data = datasets.load(config.data, config.data_root, config.split)
+    every = len(data.names("train"))
+    if max(config.pictures) >= every:
+        raise ConfigError(
+            f"--pictures {max(config.pictures)}: there are {every} training pictures, which are "
+            "trained on last in any case. Give smaller numbers."
+        )
+    study = documents.read(path) if path.exists() else None
+    if study:
+        _check_same(config, study, data)
+    elif not config.skip_check:
+        doctor.before_training(data)
+    runs = config.runs(every)
+    for number, (count, seed) in enumerate(runs, start=1):
+        if study and any((one.pictures, one.seed) == (count, seed) for one in study.runs):
+            continue
+        print(f"run {number} of {len(runs)}: {count} training pictures, seed {seed}")
+        checkpoint = _run(config, data, count, seed)
+        study = _with(study or _begin(config, data, checkpoint), checkpoint, count, seed)
+        folder.write_text(path, study.model_dump_json(indent=1) + "\n")
+        # What continuing needs is several times the weights.
+        shutil.rmtree(checkpoint.path / Path(RESUME_FILE).parent, ignore_errors=True)
+    return study
+
+
+def _run(config: SmallData, data: DataSet, count: int, seed: int) -> Checkpoint:
+    name = f"{count}-seed-{seed}"
+    every = len(data.names("train"))
+    own = splits.fewer(data.split, count, seed=seed, group_of=data.group_of)
+    rule = f"{count} of {every} training pictures, drawn by seed {seed} ({data.split_rule})"
+    path = config.output / f"{name}.split.json"
+    if not path.exists():
+        split_file.write(path, own, data=data.name, rule=rule)
+    settings = config.run(config.output / name, path, seed, every)
+    return trained(settings, with_split(data, own, rule), ["test"])
+
+
+def _begin(config: SmallData, data: DataSet, checkpoint: Checkpoint) -> Study:
+    """The summary without runs yet."""
+    own = checkpoint.description["data"] | {
+        "split_rule": data.split_rule,
+        "split_digest": splits.digest(data.split),
+        "split_sizes": {part: len(names) for part, names in data.split.items()},
+    }
+    return Study(
+        data=own,
+        network=checkpoint.description["network"],
+        encoder=checkpoint.description["encoder"],
+        training=_settings(config, data)
+        | {"machine": checkpoint.description["training"]["machine"]},
+        command=config.command(),
+        runs=[],
+    )
+
+
+def _with(study: Study, checkpoint: Checkpoint, count: int, seed: int) -> Study:
+    training, figures = checkpoint.description["training"], checkpoint.figures("test")
+    batches = training["pictures_per_epoch"] // training["batch_size"]
+    found = Trained(
+        pictures=count,
+        seed=seed,
+        mean_iou=figures["mean_iou"],
+        mean_dice=figures["mean_dice"],
+        accuracy=figures["accuracy"],
+        epochs=training["epochs_done"],
+        best_epoch=training["best_epoch"],
+        steps=training["epochs_done"] * -(-batches // training["accumulate"]),
+        seconds=training["seconds"],
+    )
+    runs = sorted([*study.runs, found], key=lambda one: (one.pictures, one.seed))
+    return study.model_copy(update={"runs": runs})
+
+
+def _check_same(config: SmallData, study: Study, data: DataSet) -> None:
+    """Raises `ConfigError` if the study was begun with other settings or data."""
+    if changed := changed_settings(study.training, _settings(config, data)):
+        raise ConfigError(
+            f"--resume: the study in {config.output} was begun with {', '.join(changed)}. Repeat "
+            "its own settings, or choose another --output."
+        )
+    if study.key != (data.name, data.digest(), splits.digest(data.split)):
+        raise ConfigError(
+            f"--resume: the data set {data.name} or its split has changed since the study in "
+            f"{config.output} was begun. Choose another --output."
+        )
+
+
+def _settings(config: TrainConfig, data: DataSet) -> dict:
+    length = config.pictures_per_epoch or len(data.names("train"))
+    return config.portable() | {"pictures_per_epoch": length}
