@@ -81,16 +81,8 @@ def main() -> int:
     """Returns the exit code: 0, 2 for wrong arguments or data, 130 after Ctrl-C, 141 if what reads
     the output has gone."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    words = sys.argv[1:]
     try:
-        command = tyro.cli(
-            Command,
-            # What the other flags of a training override.
-            default=_preset(words),
-            prog="python -m model",
-            description="U-Net Studio: train, score, publish U-Nets; look after their data.",
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        command = _read(sys.argv[1:])
         return RUNNERS.get(type(command), run_data)(command) or 0
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
@@ -103,9 +95,18 @@ def main() -> int:
         return 141
 
 
-def _preset(words: list[str]) -> object:
-    kind = TRAININGS.get(next(iter(words), ""))
-    return kind.of_words(words) if kind else tyro.MISSING_NONPROP
+def _read(words: list[str]) -> object:
+    """The command with its settings. Raises `ConfigError` for an unknown preset; as tyro does,
+    `SystemExit` for what it cannot read."""
+    prog, config = "python -m model", (tyro.conf.FlagCreatePairsOff,)
+    if kind := TRAININGS.get(next(iter(words), "")):
+        # By itself: among all commands tyro takes these for `train`, which they derive from, and
+        # would give it the preset's settings, which the other flags override.
+        own = f"{prog} {kind.COMMAND}"
+        default = kind.of_words(words)
+        return tyro.cli(kind, args=words[1:], default=default, prog=own, config=config)
+    about = "U-Net Studio: train, score, publish U-Nets; look after their data."
+    return tyro.cli(Command, args=words, prog=prog, description=about, config=config)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,18 @@ def test_the_help_of_a_preset_shows_its_settings(run):
         assert f"(default: {default})" in text
 
 
+@pytest.mark.parametrize("command", ["train", "crossval", "tune", "small-data"])
+def test_every_command_that_trains_takes_presets(command, here):
+    code, text, _ = here(command, "--preset", "aerial", "--help")
+    assert code == 0
+    assert f"usage: python -m model {command} " in text
+    for default in ("aerial", "ce", "unit", "60", "24"):
+        assert f"(default: {default})" in text
+    code, _, errors = here(command, "--preset", "aeriel")
+    assert code == 2
+    assert "there is no preset 'aeriel'. Perhaps you meant aerial" in errors
+
+
 @pytest.mark.parametrize(
     ("words", "sentences"),
     [
