@@ -1,8 +1,9 @@
-# make app     set up once, then start the app on http://127.0.0.1:7860
-# make test    set up once, then run the tests
-# make fuzz    thousands of made-up requests and mutated pictures against the app
-# make check   lint and formatting
-# make help    this list
+# make app      set up once, then start the app on http://127.0.0.1:7860
+# make desktop  the same in a window of its own
+# make test     set up once, then run the tests
+# make fuzz     thousands of made-up requests and mutated pictures against the app
+# make check    lint and formatting
+# make help     this list
 
 PYTHON ?= python3
 PORT ?= 7860
@@ -11,10 +12,13 @@ VENV := .venv
 # Nothing reports usage to anybody.
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: app test fuzz check format help clean
+.PHONY: app desktop test fuzz check format help clean
 
 app: $(VENV)/.installed
 	@PORT=$(PORT) $(VENV)/bin/python app.py
+
+desktop: $(VENV)/.installed-desktop
+	@$(VENV)/bin/python app.py --desktop
 
 test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
@@ -32,7 +36,7 @@ format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format .
 
 help:
-	@sed -n 's/^# //p' Makefile | head -5
+	@sed -n 's/^# //p' Makefile | head -6
 
 clean:
 	rm -rf $(VENV)
@@ -50,4 +54,8 @@ $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-desktop: requirements-desktop.txt requirements.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements-desktop.txt
 	@touch $@ $(VENV)/.installed

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import tyro
 
-from model.errors import ConfigError, StudioError
+from model.errors import ConfigError, exit_code
 
 
 def _default_port() -> int:
@@ -44,15 +44,8 @@ class Arguments:
 
 def main() -> int:
     arguments = tyro.cli(Arguments, prog="python app.py")
-    try:
-        if arguments.desktop:
-            _in_a_window(arguments)
-        else:
-            _in_the_browser(arguments)
-    except StudioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    run = _in_a_window if arguments.desktop else _in_the_browser
+    return exit_code(lambda: run(arguments))
 
 
 def _in_the_browser(arguments: Arguments) -> None:

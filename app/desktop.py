@@ -43,13 +43,13 @@ class Window:
     """
 
     def __init__(self) -> None:
-        if not all(importlib.util.find_spec(name) for name in NEEDED):
-            raise ConfigError("--desktop needs: pip install -r requirements-desktop.txt")
         if LINUX and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise ConfigError(
                 "--desktop needs a display, but neither DISPLAY nor WAYLAND_DISPLAY names one. "
                 "Without --desktop the app is a page for any browser."
             )
+        if not all(importlib.util.find_spec(name) for name in NEEDED):
+            raise ConfigError("--desktop needs: pip install -r requirements-desktop.txt")
         self._process: subprocess.Popen | None = None
         self._leaving = False
 
@@ -88,6 +88,7 @@ def main(url: str) -> None:
     """Shows the window until it is closed or standard input ends."""
     if LINUX:
         os.environ["QT_API"] = "pyside6"  # there may be other bindings, without a web view
+        os.environ.setdefault("QT_LOGGING_RULES", "js=false")  # what pages write to their console
     import webview
 
     if LINUX:
@@ -102,6 +103,7 @@ def main(url: str) -> None:
         background_color=look.BACKGROUND,
         text_select=True,
         zoomable=True,
+        hidden=True,  # until there is something to see
     )
 
     def close_with_the_server() -> None:
@@ -110,6 +112,7 @@ def main(url: str) -> None:
 
     def load() -> None:
         window.events.loaded.wait()
+        window.show()
         window.load_url(url)
 
     threading.Thread(target=close_with_the_server, daemon=True).start()

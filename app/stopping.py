@@ -37,4 +37,10 @@ class FinishingServer(uvicorn.Server):
                 logger.warning("Stopped although pictures were still being segmented.")
                 break
             await asyncio.sleep(0.05)
+        # Pages that are still looked at, and programs that listen, are cut off: no errors.
+        logging.getLogger("uvicorn.error").addFilter(_not_cut_off)
         await super().shutdown(sockets)
+
+
+def _not_cut_off(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))

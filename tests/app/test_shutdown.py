@@ -8,6 +8,7 @@ import time
 import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import gradio_client
 import httpx
 import numpy as np
 from PIL import Image
@@ -64,6 +65,30 @@ def test_what_runs_is_finished_and_new_work_refused(weights, free_server):
         assert "Traceback" not in output
     assert Image.open(io.BytesIO(mask.content)).size == (1200, 800)
     assert masks.namelist() == ["mask/upload.png", "mask/upload-2.png"]
+
+
+def test_who_listens_is_cut_off_without_a_traceback(weights, free_server):
+    """Pages that are open, and Gradio's clients, listen to a stream that does not end."""
+    with free_server({WEIGHTS_VARIABLE: str(weights)}) as (url, process):
+        client = gradio_client.Client(url, verbose=False)
+        assert client.predict(api_name="/models")["models"]
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert "Traceback" not in output
+        client.close()
+
+
+def test_a_page_that_is_looked_at_is_no_error(weights, free_server):
+    with (
+        free_server({WEIGHTS_VARIABLE: str(weights)}) as (url, process),
+        httpx.stream("GET", f"{url}/gradio_api/heartbeat/someone", timeout=60) as heartbeat,
+    ):
+        assert heartbeat.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert output.count("\n") == 1, "more is said than where the app is"
 
 
 def test_a_killed_server_leaves_nothing_to_the_next(tmp_path, weights, free_server):
