@@ -407,7 +407,8 @@ def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.
     colour = alt.Color(
         "model:N",
         title=None,
-        legend=alt.Legend(orient="bottom", columns=2, labelLimit=300),
+        # Not as faint as the band, the first layer.
+        legend=alt.Legend(orient="bottom", columns=2, labelLimit=300, symbolOpacity=1),
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
     )
     mean = alt.Chart(alt.Data(values=means)).encode(
@@ -438,7 +439,9 @@ def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.
             ],
         )
     )
-    band = mean.mark_area(opacity=0.15).encode(y=low, y2="high:Q")
+    # A single training has no spread, which is not to say that it has none.
+    several = mean.transform_filter("datum.seeds > 1")
+    band = several.mark_area(opacity=0.15).encode(y=low, y2="high:Q")
     line = mean.mark_line(strokeWidth=2.2).encode(y=y)
     return alt.layer(band, line, dots).properties(height=CURVE_HEIGHT)
 

@@ -28,8 +28,8 @@ Count = Annotated[int, Field(ge=0)]
 
 HOW_DRAWN = (
     "Each dot is a training with pictures and random numbers of its own, by seed; the line runs "
-    "through their means, the band from the lowest to the highest. All took the same number of "
-    "steps."
+    "through their means, the band, where there are several, from the lowest to the highest. All "
+    "took the same number of steps."
 )
 
 

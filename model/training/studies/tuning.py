@@ -85,6 +85,7 @@ def _tune(config: Tuning) -> Checkpoint | None:
             "validation_iou": round(best.value, 6),
             "chosen": chosen,
             "command": config.trial(_folder(config, best), chosen).command(),
+            "retrain": config.winner(chosen).command(),
         },
     )
     folder.write_text(config.output / TABLE_FILE, csv_text(_table(study)))
