@@ -51,8 +51,9 @@ is followed."""
 
 LARGEST_TILE, MOST_ZOOMS = 1536, 4
 
-MESSAGE_BYTES = 16 * 2**20
-"""What programs send to Gradio and its MCP endpoint besides uploads: JSON, read in one piece."""
+MESSAGE_BYTES = 4 * 2**20
+"""What programs send to Gradio and its MCP endpoint besides uploads: JSON, read in one piece. MCP's
+library takes no more."""
 
 SHOWN_BYTES = 4 * 2**20
 """A picture that stands in an answer of the MCP endpoint itself; larger ones have an address."""

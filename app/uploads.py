@@ -52,7 +52,8 @@ class LimitedMessages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        message = "/gradio_api/" in path and not path.endswith("/gradio_api/upload")
+        message = scope.get("method") == "POST" and "/gradio_api/" in path
+        message = message and not path.endswith("/gradio_api/upload")
         await (self.limited if message else self.app)(scope, receive, send)
 
 

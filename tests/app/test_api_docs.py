@@ -13,13 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from mcp import ClientSession
-from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
 from app.schema import Output, Wishes
 from model.data.streets import draw
-from tests.loops import run_apart
+from tests.mcp_client import with_mcp
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
@@ -82,7 +80,7 @@ def test_gradio_client(server, folder, monkeypatch):
     text = DOCS.replace("pets-mobilenet", "pets-scratch")  # the tests' server has that one
     monkeypatch.setitem(globals(), "DOCS", text)
     shown = run("Gradio's client", "python", [sys.executable], ".py", folder, server.url)
-    path, *found, models = shown.removeprefix(f"Loaded as API: {server.url}/ ✔\n").splitlines()
+    _loaded, path, *found, models = shown.splitlines()
     assert Image.open(path).size == (90, 70)
     assert all(re.fullmatch(r"[\w ]+: \d+%, sure to \d+%", line) for line in found)
     assert "pets-scratch" in models
@@ -93,13 +91,9 @@ def test_mcp(server):
     (configured,) = servers.values()
     assert configured["type"] == "http"
 
-    async def tools() -> list[str]:
-        url = configured["url"].replace("http://127.0.0.1:7860", server.url)
-        async with streamable_http_client(url) as streams, ClientSession(*streams[:2]) as session:
-            await session.initialize()
-            return [tool.name for tool in (await session.list_tools()).tools]
-
-    names = run_apart(tools())
+    url = configured["url"].replace("http://127.0.0.1:7860", server.url)
+    listed = with_mcp(url, lambda session: session.list_tools()).tools
+    names = [tool.name for tool in listed]
     assert names
     assert all(f"`{name}`" in DOCS for name in names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import gradio_client
 import httpx
 import pytest
 from PIL import Image
@@ -21,6 +23,7 @@ from model.data.streets import draw
 from model.errors import ConfigError
 from tests.app.conftest import REPOSITORY, free_port
 from tests.loops import run_apart
+from tests.mcp_client import call_tool, data_url
 from tests.servers import wait_until_all_answer
 
 DOCUMENT = (REPOSITORY / "docs" / "proxy.md").read_text(encoding="utf-8")
@@ -251,6 +254,25 @@ def test_addresses_without_a_slash_lead_to_those_with_one(sites, site):
         assert (answer.status_code, str(answer.url)) == (200, url + goal)
     described = httpx.get(f"{url}api/openapi.json").json()
     assert described["servers"] == [{"url": "/studio/api"}]
+
+
+@pytest.mark.parametrize("site", ["cut", "left", "encrypted"])
+def test_gradio_client_and_mcp(sites, site, tmp_path):
+    url = sites[site].url
+    picture = tmp_path / "street.png"
+    Image.fromarray(draw(600, (64, 48))[0]).save(picture)
+    answer = httpx.post(f"{url}api/predict", files={"file": picture.read_bytes()}, verify=False)
+    client = gradio_client.Client(url, verbose=False, ssl_verify=False)
+    mask, *_ = client.predict(gradio_client.handle_file(picture), api_name="/segment")
+    assert Path(mask).read_bytes() == answer.content
+    endpoint = f"{url}gradio_api/mcp/"
+    shown, told, *_ = call_tool(
+        endpoint, "segment", verify=False, picture=data_url(picture)
+    ).content
+    assert base64.b64decode(shown.data) == answer.content
+    address = told.text.partition(": ")[2]
+    assert address.startswith(url)
+    assert httpx.get(address, verify=False).content == answer.content
 
 
 def test_app_started_for_a_path_answers_without_the_proxy_too(sites):
