@@ -98,13 +98,17 @@ def pictures(studies: Mapping[str, Study]) -> dict[str, str]:
 
 
 def _section(name: str, group: list[Checkpoint]) -> str:
-    data = group[0].description["data"]
+    whole = [c for c in group if not c.description.get("training", {}).get("include_validation")]
+    others = [_name(checkpoint) for checkpoint in group if checkpoint not in whole]
+    data = (whole or group)[0].description["data"]
     sizes = data.get("split_sizes", {})
+    learned = f" {' and '.join(others)} learned from the validation pictures too." if others else ""
     parts = [
         f"## {data.get('title', name)}",
         f"{sizes.get('train')} pictures for training, {sizes.get('validation')} for validation, "
         f"{sizes.get('test')} for test; split: {data.get('split_rule')} "
-        f"(digest `{data.get('split_digest')}`). {data.get('licence')}, {data.get('source')}.",
+        f"(digest `{data.get('split_digest')}`).{learned} {data.get('licence')}, "
+        f"{data.get('source')}.",
         _scores("test", group),
         _scores("validation", group),
         *_verdicts(group),

@@ -151,13 +151,17 @@ def _write_figures(path: Path, data: str, seed: int) -> None:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A `weights/` folder: two `streets` models with figures, one `pets` without, one damaged."""
+    """A `weights/` folder: two `streets` models with figures, one `pets` without, one damaged, and
+    one whose figures are reported without its weights."""
     root = tmp_path_factory.mktemp("weights")
     make_checkpoint(root / "streets-scratch", data="streets", seed=0)
     make_checkpoint(root / "streets-wide", data="streets", seed=1, base_width=6)
     make_checkpoint(root / "pets-scratch", data="pets", seed=2)
     shutil.copytree(root / "pets-scratch", root / "broken")
     (root / "broken" / folder.CONFIG_FILE).unlink()
+    shutil.copytree(root / "streets-wide", root / "reported" / "streets-large")
+    (root / "reported" / "streets-large" / folder.WEIGHTS_FILE).unlink()
+    (root / "studies").mkdir()
     return root
 
 

@@ -265,6 +265,9 @@ def test_a_model_by_name(client):
     assert all(row["iou"] is None or 0 <= row["iou"] <= 1 for row in test["classes"])
     assert sum(row["pixels"] for row in test["classes"]) > 0
     assert client.get("/api/models/nobody").status_code == 404
+    for name in ("streets-large", "reported", "studies"):  # without weights, and no models at all
+        assert name not in listed
+        assert client.get(f"/api/models/{name}").status_code == 404
     assert client.get("/api/models/broken").status_code == 503
 
 

@@ -133,6 +133,33 @@ def test_link_opens_its_choice(shelf):
     assert open_page(models=PETS).selectbox(key="data").value == "pets"
 
 
+def test_a_study_of_small_data_is_drawn_for_its_data_set(shelf, make_study):
+    data = json.loads((shelf / SCRATCH / folder.DESCRIPTION_FILE).read_text())["data"]
+    own = {key: data[key] for key in ("name", "title", "digest", "split_digest")}
+    studies = {
+        "streets-a": make_study(None, {25: (0.4, 0.5), 80: (0.7,)}, **own),
+        "streets-b": make_study("mobilenet_v2", {25: (0.75, 0.8), 80: (0.9,)}, **own),
+        "pets-a": make_study(None, {25: (0.1,), 80: (0.2,)}),
+    }
+    for name, study in studies.items():
+        (shelf / "studies" / f"{name}.json").write_text(study.model_dump_json())
+    (shelf / "studies" / "torn.json").write_text("{")
+    page = open_page(models=f"{SCRATCH},{WIDE}")
+    assert "With fewer training pictures" in [one.value for one in page.subheader]
+    (sentence,) = (one.value for one in page.markdown if "training pictures" in one.value)
+    assert "77.5 % mean Dice, U-Net from scratch does not reach with 80." in sentence
+    specifications = [json.loads(one.proto.spec) for one in page.get("vega_lite_chart")]
+    (curve,) = (s for s in specifications if "mean Dice on the test part" in json.dumps(s))
+    dots = [row for layer in curve["layer"] for row in layer["data"]["values"] if "seed" in row]
+    assert sorted(row["dice"] for row in dots) == [0.4, 0.5, 0.7, 0.75, 0.8, 0.9]
+    said = text(page)
+    assert "Left out: the study torn. torn.json is not JSON" in said
+    assert "Each dot is a training" in said
+    assert "With fewer training pictures" not in [
+        one.value for one in open_page(data="pets").subheader
+    ]
+
+
 def test_another_data_set_can_be_chosen(shelf):
     page = open_page()
     run(page.selectbox(key="data").set_value("pets"))

@@ -226,6 +226,17 @@ def test_front_matter_says_what_the_hub_needs(project):
     }  # fmt: skip
 
 
+def test_studies_go_along_and_what_is_only_reported_does_not(project):
+    (project / "weights" / "studies" / "streets-scratch.json").write_text("{}")
+    edit(project, ("weights/registry]", "weights/registry, weights/studies]"))
+    space = spacefile.read(project / "Spacefile")
+    files = space_files.all_files(space, project)
+    assert "weights/studies/streets-scratch.json" in files
+    assert not any(name.startswith("weights/reported") for name in files)
+    assert "!weights/studies\n" in files[".dockerignore"].decode()
+    assert "weights/studies" in spacefile.read(ROOT / "Spacefile").files
+
+
 def test_port_and_python_reach_the_dockerfile(project):
     edit(project, ('python: "3.12"', 'python: "3.11"\nport: 8000'))
     render(Render(project))

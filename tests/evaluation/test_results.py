@@ -50,6 +50,20 @@ def test_a_checkpoint_without_figures_is_left_out():
     assert f"`{first.name}`" not in document([unscored, *rest])
 
 
+def test_who_learned_from_validation_is_said():
+    scratch, mobilenet = folder.find("pets-scratch"), folder.find("pets-mobilenet")
+    sizes = {"train": 507, "validation": 0, "test": 85}
+    more = {
+        "data": scratch.description["data"] | {"split_sizes": sizes},
+        "training": scratch.description["training"] | {"include_validation": True},
+    }
+    told = replace(scratch, description=scratch.description | more)
+    text = document([told, mobilenet])
+    assert "422 pictures for training, 85 for validation, 85 for test" in text
+    assert "`pets-scratch` learned from the validation pictures too." in text
+    assert "learned from the validation" not in document([scratch, mobilenet])
+
+
 def test_an_output_that_cannot_be_written_is_named(command, tmp_path):
     shown = command("results", "--output", tmp_path / "missing" / "results.md")
     assert shown.returncode == 2

@@ -411,18 +411,7 @@ def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.
         legend=alt.Legend(orient="bottom", columns=2, labelLimit=300, symbolOpacity=1),
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
     )
-    mean = alt.Chart(alt.Data(values=means)).encode(
-        x=x,
-        color=colour,
-        tooltip=[
-            alt.Tooltip("model:N", title="model"),
-            alt.Tooltip("pictures:Q", title="training pictures"),
-            alt.Tooltip("seeds:Q", title="trainings"),
-            alt.Tooltip("dice:Q", title="mean Dice, their mean", format=".1%"),
-            alt.Tooltip("low:Q", title="lowest", format=".1%"),
-            alt.Tooltip("high:Q", title="highest", format=".1%"),
-        ],
-    )
+    mean = alt.Chart(alt.Data(values=means)).encode(x=x, color=colour)
     dots = (
         alt.Chart(alt.Data(values=runs))
         .mark_point(filled=True, size=45, opacity=0.9)
@@ -443,7 +432,19 @@ def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.
     several = mean.transform_filter("datum.seeds > 1")
     band = several.mark_area(opacity=0.15).encode(y=low, y2="high:Q")
     line = mean.mark_line(strokeWidth=2.2).encode(y=y)
-    return alt.layer(band, line, dots).properties(height=CURVE_HEIGHT)
+    # Lines have no tooltips of their own points: those of transparent marks below the dots.
+    told = mean.mark_point(size=300, opacity=0).encode(
+        y=y,
+        tooltip=[
+            alt.Tooltip("model:N", title="model"),
+            alt.Tooltip("pictures:Q", title="training pictures"),
+            alt.Tooltip("seeds:Q", title="trainings"),
+            alt.Tooltip("dice:Q", title="mean Dice, their mean", format=".1%"),
+            alt.Tooltip("low:Q", title="lowest", format=".1%"),
+            alt.Tooltip("high:Q", title="highest", format=".1%"),
+        ],
+    )
+    return alt.layer(band, line, told, dots).properties(height=CURVE_HEIGHT)
 
 
 def _colour(series: Sequence[Series]) -> alt.Color:

@@ -91,15 +91,17 @@ def test_the_report_draws_the_curve(pair, both):
 def test_the_chart_has_a_dot_for_each_training(both):
     found = points(both)
     chart = charts.small_data_curve(found, colours(found, {}))
-    band, line, dots = chart.to_dict()["layer"]
+    band, line, told, dots = chart.to_dict()["layer"]
     assert band["mark"]["type"] == "area"
     assert {one["low"] for one in band["data"]["values"]} == {0.4, 0.7, 0.6, 0.9}
     assert len(line["data"]["values"]) == 4
     assert [one["seed"] for one in dots["data"]["values"]] == [0, 1, 0, 0, 1, 0]
+    assert "tooltip" not in line["encoding"], "it would tell of the first point alone"
+    assert "trainings" in [t["title"] for t in told["encoding"]["tooltip"]]
     assert [t["title"] for t in dots["encoding"]["tooltip"]] == [
         "model", "training pictures", "seed", "mean Dice", "mean IoU",
     ]  # fmt: skip
-    assert svg(chart, 400).count('aria-roledescription="point"') == 6
+    assert svg(chart, 400).count('aria-roledescription="point"') == 6 + 4
 
 
 @pytest.fixture
