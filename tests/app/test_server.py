@@ -32,7 +32,7 @@ def test_help_lists_the_arguments_and_loads_no_web_framework():
         [sys.executable, "-X", "importtime", str(APP), "--help"], capture_output=True, text=True
     )
     assert result.returncode == 0
-    for argument in ("--host", "--port", "--model", "--open", "--no-open"):
+    for argument in ("--host", "--port", "--model", "--open", "--no-open", "--desktop"):
         assert argument in result.stdout
     loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert not loaded & {"gradio", "streamlit", "fastapi", "torch", "openvino", "numpy"}
