@@ -13,6 +13,8 @@ from model.data.preprocessing import Preprocessing
 from model.errors import ConfigError
 from model.evaluation.compare import (
     CLASS_FIGURES,
+    Difference,
+    Sureness,
     cautions,
     compare,
     mismatches,
@@ -84,10 +86,25 @@ def test_scores_are_the_pooled_ones():
             (getattr(ours, name), getattr(theirs, name))
         )
         assert one.low < one.gap < one.high
-        assert one.is_clear
+        assert one.sureness is Sureness.CLEAR
     assert found.pooled
     assert (found.pictures, found.units, found.block_length) == (30, 30, 1)
     assert found.first_ahead + found.second_ahead <= 30
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "sureness"),
+    [
+        (0.01, 0.20, 0.05, Sureness.CLEAR),
+        (-0.20, -0.01, 0.05, Sureness.CLEAR),
+        (0.01, 0.20, 0.06, Sureness.PROBABLE),
+        (-0.01, 0.20, 0.05, Sureness.PROBABLE),
+        (-0.01, 0.20, 0.06, Sureness.NOT_SHOWN),
+        (0.0, 0.0, 1.0, Sureness.NOT_SHOWN),
+    ],
+)
+def test_what_interval_and_test_say_together(low, high, p, sureness):
+    assert Difference("mean_iou", 0.6, 0.5, low, high, p).sureness is sureness
 
 
 def test_every_class_has_an_interval_around_its_difference():

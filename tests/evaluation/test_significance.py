@@ -128,12 +128,13 @@ def test_coverage_on_simulated_splits_with_a_known_difference(pictures):
     assert 0.93 <= held / trials <= 0.97
 
 
-@pytest.mark.parametrize("pictures", [20, 100])
+@pytest.mark.parametrize("pictures", [12, 20, 100])
 def test_false_positives_on_equally_good_models(pictures):
-    """Interval and test, each on its own and both together: at most 6 % of them say "clear"."""
+    """Interval and test, each on its own and both together: at most 6 % of them say "clear",
+    and at most 8 % "probably"."""
     rng = np.random.default_rng(5)
     trials = 1000
-    by_interval = by_test = by_both = 0
+    by_interval = by_test = by_both = by_one = 0
     for seed in range(trials):
         first, second = simulate(rng, pictures, (0.78, 0.78))
         low, high = interval(bootstrap(first, second, mean_iou, resamples=500, seed=seed), pictures)
@@ -143,7 +144,9 @@ def test_false_positives_on_equally_good_models(pictures):
         by_interval += excluded
         by_test += small
         by_both += excluded and small
+        by_one += excluded or small
     assert max(by_interval, by_test, by_both) / trials <= 0.06
+    assert by_one / trials <= 0.08
     assert by_both / trials >= 0.02  # it does not just never say so
 
 

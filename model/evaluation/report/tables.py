@@ -111,7 +111,7 @@ def verdict_table(verdict: Verdict) -> Table:
                     difference.low,
                     difference.high,
                     difference.p,
-                    "yes" if difference.is_clear else "no",
+                    difference.sureness.value,
                 ]
             )
     pooled = all(pair.comparison.pooled for pair in verdict.pairs if pair.comparison)
@@ -138,7 +138,8 @@ def verdict_table(verdict: Verdict) -> Table:
         rows,
         f"{how} From and To are the ends of the 95 % interval of a paired bootstrap over "
         "pictures; p is of a paired permutation test, two-sided, raised by Holm's method where "
-        "there are several models. Clear: the interval leaves 0 out and p is at most 0.05.",
+        "there are several models. Clear: the interval leaves 0 out and p is at most 0.05; "
+        "probably: one of the two.",
     )
 
 

@@ -10,6 +10,7 @@ from model.evaluation.compare import (
     MOST_UNCERTAIN,
     Comparison,
     Difference,
+    Sureness,
     cautions,
     compare,
     mismatches,
@@ -138,12 +139,15 @@ def _headline(closest: Pair, models: int) -> str:
     if difference is None:
         return f"{closest.leader} leads {gap}, how surely is unknown"
     pictures = f"{closest.comparison.pictures} pictures"
-    if not difference.is_clear:
+    if difference.sureness is Sureness.NOT_SHOWN:
         text = f"No difference that these {pictures} can show"
         return text if models == 2 else f"{text} between {closest.leader} and {closest.other}"
     if difference.gap < 0:  # means over pictures may contradict the pooled figure
         return f"No clear winner between {closest.leader} and {closest.other}"
-    is_better = f"{closest.leader} is {'better' if models == 2 else 'best'} {gap}"
+    better = "better" if models == 2 else "best"
+    if difference.sureness is Sureness.PROBABLE:
+        return f"{closest.leader} is probably {better}, {gap}, which {pictures} cannot confirm"
+    is_better = f"{closest.leader} is {better} {gap}"
     if not closest.comparison.pooled:
         return f"{is_better}, on {pictures}"
     low, high = points(difference.low), points(difference.high)
@@ -172,6 +176,11 @@ def _detail(leader: Candidate, other: Candidate, pair: Pair) -> str:
             )
     else:
         sentences.append(_picture_by_picture(pair, shares))
+    if pair.by_iou.sureness is Sureness.PROBABLE:
+        sentences.append(
+            "Interval and test disagree about mean IoU, as they may where few pictures, or few "
+            "blocks of them, decide: take the difference for likely, not for shown."
+        )
     sentences.append(
         f"{pair.leader} scores higher on {comparison.first_ahead} of {comparison.pictures} "
         "pictures."
@@ -195,7 +204,11 @@ def _picture_by_picture(pair: Pair, shares: str) -> str:
 
 
 def _test(difference: Difference) -> str:
-    verdict = "" if difference.p <= MOST_UNCERTAIN else ", so chance may explain it"
+    verdict = {
+        (True, False): ", which does not confirm it",
+        (False, True): ", although the interval has 0 in it",
+        (False, False): ", so chance may explain it",
+    }.get((difference.excludes_zero, difference.p <= MOST_UNCERTAIN), "")
     return f"{probability(difference.p)} by a paired permutation test{verdict}"
 
 

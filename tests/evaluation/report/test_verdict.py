@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from model.evaluation import significance
+from model.evaluation.report.tables import verdict_table
 from model.evaluation.report.verdict import judge
 from model.evaluation.report.words import points
 
@@ -39,6 +41,22 @@ def test_no_difference_that_the_pictures_show(candidate):
     assert verdict.headline == "No difference that these 40 pictures can show"
     assert "so chance may explain it" in verdict.details[0]
     assert "between \N{MINUS SIGN}" in verdict.details[0]
+
+
+def test_an_interval_that_the_test_does_not_confirm_makes_it_probable(candidate, monkeypatch):
+    """And the sentences say which of the two is in doubt."""
+    models = [candidate("Scratch", 760, counts=True), candidate("Pretrained", 800, counts=True)]
+    monkeypatch.setattr(significance, "p_value", lambda *_: 0.071)
+    verdict = judge(models)
+    iou = verdict.pairs[0].by_iou
+    assert iou.low > 0
+    assert verdict.headline == (
+        f"Pretrained is probably better, by {points(iou.gap)} points of mean IoU, which "
+        "40 pictures cannot confirm"
+    )
+    assert "p = 0.071 by a paired permutation test, which does not confirm it" in verdict.details[0]
+    assert "Interval and test disagree about mean IoU" in verdict.details[0]
+    assert {row[-1] for row in verdict_table(verdict).rows} == {"probably"}
 
 
 def test_three_models_are_compared_with_the_best(candidate):
