@@ -26,7 +26,7 @@ import tyro
 from model.checkpoints.commands import Pull, Push, pull, push
 from model.data.commands import DataCommand
 from model.data.commands import run as run_data
-from model.errors import StudioError
+from model.errors import exit_code
 from model.evaluation.commands import Evaluate, Results, evaluate, results
 from model.evaluation.report.commands import Compare, compare
 from model.inference.commands import Export, Segment, export, segment
@@ -82,17 +82,18 @@ def main() -> int:
     the output has gone."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        command = _read(sys.argv[1:])
-        return RUNNERS.get(type(command), run_data)(command) or 0
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
+        return exit_code(_run)
+    except KeyboardInterrupt as stop:
+        print(f"\nStopped. {stop}".rstrip(), file=sys.stderr)
         return INTERRUPTED
-    except StudioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _run() -> int | None:
+    command = _read(sys.argv[1:])
+    return RUNNERS.get(type(command), run_data)(command)
 
 
 def _read(words: list[str]) -> object:

@@ -33,6 +33,16 @@ def stopping_at_once() -> Iterator[None]:
 
 
 @contextmanager
+def going_on(advice: str) -> Iterator[None]:
+    """Ctrl-C within it says what is left and how to go on: the command line prints the message of a
+    `KeyboardInterrupt`."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(advice) from stop
+
+
+@contextmanager
 def held_back() -> Iterator[None]:
     """Within it Ctrl-C waits until what is being done is finished."""
     if threading.current_thread() is not threading.main_thread():

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from model.evaluation.commands import class_table, summary
-from model.interrupts import INTERRUPTED, stopping_at_once
+from model.interrupts import going_on, stopping_at_once
 from model.training.config import TrainConfig
 
 
 def train(config: TrainConfig) -> int:
-    """Trains, and prints the figures. Returns 130 after Ctrl-C, as shells expect."""
+    """Trains, and prints the figures."""
     with stopping_at_once():
         from model.training import run
+        from model.training.guards import kept
 
-    try:
+    with going_on(kept(config)):
         checkpoint = run.train(config)
-    except KeyboardInterrupt:
-        print(
-            f"\nStopped. Once an epoch was finished, {config.output} is a usable checkpoint of the "
-            "best one; the same command with --resume continues."
-        )
-        return INTERRUPTED
     if checkpoint is None:  # the first process speaks for all
         return 0
     training, splits = checkpoint.description["training"], checkpoint.metrics["splits"]

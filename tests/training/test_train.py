@@ -139,8 +139,8 @@ def test_ctrl_c_leaves_a_usable_folder_that_can_be_moved_and_resumed(few_argumen
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Stopped." in printed
-    assert "--resume" in printed
+    assert "Stopped." in errors
+    assert "--resume" in errors
     assert "Traceback" not in errors
     checkpoint = folder.read(stopped)
     done = checkpoint.description["training"]["epochs_done"]

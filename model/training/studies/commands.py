@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from model.evaluation.commands import class_table, summary
-from model.interrupts import INTERRUPTED, stopping_at_once
+from model.interrupts import going_on, stopping_at_once
 from model.training.studies.configs import GOES_ON, CrossValidation, SmallData, Tuning
 
 TITLES = {"mean_iou": "mean IoU", "mean_dice": "mean Dice"}
 
 
 def crossval(config: CrossValidation) -> int:
-    """Trains the folds, and prints mean ± standard deviation. Returns 130 after Ctrl-C."""
+    """Trains the folds, and prints mean ± standard deviation."""
     with stopping_at_once():
         from model.training.studies import crossval as folds
 
-    try:
+    with going_on(GOES_ON):
         found = folds.cross_validate(config)
-    except KeyboardInterrupt:
-        print(f"\nStopped. {GOES_ON}")
-        return INTERRUPTED
     print(f"{config.folds} folds of {config.data}, original resolution; % over the folds:")
     for figure in folds.HEADLINE:
         mean, deviation = found.spread(figure)
@@ -42,15 +39,12 @@ def crossval(config: CrossValidation) -> int:
 
 
 def tune(config: Tuning) -> int:
-    """Searches, and prints the winner. Returns 130 after Ctrl-C."""
+    """Searches, and prints the winner."""
     with stopping_at_once():
         from model.training.studies import tuning
 
-    try:
+    with going_on(GOES_ON):
         checkpoint = tuning.tune(config)
-    except KeyboardInterrupt:
-        print(f"\nStopped. {GOES_ON}")
-        return INTERRUPTED
     print(f"The best settings: {config.output / tuning.BEST_FILE}")
     print(f"All trials: {config.output / tuning.TABLE_FILE}, {', '.join(tuning.PLOTS)}")
     if checkpoint:
@@ -60,16 +54,13 @@ def tune(config: Tuning) -> int:
 
 
 def small_data(config: SmallData) -> int:
-    """Trains, and prints mean ± standard deviation by pictures. Returns 130 after Ctrl-C."""
+    """Trains, and prints mean ± standard deviation by pictures."""
     with stopping_at_once():
         from model.evaluation.report.small_data import points
         from model.training.studies import small_data as study
 
-    try:
+    with going_on(GOES_ON):
         found = study.small_data(config)
-    except KeyboardInterrupt:
-        print(f"\nStopped. {GOES_ON}")
-        return INTERRUPTED
     print(f"{found.data.title}, {found.data.split_sizes['test']} test pictures, original "
           "resolution; % over the seeds:")  # fmt: skip
     for point in points({"": found}):

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
@@ -48,8 +49,8 @@ COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 def tune(config: Tuning) -> Checkpoint | None:
     """Searches until there are `config.trials` trials, and writes what was found.
 
-    Writes `trial-0000` and so on, `best.json` (settings and command of the winner), `trials.csv`
-    and two plots into `config.output`.
+    Writes `trial-0000` and so on, `best.json` (settings of the winner, its command, and the one
+    that trains it on validation pictures too), `trials.csv` and two plots into `config.output`.
 
     Returns: the winner trained on training and validation pictures, with `config.retrain`.
     Raises: as `train`; `ConfigError` if the storage cannot be used, belongs to another search,
@@ -223,12 +224,18 @@ def _plot(study: optuna.Study, config: Tuning) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import MaxNLocator
     from optuna.visualization import matplotlib as charts
 
     for name, draw in zip(
         PLOTS, (charts.plot_optimization_history, charts.plot_slice), strict=True
     ):
-        draw(study, target_name="validation mean IoU")
+        drawn = np.atleast_1d(draw(study, target_name="validation mean IoU"))
+        for axes in drawn:
+            if axes.get_xlabel() in ("Trial", "depth"):
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if len(drawn) > 1:  # a narrow panel for each setting, in which names would overlap
+                pyplot.setp(axes.get_xticklabels(which="both"), rotation=45, ha="right")
         pyplot.savefig(config.output / name, dpi=120, bbox_inches="tight")
         pyplot.close("all")
 
