@@ -94,7 +94,7 @@ def _tune(config: Tuning) -> Checkpoint | None:
     if not config.retrain:
         return None
     winner = config.winner(chosen)
-    print(f"trial {best.number + 1} again, on training and validation pictures: {_in_words(chosen)}")
+    print(f"trial {best.number + 1} again, on all but the test part: {_in_words(chosen)}")
     return train(replace(winner, resume=(winner.output / RESUME_FILE).exists()), data)
 
 
