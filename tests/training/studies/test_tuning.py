@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from matplotlib import pyplot
 
 from model.checkpoints import folder
 from model.errors import ConfigError
@@ -166,3 +167,21 @@ def test_the_winner_is_not_limited_as_the_search_was():
 def test_width_and_depth_belong_to_the_scratch_network_alone():
     assert "depth" in Tuning(network="unet").searched
     assert Tuning(network="unet-resnet34").searched == ["lr", "loss", "augment"]
+
+
+def test_names_in_the_plots_do_not_overlap(tmp_path, monkeypatch):
+    """Each panel of the settings is narrower than its names together: they are slanted."""
+    study = optuna.create_study(direction="maximize")
+    for _ in range(3):
+        trial = study.ask()
+        trial.suggest_categorical("loss", ("ce", "ce+dice", "lovasz"))
+        trial.suggest_float("lr", 1e-4, 1e-2, log=True)
+        study.tell(trial, 0.5)
+    drawn = []
+    monkeypatch.setattr(pyplot, "close", lambda _: drawn.append(pyplot.gcf()))
+    tuning._plot(study, Tuning(output=tmp_path, trials=3))
+    panels = [axes for axes in drawn[1].axes if axes.get_xlabel() in ("loss", "lr")]
+    assert len(panels) == 2
+    labels = [label for axes in panels for label in axes.get_xticklabels(which="both")]
+    assert {label.get_rotation() for label in labels} == {45}
+    assert {label.get_horizontalalignment() for label in labels} == {"right"}
