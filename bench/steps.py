@@ -1,0 +1,161 @@
+"""What would make a training step faster: ours, and changes of it, in turns.
+
+    python -m bench.steps
+    python -m bench.steps --variants "freed memory kept" "batches of 16" "32 channels"
+    LIBRARY=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2 python -m bench.steps --variants preloaded
+
+A step is one of `unet` on noise: forward, loss, backward, optimizer, without loading. Each variant
+runs in a process of its own, as some settings count at its start alone: 2 GB each, so take a few at
+a time.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+
+import numpy as np
+import torch
+import tyro
+
+from bench.memory import status
+from bench.timing import Timing, machine
+from model.errors import ConfigError, exit_code
+from model.networks.losses import loss_by_name
+from model.networks.registry import architecture, construct
+
+CLASSES = 7
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a step differs in from ours."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    width: int = 16
+    batch: int = 8
+    bf16: bool = False
+    compiled: bool = False
+    optimizer: dict[str, bool] = field(default_factory=lambda: {"fused": True})
+    set_to_none: bool = True
+    channels_last: bool = True
+
+
+OURS = "ours"
+VARIANTS = {
+    OURS: Variant(),
+    "freed memory kept": Variant(
+        {"MALLOC_TRIM_THRESHOLD_": "10000000000", "MALLOC_MMAP_MAX_": "0"}
+    ),
+    "kept, in huge pages": Variant(
+        {
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
+            ":glibc.malloc.trim_threshold=10000000000"
+        }
+    ),
+    "PyTorch's huge pages": Variant({"THP_MEM_ALLOC_ENABLE": "1"}),
+    "preloaded": Variant({"LD_PRELOAD": os.environ.get("LIBRARY", "")}),
+    "passive waiting": Variant({"OMP_WAIT_POLICY": "PASSIVE"}),
+    "batches of 4": Variant(batch=4),
+    "batches of 16": Variant(batch=16),
+    "24 channels": Variant(width=24),
+    "32 channels": Variant(width=32),
+    "foreach optimizer": Variant(optimizer={"foreach": True}),
+    "plain optimizer": Variant(optimizer={"foreach": False}),
+    "gradients zeroed": Variant(set_to_none=False),
+    "PyTorch's layout": Variant(channels_last=False),
+    "bf16": Variant(bf16=True),
+    "torch.compile": Variant(compiled=True),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Pictures per second of training steps, and the memory of their processes."""
+
+    variants: tuple[str, ...] = ("freed memory kept", "24 channels", "batches of 16")
+    """Those listed at the top of the file."""
+    crop: int = 256
+    """Side of the pictures, in pixels."""
+    rounds: int = 5
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.variants) - set(VARIANTS):
+            raise ConfigError(f"--variants: there is no {sorted(unknown)}, but {list(VARIANTS)}.")
+
+
+def step_of(variant: Variant, crop: int) -> Callable[[], None]:
+    """A function that trains the network on one batch of noise, as `train` would."""
+    torch.manual_seed(0)
+    layout = torch.channels_last if variant.channels_last else torch.contiguous_format
+    network = construct(architecture("unet", CLASSES, base_width=variant.width))
+    network = network.to(memory_format=layout).train()
+    forward = torch.compile(network) if variant.compiled else network
+    loss = loss_by_name("ce+dice")
+    optimizer = torch.optim.AdamW(network.parameters(), **variant.optimizer)
+    images = torch.randn(variant.batch, 3, crop, crop).contiguous(memory_format=layout)
+    target = torch.randint(CLASSES, (variant.batch, crop, crop))
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=variant.bf16):
+            logits = forward(images)
+        optimizer.zero_grad(set_to_none=variant.set_to_none)
+        loss(logits.float(), target).backward()
+        optimizer.step()
+
+    return step
+
+
+def serve(connection: Connection, variant: Variant, crop: int) -> None:
+    """Makes a step whenever it is asked to, and answers with seconds and its peak memory."""
+    step = step_of(variant, crop)
+    while connection.recv():
+        start = time.perf_counter()
+        step()
+        connection.send((time.perf_counter() - start, status("VmHWM")))
+
+
+def run(arguments: Arguments) -> None:
+    names = list(dict.fromkeys((OURS, *arguments.variants)))
+    context = multiprocessing.get_context("spawn")
+    ends, processes = {}, []
+    for name in names:
+        ends[name], other = context.Pipe()
+        before = dict(os.environ)
+        os.environ |= VARIANTS[name].environment
+        process = context.Process(target=serve, args=(other, VARIANTS[name], arguments.crop))
+        process.start()
+        os.environ.clear()
+        os.environ |= before
+        processes.append(process)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    peak = {}
+    for number in range(arguments.rounds + 1):  # the first pays for what is made once
+        for name in names[:: -1 if number % 2 else 1]:
+            ends[name].send(True)
+            taken, peak[name] = ends[name].recv()
+            # Of a picture, as batches differ.
+            seconds[name].append(taken / VARIANTS[name].batch)
+    for name, process in zip(names, processes, strict=True):
+        ends[name].send(False)
+        process.join()
+    print(
+        f"unet, {VARIANTS[OURS].width} channels, batches of {VARIANTS[OURS].batch} crops of "
+        f"{arguments.crop} if not said otherwise; {machine()}; {arguments.rounds} rounds"
+    )
+    print(f"{'':26}{'images/s':>9}  times ours         peak, MB")
+    ours = Timing(np.array(seconds[OURS][1:]))
+    for name in names:
+        timing = Timing(np.array(seconds[name][1:]))
+        ratio = timing.times_faster_than(ours)
+        shown = f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
+        print(f"{name:26}{1 / timing.median:9.2f}  {shown:18}{peak[name] / 1e6:9.0f}")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(lambda: run(tyro.cli(Arguments, prog="python -m bench.steps"))))
