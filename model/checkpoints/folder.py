@@ -37,7 +37,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from model.checkpoints.hub_id import HubId, read_registry
+from model.checkpoints.hub_id import REGISTRY_FILE, HubId, read_registry
 from model.data.classes import ClassTable
 from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError, ConfigError, UnknownModelError
@@ -277,7 +277,7 @@ def list_bundled() -> tuple[list[Checkpoint], dict[str, str]]:
     damaged: dict[str, str] = {}
     for name in _bundled_names(weights):
         try:
-            good.append(read(weights / name))
+            good.append(_unchanged(weights / name, _stamps(weights / name)))
         except CheckpointError as error:
             damaged[name] = str(error)
     return good, damaged
@@ -324,6 +324,27 @@ def write_json(path: Path, values: Any) -> None:
 def json_text(values: Any) -> str:
     """As it stands in a checkpoint's files."""
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@functools.lru_cache(maxsize=256)
+def _unchanged(path: Path, stamps: tuple) -> Checkpoint:
+    """As `read`, remembered: a server lists its checkpoints for every visitor and every question
+    after its health, and would spend its time on parsing the same JSON."""
+    return read(path)
+
+
+def _stamps(path: Path) -> tuple:
+    """What differs after a change to anything that `read` looks at."""
+    names = (CONFIG_FILE, DESCRIPTION_FILE, METRICS_FILE, WEIGHTS_FILE)
+    return tuple(map(_stamp, [*(path / name for name in names), path.parent / REGISTRY_FILE]))
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @functools.lru_cache(maxsize=64)

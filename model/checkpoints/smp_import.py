@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from model.checkpoints import folder
-from model.checkpoints.weights import read_tensors, save_network
+from model.checkpoints.weights import assemble, read_tensors, save_network
 from model.data.classes import OKABE_ITO, ClassTable
 from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError, ConfigError
-from model.networks.registry import Architecture, construct, parameter_count
+from model.networks.registry import Architecture, parameter_count
 
 OURS = "UNet"
 """Class name of our own U-Net, which has no encoder from elsewhere."""
@@ -57,8 +57,7 @@ def convert(source: Path, target: Path, origin: str) -> Path:
     architecture = _architecture(config, origin)
     state = _state(read_tensors(source / folder.WEIGHTS_FILE), binary=_outputs(config) == 1)
     try:
-        network = construct(architecture)
-        network.load_state_dict(state)
+        network = assemble(architecture, state)
     except (ConfigError, RuntimeError) as error:
         raise CheckpointError(
             f"{origin} cannot be built from its config.json: {str(error).splitlines()[0][:300]}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from model.checkpoints.folder import Checkpoint, write_bytes
 from model.errors import CheckpointError, ConfigError
@@ -25,14 +27,39 @@ def load_network(checkpoint: Checkpoint) -> nn.Module:
         if plan.model_class != "UNet":
             # Else smp would first download the ones that training began with.
             plan.arguments["encoder_weights"] = None
-        network = construct(plan)
-        network.load_state_dict(state)
+        network = assemble(plan, state)
     except (ConfigError, RuntimeError) as error:
         raise CheckpointError(
             f"The weights {checkpoint.weights_path} do not fit the config.json beside them: "
             f"{misfit(error)}"
         ) from error
     return network.eval()
+
+
+def assemble(plan: Architecture, state: dict[str, Tensor]) -> nn.Module:
+    """Builds a network and gives it its weights.
+
+    Whether they fit is found out on shapes alone: a config.json may describe a network larger than
+    any memory, and is refused before it takes some.
+
+    Raises: `ConfigError` as `construct`, torch's `RuntimeError` for weights that do not fit.
+    """
+    with torch.device("meta"), _LinspaceComputed():
+        # Assigned, not copied: a copy into nothing warns for each tensor.
+        construct(plan).load_state_dict(state, assign=True)
+    network = construct(plan)
+    network.load_state_dict(state)
+    return network
+
+
+class _LinspaceComputed(TorchFunctionMode):
+    """Some encoders read these few numbers while they are built, which shapes alone cannot tell."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        here = {"device": "cpu"} if function is torch.linspace else {}
+        return function(*args, **{**(kwargs or {}), **here})
 
 
 def misfit(error: Exception) -> str:

@@ -8,6 +8,7 @@ encoders. Both take normalised RGB, float (B, 3, H, W), and return logits
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,12 @@ from model.errors import ConfigError
 from model.networks.unet import UNet
 
 POPULAR_ENCODERS = ("resnet34", "vgg16_bn", "mobilenet_v2", "efficientnet-b0", "resnet50")
+
+_MISFITS = (
+    *(ArithmeticError, AssertionError, AttributeError),
+    *(LookupError, RuntimeError, TypeError, ValueError),
+)
+"""What constructors raise for arguments that they do not expect."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,9 @@ def architecture(
 def construct(architecture: Architecture) -> nn.Module:
     """Builds the network with fresh weights.
 
+    Arguments may come from a stranger's `config.json`: only those that the class itself names are
+    passed on. timm, which gets all others, would open files and addresses for them.
+
     Raises: `ConfigError` for an unknown class or arguments that do not fit it.
     """
     try:
@@ -98,8 +108,14 @@ def construct(architecture: Architecture) -> nn.Module:
                 f"There is no network class '{architecture.model_class}'; this program builds "
                 f"{['UNet', *classes]}."
             )
-        return classes[architecture.model_class](**architecture.arguments)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        kind = classes[architecture.model_class]
+        known = inspect.signature(kind).parameters.keys() - {"kwargs"}
+        if unknown := architecture.arguments.keys() - known:
+            raise ValueError(f"it has no arguments {sorted(unknown)}")
+        if ":" in str(architecture.arguments.get("encoder_name")):
+            raise ValueError("an encoder is named, without a place that it comes from")
+        return kind(**architecture.arguments)
+    except _MISFITS as error:
         raise ConfigError(
             f"{architecture.model_class} cannot be built from {architecture.arguments}: {error}"
         ) from error

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MOST_DEPTH = 10
+"""Poolings: each doubles the multiple that sides are padded to, to 1024 pixels with ten."""
+
 
 class DoubleConvolution(nn.Sequential):
     """Two 3x3 convolutions, each with BatchNorm (optional) and ReLU; dropout after both.
@@ -50,7 +53,7 @@ class UNet(nn.Module):
         in_channels: channels of the input.
         num_classes: channels of the logits.
         base_width: channels of the first block.
-        depth: number of 2x2 max-poolings.
+        depth: number of 2x2 max-poolings, at most `MOST_DEPTH`.
         batch_norm: normalise after each convolution.
         dropout: probability of dropping a whole feature map, in the two deepest blocks
             (where the paper drops: "at the end of the contracting path").
@@ -76,6 +79,8 @@ class UNet(nn.Module):
                 "in_channels, num_classes, base_width and depth must be at least 1, and dropout "
                 f"in [0, 1); got {in_channels}, {num_classes}, {base_width}, {depth}, {dropout}."
             )
+        if depth > MOST_DEPTH:
+            raise ValueError(f"depth must be at most {MOST_DEPTH}, got {depth}.")
         self.config = {
             "in_channels": in_channels,
             "num_classes": num_classes,

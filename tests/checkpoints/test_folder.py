@@ -88,6 +88,23 @@ def test_one_damaged_checkpoint_does_not_hide_the_others(weights):
     assert "config.json" in damaged["b-empty"]
 
 
+def test_a_list_reads_only_what_has_changed(weights, monkeypatch):
+    tiny = weights / "tiny"
+    shutil.copytree(tiny, weights / "other")
+    asked = []
+    read = folder.read
+    monkeypatch.setattr(folder, "read", lambda path: asked.append(path.name) or read(path))
+    assert folder.list_bundled()[0] == folder.list_bundled()[0]
+    assert asked == ["other", "tiny"]
+    folder.write_json(tiny / "metrics.json", {"splits": {}})
+    assert folder.list_bundled()[0][1].metrics == {"splits": {}}
+    assert asked == ["other", "tiny", "tiny"]
+    edit(tiny / "segmentation.json", classes=[{"id": 3}])
+    assert set(folder.list_bundled()[1]) == {"tiny"}
+    (weights / "other" / "model.safetensors").unlink()
+    assert set(folder.list_bundled()[1]) == {"other", "tiny"}
+
+
 @pytest.mark.parametrize("name", ["config.json", "segmentation.json", "model.safetensors"])
 def test_a_missing_file_is_named(tiny, name):
     (tiny / name).unlink()

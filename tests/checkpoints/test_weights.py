@@ -2,15 +2,17 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import segmentation_models_pytorch as smp
 import torch
 
 from model.checkpoints import folder
-from model.checkpoints.weights import load_network, read_tensors, save_network
+from model.checkpoints.weights import assemble, load_network, read_tensors, save_network
 from model.errors import CheckpointError
-from model.networks.registry import architecture, construct
+from model.networks.registry import Architecture, architecture, construct
 from model.networks.unet import UNet
 
 
@@ -120,3 +122,84 @@ def test_architecture_and_weights_are_all_that_a_network_is(tmp_path):
     batch = torch.randn(1, 3, 32, 32)
     with torch.inference_mode():
         assert torch.equal(first(batch), second(batch))
+
+
+LIMITED = """
+import resource, sys
+import segmentation_models_pytorch, timm, torch
+from model.checkpoints import folder
+from model.checkpoints.weights import load_network
+from model.errors import CheckpointError
+
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**30,) * 2)
+for path in sys.argv[1:]:
+    try:
+        load_network(folder.read(path))
+        print("opened")
+    except CheckpointError as error:
+        print(error)
+"""
+"""Opens checkpoints with a gigabyte to spare."""
+
+
+def in_little_memory(*paths) -> list[str]:
+    command = [sys.executable, "-c", LIMITED, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout.splitlines()
+
+
+def with_config(checkpoint, name, **changes):
+    """A copy of a checkpoint with the same weights, and another network in its config.json."""
+    path = shutil.copytree(checkpoint, checkpoint.with_name(name))
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | changes))
+    return path
+
+
+def test_a_gigantic_network_is_refused_before_it_takes_memory(make_checkpoint, tmp_path):
+    ours = make_checkpoint(tmp_path / "ours").path
+    smp_s = make_checkpoint(tmp_path / "smp", "unet-mobilenet_v2").path
+    wide, huge = [100_000] * 5, [10**30] * 5
+    gigantic = [
+        with_config(ours, "wide", base_width=100_000),
+        with_config(ours, "wider", base_width=10**30),
+        with_config(ours, "deep", depth=10),
+        with_config(ours, "deeper", depth=10**9),
+        with_config(smp_s, "decoder", decoder_channels=wide),
+        with_config(smp_s, "decoder2", decoder_channels=huge),
+        with_config(smp_s, "linspace", encoder_name="mit_b0", decoder_channels=wide),
+    ]
+    *refusals, ours_opened, smp_s_opened = in_little_memory(*gigantic, ours, smp_s)
+    for path, refusal in zip(gigantic, refusals, strict=True):
+        assert f"{path}/model.safetensors do not fit the config.json" in refusal
+        assert "memory" not in refusal  # torch's complaint, once it has asked for too much
+    assert "depth must be at most 10" in refusals[3]
+    assert ours_opened == smp_s_opened == "opened"
+
+
+@pytest.mark.parametrize("name", ["mit_b0", "tu-resnet18", "mobileone_s0"])
+def test_encoders_of_every_kind_are_built_from_their_weights(name):
+    plan = Architecture("Unet", {"encoder_name": name, "encoder_weights": None, "classes": 2})
+    network = construct(plan)
+    again = assemble(plan, network.state_dict())
+    for key, value in again.state_dict().items():
+        assert torch.equal(value, network.state_dict()[key])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"encoder_name": "tu-hf-hub:owner/name"},
+        {"encoder_name": "tu-local-dir:/etc"},
+        {"encoder_name": "tu-resnet18", "checkpoint_path": "/tmp/weights.pth"},
+        {"encoder_name": "tu-resnet18", "pretrained_cfg": {"url": "http://127.0.0.1:9/"}},
+    ],
+)
+def test_a_config_has_timm_open_nothing(make_checkpoint, tmp_path, monkeypatch, changes):
+    import timm
+
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: pytest.fail("asked"))
+    path = make_checkpoint(tmp_path / "tiny", "unet-mobilenet_v2").path
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        load_network(folder.read(with_config(path, "hostile", **changes)))
