@@ -192,6 +192,7 @@ async def predict(request: Request, in_address: Annotated[PredictWishes, Query()
     The picture is the field `file` of a form or the body itself. The arguments may stand in the
     address or in the form.
     """
+    models.QUEUE.check_place("api")  # to read a form costs time, that of those who are served
     async with sent(request) as received:
         wishes = _merged(in_address, received)
         name, file = received.one()
@@ -228,6 +229,7 @@ async def predict_batch(request: Request, in_address: Annotated[BatchWishes, Que
     sent while it is made: a folder for each output, in it a file for each picture. Pictures that
     could not be segmented are listed in `failed.txt` with the reason.
     """
+    models.QUEUE.check_place("batch")
     async with contextlib.AsyncExitStack() as stack:
         received = await stack.enter_async_context(sent(request))
         wishes = _merged(in_address, received)

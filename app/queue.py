@@ -21,6 +21,7 @@ from concurrent.futures import TimeoutError as NotYet
 from typing import Any, Literal, TypeVar
 
 from app.limits import TooLongError
+from app.priority import step_back
 from model.checkpoints.folder import Checkpoint
 from model.errors import StudioError
 from model.inference.options import SegmentOptions
@@ -81,29 +82,24 @@ class InferenceQueue:
         self._seconds = 0.5
         self._closed = False
         # Threads of its own: others' work in the common pool cannot hold a turn up.
-        self._threads = ThreadPoolExecutor(self.turns, "turn")
+        self._threads = ThreadPoolExecutor(self.turns, "turn", initializer=step_back)
 
     @contextlib.contextmanager
     def job(self, lane: Lane) -> Iterator[None]:
         """A place in a lane. Raises `BusyError` if there is none, or after `close`."""
         with self._lock:
-            if self._closed:
-                self.refused += 1
-                raise BusyError("The server is stopping. Ask again in a few seconds.", 5)
-            if self._jobs[lane] >= self.places[lane]:
-                self.refused += 1
-                seconds = self._seconds_to_wait()
-                raise BusyError(
-                    f"The server is busy: {self._jobs[lane]} others wait already. "
-                    f"Ask again in {seconds} s.",
-                    seconds,
-                )
+            self._check_place(lane)
             self._jobs[lane] += 1
         try:
             yield
         finally:
             with self._lock:
                 self._jobs[lane] -= 1
+
+    def check_place(self, lane: Lane) -> None:
+        """Raises `BusyError` where `job` would now, for who has work to do before it."""
+        with self._lock:
+            self._check_place(lane)
 
     @contextlib.contextmanager
     def turn(self, lane: Lane, cancelled: Callable[[], bool] | None = None) -> Iterator[None]:
@@ -113,12 +109,16 @@ class InferenceQueue:
         Raises: `Cancelled`.
         """
         turn = self._ask(lane)
-        while not turn.done():
-            with contextlib.suppress(NotYet):
-                turn.result(timeout=0.2)
-            if cancelled is not None and cancelled():
-                self._give_up(turn)
-                raise Cancelled("The segmentation was cancelled.")
+        try:
+            while not turn.done():
+                with contextlib.suppress(NotYet):
+                    turn.result(timeout=0.2)
+                if cancelled is not None and cancelled():
+                    raise Cancelled("The segmentation was cancelled.")
+        except BaseException:  # `cancelled` may raise as well
+            self._give_up(turn)
+            raise
+        step_back()
         start = time.monotonic()
         try:
             yield
@@ -195,6 +195,19 @@ class InferenceQueue:
     def idle(self) -> bool:
         with self._lock:
             return self._free == self.turns and not any(self._jobs.values())
+
+    def _check_place(self, lane: Lane) -> None:
+        if self._closed:
+            self.refused += 1
+            raise BusyError("The server is stopping. Ask again in a few seconds.", 5)
+        if self._jobs[lane] >= self.places[lane]:
+            self.refused += 1
+            seconds = self._seconds_to_wait()
+            raise BusyError(
+                f"The server is busy: {self._jobs[lane]} others wait already. "
+                f"Ask again in {seconds} s.",
+                seconds,
+            )
 
     def _ask(self, lane: Lane) -> Future[None]:
         turn: Future[None] = Future()

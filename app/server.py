@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from app import models
 from app.headers import SecurityHeaders, allowed_origins
 from app.limits import most_seconds
 from app.look import TITLE
+from app.priority import others_step_back, step_back
 from app.proxy import VisitorsAddress, checked_root_path
 from app.scratch import private_folder
 from model.errors import ConfigError, StudioError
@@ -105,6 +107,7 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with compare_lifespan(app):
+            others_step_back()
             # No daemon: the process must not end while OpenVINO compiles, which aborts it.
             threading.Thread(target=_warm_up, name="warm-up").start()
             yield
@@ -139,11 +142,15 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
 
 def _warm_up() -> None:
     """Opens the default model, so that the first visitor does not wait for it."""
+    step_back()
     try:
         if (checkpoint := models.default()) is not None:
             models.segmenter(checkpoint)
     except StudioError as error:
         logger.error("The default model cannot be used: %s", error)
+    # Libraries have made a million objects that stay. To look at all of them again and again for
+    # some that are garbage, Python would each time hold up every thread for half a second.
+    gc.freeze()
 
 
 def _listen(host: str, port: int) -> socket.socket:

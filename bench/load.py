@@ -2,12 +2,17 @@
 
     python -m bench.load
     python -m bench.load --users 64 --seconds 60 --precision bf16
+    python -m bench.load --browser
 
-The network is untrained and sees the picture at its own size. First the same engine works alone in
-this process, without HTTP: network only, and from the PNG to the mask's PNG by the library. Then
-locust's callers ask the app for masks, each again as soon as it has one, or, after a 503, when
-Retry-After says. Meanwhile this process asks for /api/health ten times a second and for both pages
-once a second. Callers share the machine with the server: what they take, it lacks.
+The network is untrained and sees the picture at its own size. Before and after, the same engine
+works alone in this process, without HTTP: network only, and from the PNG to the mask's PNG by the
+library. Between, locust's callers ask the app for masks, each again as soon as it has one, or,
+after a 503, when Retry-After says. Meanwhile this process asks for /api/health ten times a second
+and for both pages once a second. Callers share the machine with the server: what they take, it
+lacks.
+
+With --browser, Chromium takes its part too, in which both pages are opened and used meanwhile: then
+its seconds are what counts.
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ import numpy as np
 import tyro
 
 from app.models import PRECISION_VARIABLE
-from bench import server
+from bench import server, visit
 from bench.inference import NETWORKS, picture, untrained
 from bench.timing import machine
 from model.checkpoints import folder
@@ -38,7 +43,12 @@ from model.inference.engines import make_engine
 from model.inference.segmenter import Segmenter
 from model.user_cache import CACHE_VARIABLE
 
-ALONE_SECONDS = 10
+ALONE_SECONDS = 12
+SETTLED_SECONDS = 30
+"""After which memory should not grow any more."""
+BEFORE_THE_VISIT = 10
+"""Seconds in which callers fill the queue."""
+BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 CALLERS = Path(__file__).with_name("callers.py")
 """Never imported here: locust changes how threads work."""
 
@@ -59,6 +69,8 @@ class Arguments:
     """Side of the picture in pixels, a multiple of 32."""
     precision: str = "f32"
     """f32, bf16 or int8."""
+    browser: bool = False
+    """Also open and use both pages in Chromium, with the bundled checkpoints."""
 
 
 def main() -> None:
@@ -72,25 +84,37 @@ def main() -> None:
         checkpoint = untrained(path, NETWORKS[arguments.network], arguments.size)
         engine = make_engine(checkpoint, "openvino", arguments.precision)
         batch = picture(checkpoint, size)
-        bare = rate(lambda: engine.logits(batch))
         segmenter = Segmenter(checkpoint, engine="openvino", precision=arguments.precision)
         content = server.png(arguments.size, arguments.size)
-        library = rate(lambda: index_png(segmenter.segment(content).labels, segmenter.classes))
+        alone = {
+            "network": lambda: engine.logits(batch),
+            "library": lambda: index_png(segmenter.segment(content).labels, segmenter.classes),
+        }
+        before = rates_of(alone)
+        if arguments.browser:
+            for bundled in BUNDLED.iterdir():
+                (path.parent / bundled.name).symlink_to(bundled)
         with server.running({PRECISION_VARIABLE: arguments.precision}) as (url, process):
             call(url, arguments)
             report = Watch(url, process.pid)
             rows = callers(url, arguments, report)
-    show(rows, report, arguments, bare, library)
+        after = rates_of(alone)
+        rates = {name: (before[name] + after[name]) / 2 for name in alone}
+    show(rows, report, arguments, rates)
 
 
-def rate(run: Callable[[], object]) -> float:
-    """How often per second something can be done, one after the other."""
-    run()
-    start, count = time.perf_counter(), 0
-    while (seconds := time.perf_counter() - start) < ALONE_SECONDS:
+def rates_of(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """How often per second each can be done, one after the other, measured in turns."""
+    for run in runs.values():
         run()
+    seconds, count = dict.fromkeys(runs, 0.0), 0
+    while sum(seconds.values()) < ALONE_SECONDS:
         count += 1
-    return count / seconds
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name] += time.perf_counter() - start
+    return {name: count / taken for name, taken in seconds.items()}
 
 
 def call(url: str, arguments: Arguments) -> None:
@@ -105,7 +129,8 @@ class Watch:
     """What a bystander notices of a server under load.
 
     Attributes: seconds: of each answer, by address; memory: bytes, each second; failed: addresses
-        that were answered with another status than 200.
+        that were answered with another status than 200; visited: seconds that the pages took in a
+        browser, if one was asked for.
     """
 
     def __init__(self, url: str, pid: int) -> None:
@@ -114,6 +139,7 @@ class Watch:
         self.seconds: dict[str, list[float]] = {"/api/health": [], "/": [], "/compare/": []}
         self.memory: list[int] = []
         self.failed: list[str] = []
+        self.visited: dict[str, float] = {}
         self._over = threading.Event()
         every = {"/api/health": 0.1, "/": 1.0, "/compare/": 1.0}
         self._threads = [
@@ -159,12 +185,18 @@ def callers(url: str, arguments: Arguments, watch: Watch) -> dict[str, dict]:
         "PYTHONPATH": str(CALLERS.parents[1]),
     }
     with watch:
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-    return {row["name"]: row for row in json.loads(done.stdout)}
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        if arguments.browser:
+            time.sleep(BEFORE_THE_VISIT)
+            watch.visited = visit.both_pages(url)
+            if running.poll() is not None:
+                sys.exit("error: the visit outlasted the load; give more --seconds.")
+        counted, _ = running.communicate()
+    return {row["name"]: row for row in json.loads(counted)}
 
 
 def show(
-    rows: dict[str, dict], watch: Watch, arguments: Arguments, bare: float, library: float
+    rows: dict[str, dict], watch: Watch, arguments: Arguments, rates: dict[str, float]
 ) -> None:
     masks = rows[MASKS]
     seconds = masks["last_request_timestamp"] - masks["start_time"]
@@ -174,8 +206,8 @@ def show(
     health = np.array(watch.seconds["/api/health"]) * 1e3
     print(f"{arguments.users} callers, {seconds:.0f} s")
     print(f"masks            {masks['num_requests']}, {served:.2f} a second")
-    print(f"  of the network alone    {bare:.2f} a second: {served / bare:.2f}")
-    print(f"  of the library alone    {library:.2f} a second: {served / library:.2f}")
+    for name, alone in rates.items():
+        print(f"  of the {name} alone    {alone:.2f} a second: {served / alone:.2f}")
     print(f"refused with 503 {refused}; errors {masks['num_failures']}")
     print("waiting, ms      " + quantiles(waited))
     print("health, ms       " + quantiles(health))
@@ -183,11 +215,13 @@ def show(
         print(f"{path:17}" + quantiles(np.array(watch.seconds[path]) * 1e3))
     print(f"not answered     {watch.failed or 'nothing'}")
     memory = np.array(watch.memory) / 1e6
-    quarter = max(len(memory) // 4, 1)
+    settled = memory[min(SETTLED_SECONDS, len(memory) // 2)]
     print(
-        f"memory, MB       {memory[:quarter].mean():.0f} in the first quarter, "
-        f"{memory[-quarter:].mean():.0f} in the last, {memory.max():.0f} at most"
+        f"memory, MB       {settled:.0f} after {min(SETTLED_SECONDS, len(memory) // 2)} s, "
+        f"{memory[-1]:.0f} at the end, {memory.max():.0f} at most"
     )
+    for what, taken in watch.visited.items():
+        print(f"in the browser   {what}: {taken:.1f} s")
 
 
 def times(row: dict) -> np.ndarray:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,7 +232,9 @@ def index_png(labels: np.ndarray, classes: ClassTable) -> bytes:
     image = Image.fromarray(labels)
     image.putpalette(classes.palette().tobytes())
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    # Labels repeat along rows: to look for nothing else takes a quarter of the time, for a tenth
+    # more bytes.
+    image.save(buffer, "PNG", compress_type=zlib.Z_RLE)
     return buffer.getvalue()
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import io
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 
+from app import models
+from app.api import create_api
 from app.limits import TooLongError
+from app.priority import NICE
 from app.queue import BusyError, GoneError, InferenceQueue, QueuedSegmenter, turns_at_once
+from model.errors import StudioError
 from model.inference.segmenter import Cancelled
+from tests.app.conftest import REPOSITORY
 from tests.loops import run_apart
 
 PLACES = {"page": 2, "api": 3, "batch": 1}
@@ -110,6 +121,16 @@ def test_who_gives_up_while_waiting_takes_nobodys_turn(queue):
     assert queue.running == 0
 
 
+def test_who_takes_too_long_while_waiting_takes_nobodys_turn(queue):
+    def too_long() -> bool:
+        raise StudioError("This took longer than it may.")
+
+    with queue.turn("page"), pytest.raises(StudioError), queue.turn("page", cancelled=too_long):
+        pass
+    assert queue.running == 0
+    assert queue.waiting()["page"] == 0
+
+
 def test_a_cancelled_request_passes_its_turn_on(queue):
     async def scene() -> None:
         with queue.turn("page"):
@@ -182,6 +203,61 @@ def test_pages_wait_in_the_same_queue(queue):
     assert segmenter.segment(None, confidence=True) == "labels"
     with queue.job("page"), queue.job("page"), pytest.raises(BusyError):
         segmenter.segment(None, confidence=True)
+
+
+def test_networks_let_the_event_loop_go_first(queue):
+    def nice() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def in_turn() -> int:
+        with queue.turn("page"):
+            return nice()
+
+    least = max(NICE, nice())
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(in_turn).result() == least
+    assert run_apart(queue.run("api", nice, 5)) == least
+
+
+def test_all_but_the_event_loop_step_back():
+    """Threads that a library started before, too."""
+    script = """
+import os, threading, time
+from app import priority
+before = os.getpriority(os.PRIO_PROCESS, 0)
+priority.NICE = before + 3
+other = threading.Thread(target=time.sleep, args=(1,))
+other.start()
+priority.others_step_back()
+mine, its = (os.getpriority(os.PRIO_PROCESS, id) for id in (0, other.native_id))
+assert (mine, its) == (before, before + 3), (mine, its)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=True)
+
+
+@pytest.mark.parametrize("path", ["predict", "predict/batch"])
+def test_without_a_place_nobody_reads_the_picture(monkeypatch, path):
+    """The answer comes before the body has, and the connection is good for another request."""
+    for lane in models.QUEUE.places:
+        monkeypatch.setitem(models.QUEUE.places, lane, 0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_api(), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        connection = http.client.HTTPConnection(*listener.getsockname(), timeout=30)
+        body = b"x" * 300_000
+        connection.putrequest("POST", f"/{path}")
+        connection.putheader("Content-Type", "image/png")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:1000])
+        sent = connection.sock.recv(1 << 16)
+        assert sent.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: " in sent.lower()
+        connection.sock.sendall(body[1000:] + b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert connection.sock.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        connection.close()
+        server.should_exit = True
+        thread.join()
 
 
 def test_turns_match_the_cores():

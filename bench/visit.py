@@ -1,0 +1,55 @@
+"""Both pages as a visitor meets them: seconds until there is something to see."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+MOST_SECONDS = 120
+
+STAGE = ".studio-stage[data-ready]"
+"""A picture with its classes drawn, on the segment page."""
+PANELS = ".panels[data-shown]"
+"""The same on the compare page."""
+
+
+def both_pages(url: str) -> dict[str, float]:
+    """Opens both pages in Chromium and has an example segmented on each.
+
+    Args: url: of a running app with checkpoints to compare.
+    Returns: seconds by what was waited for.
+    """
+    from playwright.sync_api import sync_playwright
+
+    seconds: dict[str, float] = {}
+
+    def timed(what: str, ask: Callable[[], object], shown: str) -> None:
+        start = time.perf_counter()
+        ask()
+        page.locator(shown).first.wait_for()
+        seconds[what] = time.perf_counter() - start
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(1e3 * MOST_SECONDS)
+        timed("/ opened, its example segmented", lambda: page.goto(url), STAGE)
+        name = page.locator(f"{STAGE} img").first.get_attribute("alt")
+        other = f'{STAGE}:has(img):not(:has(img[alt="{name}"]))'
+        timed("/ another example", lambda: page.click('[data-example="1"]'), other)
+        timed(
+            "/compare/ opened, its picture segmented", lambda: page.goto(f"{url}/compare/"), PANELS
+        )
+        shown = page.locator(PANELS).get_attribute("data-shown")
+        examples = page.get_by_role("radio", name="Examples").or_(
+            page.get_by_role("button", name="Examples", exact=True)
+        )
+        timed(
+            "/compare/ an example",
+            lambda: examples.first.click(),
+            f".panels[data-shown]:not([data-shown='{shown}'])",
+        )
+        browser.close()
+    return seconds
