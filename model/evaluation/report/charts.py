@@ -21,6 +21,7 @@ CURVE_TITLES = {"loss": "Loss", "dice": "Dice", "iou": "IoU", "accuracy": "Accur
 
 X_TITLES = {"epoch": "epoch", "minutes": "minutes of training"}
 CURVE_HEIGHT = 260
+SMALL_DATA_HEIGHT = 380
 BAR_HEIGHT = 13
 CELL_SIDE = 17
 MATRIX_FRAME = 200
@@ -399,7 +400,7 @@ def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.
         axis=alt.Axis(values=sorted({point.pictures for point in found}), grid=False),
     )
     shared = {
-        "title": "mean Dice on the test part",
+        "title": None,
         "axis": alt.Axis(format="%", tickCount=5),
         "scale": alt.Scale(zero=False),
     }
@@ -430,7 +431,7 @@ def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.
     )
     # A single training has no spread, which is not to say that it has none.
     several = mean.transform_filter("datum.seeds > 1")
-    band = several.mark_area(opacity=0.15).encode(y=low, y2="high:Q")
+    band = several.mark_area(opacity=0.25).encode(y=low, y2="high:Q")
     line = mean.mark_line(strokeWidth=2.2).encode(y=y)
     # Lines have no tooltips of their own points: those of transparent marks below the dots.
     told = mean.mark_point(size=300, opacity=0).encode(
@@ -444,7 +445,9 @@ def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.
             alt.Tooltip("high:Q", title="highest", format=".1%"),
         ],
     )
-    return alt.layer(band, line, told, dots).properties(height=CURVE_HEIGHT)
+    return alt.layer(band, line, told, dots).properties(
+        height=SMALL_DATA_HEIGHT, title="Mean Dice on the test part"
+    )
 
 
 def _colour(series: Sequence[Series]) -> alt.Color:

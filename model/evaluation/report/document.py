@@ -52,7 +52,12 @@ SVG_CONFIG = {
     "text": {"color": INK},
 }  # fmt: skip
 
-PAPER_CONFIG = {"background": "white", "font": "sans-serif", "view": {"stroke": None}}
+PAPER_CONFIG = {
+    "background": "white",
+    "font": "sans-serif",
+    "view": {"stroke": None},
+    "title": {"anchor": "start"},
+}
 """For a chart that is a file of its own, which knows no page."""
 
 STYLE = """
