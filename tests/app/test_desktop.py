@@ -58,10 +58,13 @@ def assert_sentence(done: subprocess.CompletedProcess, words: str) -> None:
 
 
 def test_without_pywebview_it_says_what_to_install():
-    program = (
-        "import runpy, sys; sys.modules['webview'] = None; "
-        f"sys.path[0] = {str(REPOSITORY)!r}; sys.argv = ['app.py', '--desktop']; runpy.run_path({APP!r}, run_name='__main__')"
-    )
+    program = f"""
+import runpy, sys
+sys.path[0] = {str(REPOSITORY)!r}
+sys.modules["webview"] = None
+sys.argv = ["app.py", "--desktop"]
+runpy.run_path({APP!r}, run_name="__main__")
+"""
     done = run("-c", program, DISPLAY=":1")
     assert_sentence(done, "--desktop needs: pip install -r requirements-desktop.txt")
 
