@@ -90,6 +90,7 @@ def main() -> None:
             "network": lambda: engine.logits(batch),
             "library": lambda: index_png(segmenter.segment(content).labels, segmenter.classes),
         }
+        start = Processors.now()
         before = rates_of(alone)
         if arguments.browser:
             for bundled in BUNDLED.iterdir():
@@ -101,6 +102,34 @@ def main() -> None:
         after = rates_of(alone)
         rates = {name: (before[name] + after[name]) / 2 for name in alone}
     show(rows, report, arguments, rates)
+    print("processors       " + start.share_of_others())
+
+
+@dataclass(frozen=True)
+class Processors:
+    """Seconds since the machine's start, or this process' and its ended children's."""
+
+    all: float
+    busy: float
+    ours: float
+    stolen: float
+
+    @classmethod
+    def now(cls) -> Processors:
+        ticks = Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+        user, nice, system, idle, waiting, hard, soft, stolen = (
+            int(value) / os.sysconf("SC_CLK_TCK") for value in ticks
+        )
+        busy = user + nice + system + hard + soft
+        return cls(busy + idle + waiting + stolen, busy, sum(os.times()[:4]), stolen)
+
+    def share_of_others(self) -> str:
+        """Since then. Where it is much, the figures say little."""
+        now = Processors.now()
+        whole = now.all - self.all
+        others = (now.busy - self.busy - (now.ours - self.ours)) / whole
+        stolen = (now.stolen - self.stolen) / whole
+        return f"{others:.1%} taken by other programs, {stolen:.1%} by the machine's host"
 
 
 def rates_of(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -129,8 +158,7 @@ class Watch:
     """What a bystander notices of a server under load.
 
     Attributes: seconds: of each answer, by address; memory: bytes, each second; failed: addresses
-        that were answered with another status than 200; visited: seconds that the pages took in a
-        browser, if one was asked for.
+        that were answered with another status than 200.
     """
 
     def __init__(self, url: str, pid: int) -> None:
@@ -139,7 +167,6 @@ class Watch:
         self.seconds: dict[str, list[float]] = {"/api/health": [], "/": [], "/compare/": []}
         self.memory: list[int] = []
         self.failed: list[str] = []
-        self.visited: dict[str, float] = {}
         self._over = threading.Event()
         every = {"/api/health": 0.1, "/": 1.0, "/compare/": 1.0}
         self._threads = [
@@ -188,7 +215,7 @@ def callers(url: str, arguments: Arguments, watch: Watch) -> dict[str, dict]:
         running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         if arguments.browser:
             time.sleep(BEFORE_THE_VISIT)
-            watch.visited = visit.both_pages(url)
+            visit.both_pages(url)
             if running.poll() is not None:
                 sys.exit("error: the visit outlasted the load; give more --seconds.")
         counted, _ = running.communicate()
@@ -220,8 +247,6 @@ def show(
         f"memory, MB       {settled:.0f} after {min(SETTLED_SECONDS, len(memory) // 2)} s, "
         f"{memory[-1]:.0f} at the end, {memory.max():.0f} at most"
     )
-    for what, taken in watch.visited.items():
-        print(f"in the browser   {what}: {taken:.1f} s")
 
 
 def times(row: dict) -> np.ndarray:

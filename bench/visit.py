@@ -15,21 +15,18 @@ PANELS = ".panels[data-shown]"
 """The same on the compare page."""
 
 
-def both_pages(url: str) -> dict[str, float]:
-    """Opens both pages in Chromium and has an example segmented on each.
+def both_pages(url: str) -> None:
+    """Opens both pages in Chromium, has an example segmented on each, and prints the seconds.
 
     Args: url: of a running app with checkpoints to compare.
-    Returns: seconds by what was waited for.
     """
     from playwright.sync_api import sync_playwright
-
-    seconds: dict[str, float] = {}
 
     def timed(what: str, ask: Callable[[], object], shown: str) -> None:
         start = time.perf_counter()
         ask()
         page.locator(shown).first.wait_for()
-        seconds[what] = time.perf_counter() - start
+        print(f"in the browser   {what}: {time.perf_counter() - start:.1f} s", flush=True)
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -52,4 +49,3 @@ def both_pages(url: str) -> dict[str, float]:
             f".panels[data-shown]:not([data-shown='{shown}'])",
         )
         browser.close()
-    return seconds
