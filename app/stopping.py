@@ -43,4 +43,5 @@ class FinishingServer(uvicorn.Server):
 
 
 def _not_cut_off(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+    cut_off = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not (cut_off or record.msg.startswith("Cancel %s running task(s)"))
