@@ -1,7 +1,7 @@
 """What would make a training step faster: ours, and changes of it, in turns.
 
     python -m bench.steps
-    python -m bench.steps --variants "freed memory kept" "batches of 16" "32 channels"
+    python -m bench.steps --variants "freed memory returned" "batches of 16" "32 channels"
     LIBRARY=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2 python -m bench.steps --variants preloaded
 
 A step is one of `unet` on noise: forward, loss, backward, optimizer, without loading. Each variant
@@ -11,7 +11,6 @@ a time.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import time
@@ -25,9 +24,11 @@ import tyro
 
 from bench.memory import status
 from bench.timing import Timing, machine
+from bench.workers import Worker
 from model.errors import ConfigError, exit_code
 from model.networks.losses import loss_by_name
 from model.networks.registry import architecture, construct
+from model.training.memory import keep_freed_memory
 
 CLASSES = 7
 
@@ -37,6 +38,7 @@ class Variant:
     """What a step differs in from ours."""
 
     environment: dict[str, str] = field(default_factory=dict)
+    keeps_memory: bool = True
     width: int = 16
     batch: int = 8
     bf16: bool = False
@@ -49,9 +51,7 @@ class Variant:
 OURS = "ours"
 VARIANTS = {
     OURS: Variant(),
-    "freed memory kept": Variant(
-        {"MALLOC_TRIM_THRESHOLD_": "10000000000", "MALLOC_MMAP_MAX_": "0"}
-    ),
+    "freed memory returned": Variant(keeps_memory=False),
     "kept, in huge pages": Variant(
         {
             "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
@@ -78,7 +78,7 @@ VARIANTS = {
 class Arguments:
     """Pictures per second of training steps, and the memory of their processes."""
 
-    variants: tuple[str, ...] = ("freed memory kept", "24 channels", "batches of 16")
+    variants: tuple[str, ...] = ("freed memory returned", "24 channels", "batches of 16")
     """Those listed at the top of the file."""
     crop: int = 256
     """Side of the pictures, in pixels."""
@@ -113,6 +113,8 @@ def step_of(variant: Variant, crop: int) -> Callable[[], None]:
 
 def serve(connection: Connection, variant: Variant, crop: int) -> None:
     """Makes a step whenever it is asked to, and answers with seconds and its peak memory."""
+    if variant.keeps_memory:
+        keep_freed_memory()
     step = step_of(variant, crop)
     while connection.recv():
         start = time.perf_counter()
@@ -122,28 +124,19 @@ def serve(connection: Connection, variant: Variant, crop: int) -> None:
 
 def run(arguments: Arguments) -> None:
     names = list(dict.fromkeys((OURS, *arguments.variants)))
-    context = multiprocessing.get_context("spawn")
-    ends, processes = {}, []
-    for name in names:
-        ends[name], other = context.Pipe()
-        before = dict(os.environ)
-        os.environ |= VARIANTS[name].environment
-        process = context.Process(target=serve, args=(other, VARIANTS[name], arguments.crop))
-        process.start()
-        os.environ.clear()
-        os.environ |= before
-        processes.append(process)
+    workers = {
+        name: Worker(serve, VARIANTS[name], arguments.crop, environment=VARIANTS[name].environment)
+        for name in names
+    }
     seconds: dict[str, list[float]] = {name: [] for name in names}
     peak = {}
     for number in range(arguments.rounds + 1):  # the first pays for what is made once
         for name in names[:: -1 if number % 2 else 1]:
-            ends[name].send(True)
-            taken, peak[name] = ends[name].recv()
+            taken, peak[name] = workers[name].turn()
             # Of a picture, as batches differ.
             seconds[name].append(taken / VARIANTS[name].batch)
-    for name, process in zip(names, processes, strict=True):
-        ends[name].send(False)
-        process.join()
+    for worker in workers.values():
+        worker.end()
     print(
         f"unet, {VARIANTS[OURS].width} channels, batches of {VARIANTS[OURS].batch} crops of "
         f"{arguments.crop} if not said otherwise; {machine()}; {arguments.rounds} rounds"

@@ -3,8 +3,8 @@
     python -m bench.train                                speed, all three networks
     python -m bench.train --seeds 3 --epochs 12 --networks unet     the Dice after equal epochs
 
-Each round is one epoch of each loop, in turns. Ours is `python -m model train` itself, whose
-epochs the others' are put between.
+Each round is one epoch of each loop, in turns, each in a process of its own: ours is what
+`python -m model train` does, which keeps freed memory.
 
 The tutorial loop opens files with PIL for each sample and computes in float32, in PyTorch's
 default memory layout; loss, optimizer and schedule are ours. The other follows the settings that
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from torch.utils.data import DataLoader
 from bench.data import Arguments as DataArguments
 from bench.data import plain_loader, write_files
 from bench.timing import Timing, machine
+from bench.workers import Worker
 from model.data import datasets
 from model.data.datasets import DataSet, FileDataSet
 from model.data.preprocessing import Preprocessing
@@ -39,9 +41,12 @@ from model.evaluation.metrics import Metrics, confusion_matrix
 from model.networks.losses import loss_by_name
 from model.networks.registry import architecture, construct
 from model.training.config import TrainConfig
+from model.training.memory import keep_freed_memory
 from model.training.run import train
 from model.training.schedules import make_schedule
+from model.training.writer import Row
 
+OURS = "ours"
 CROP = 256
 BATCH = 8
 
@@ -83,9 +88,9 @@ class Loop:
         self.optimizer = optimizer
         self.schedule = schedule
         self.clip = clip
-        self.seconds: list[float] = []
 
-    def __call__(self) -> None:
+    def __call__(self) -> float:
+        """Returns: seconds."""
         start = time.perf_counter()
         self.network.train()
         for images, target in self.batches:
@@ -98,7 +103,7 @@ class Loop:
             if self.schedule:
                 self.schedule.step()
             loss.item()
-        self.seconds.append(time.perf_counter() - start)
+        return time.perf_counter() - start
 
 
 def tutorial(config: TrainConfig, network: nn.Module, batches: DataLoader) -> Loop:
@@ -132,6 +137,37 @@ def validation_dice(network: nn.Module, data: DataSet, longest_side: int) -> flo
     return Metrics.of(total).mean_dice
 
 
+def serve_ours(connection: Connection, config: TrainConfig, streets: DataSet) -> None:
+    """An epoch a turn, answered by its seconds; lastly the validation Dice."""
+    keep_freed_memory()
+    connection.recv()
+
+    def wait(row: Row) -> None:
+        connection.send(row["seconds"])
+        connection.recv()
+
+    checkpoint = train(config, streets, on_epoch=wait, score=False)
+    connection.send(checkpoint.history()[-1]["val_dice"])
+    connection.recv()
+
+
+def serve_loop(
+    connection: Connection, title: str, config: TrainConfig, streets: DataSet, files: FileDataSet
+) -> None:
+    """As `serve_ours`, for another loop."""
+    torch.manual_seed(config.seed)
+    plan = architecture(config.network, len(streets.classes), base_width=config.base_width)
+    arguments = DataArguments(crop=CROP, batch_size=BATCH)
+    batches = plain_loader(files, streets.longest_side, arguments)
+    loop = LOOPS[title](config, construct(plan), batches)
+    for _ in range(config.epochs):
+        connection.recv()
+        connection.send(loop())
+    connection.recv()
+    connection.send(validation_dice(loop.network, streets, streets.longest_side))
+    connection.recv()
+
+
 def compare(
     name: str, seed: int, arguments: Arguments, streets: DataSet, files: FileDataSet, output: Path
 ) -> tuple[dict[str, Timing], dict[str, float]]:
@@ -148,27 +184,15 @@ def compare(
         samples_every=0,
         skip_check=True,
     )
-    batches = plain_loader(files, streets.longest_side, DataArguments(crop=CROP, batch_size=BATCH))
-    loops = {}
-    for title, make in LOOPS.items():
-        torch.manual_seed(seed)
-        plan = architecture(name, len(streets.classes), base_width=arguments.base_width)
-        loops[title] = make(config, construct(plan), batches)
-    ours: list[float] = []
-
-    def others(row: dict) -> None:
-        ours.append(row["seconds"])
-        with torch.enable_grad():
-            for loop in loops.values():
-                loop()
-
-    checkpoint = train(config, streets, on_epoch=others, score=False)
-    times = {"ours": ours} | {title: loop.seconds for title, loop in loops.items()}
-    dice = {"ours": checkpoint.history()[-1]["val_dice"]} | {
-        title: validation_dice(loop.network, streets, streets.longest_side)
-        for title, loop in loops.items()
+    workers = {OURS: Worker(serve_ours, config, streets)} | {
+        title: Worker(serve_loop, title, config, streets, files) for title in LOOPS
     }
-    return {title: Timing(np.array(seconds[1:])) for title, seconds in times.items()}, dice
+    seconds = [{t: w.turn() for t, w in workers.items()} for _ in range(arguments.epochs)]
+    dice = {title: worker.turn() for title, worker in workers.items()}
+    for worker in workers.values():
+        worker.end()
+    # The first epoch pays for what is made once.
+    return {t: Timing(np.array([each[t] for each in seconds[1:]])) for t in workers}, dice
 
 
 def run(arguments: Arguments) -> None:
@@ -192,9 +216,9 @@ def run(arguments: Arguments) -> None:
             ]
             for title in runs[0][0]:
                 timing = Timing(np.concatenate([times[title].seconds for times, _ in runs]))
-                ours = Timing(np.concatenate([times["ours"].seconds for times, _ in runs]))
+                ours = Timing(np.concatenate([times[OURS].seconds for times, _ in runs]))
                 rate = arguments.pictures // BATCH * BATCH / timing.median
-                ratio = "" if title == "ours" else str(ours.times_faster_than(timing))
+                ratio = "" if title == OURS else str(ours.times_faster_than(timing))
                 speed, shown = f"{rate:9.2f}  {ratio:24}", "-"
                 if arguments.seeds > 1:
                     # No speed: ours has validated on 40 pictures within each epoch, they have not.

@@ -34,6 +34,7 @@ from model.inference.engines.commands import Quantise, quantise
 from model.networks.commands import Describe, describe
 from model.training.commands import train
 from model.training.config import TrainConfig
+from model.training.memory import keep_freed_memory
 from model.training.studies.commands import crossval, small_data, tune
 from model.training.studies.configs import CrossValidation, SmallData, Tuning
 
@@ -93,6 +94,8 @@ def main() -> int:
 
 def _run() -> int | None:
     command = _read(sys.argv[1:])
+    if isinstance(command, TrainConfig):  # as all that train are
+        keep_freed_memory()
     return RUNNERS.get(type(command), run_data)(command)
 
 

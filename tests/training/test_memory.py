@@ -1,10 +1,13 @@
-"""Memory stays flat over epochs."""
+"""What a training takes of the memory, over its steps and epochs."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from model.training.memory import keep_freed_memory
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LEAK = 2_000_000
@@ -53,3 +56,36 @@ def test_memory_stays_flat_over_epochs(leaks, tmp_path):
     # The least of several epochs each: what is not collected yet comes and goes.
     growth = min(resident[-4:]) - min(resident[4:8])
     assert (growth > 8 * LEAK / 2) == leaks, resident
+
+
+FREEING = """
+from pathlib import Path
+import torch
+from model.training.memory import keep_freed_memory
+
+def resident():
+    status = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in status if line.startswith("VmRSS")).split()[1])
+
+assert not {keeps} or keep_freed_memory()
+large = torch.ones(50_000_000)
+before = resident()
+del large
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+@pytest.mark.parametrize("keeps", [False, True])
+def test_freed_memory_is_kept_where_it_is_asked_for(keeps):
+    code = FREEING.format(keeps=keeps)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert (int(done.stdout) < 10_000_000) == keeps
+
+
+def test_who_has_chosen_an_allocator_keeps_it(monkeypatch):
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "65536")
+    assert not keep_freed_memory()
