@@ -20,6 +20,9 @@ from model.evaluation.report.tables import price_table
 COSTS = "costs"
 """In the session: what was measured, by the models that took turns."""
 
+DISTURBED = "costs disturbed"
+"""In the session: of which of them others' pictures were in hand meanwhile."""
+
 MEASURING = threading.Lock()
 """Two measurements at once would both be wrong."""
 
@@ -38,6 +41,11 @@ def price_section(models: Sequence[Candidate]) -> None:
     frames.show(table)
     if table.note:
         st.caption(f"{table.note} Medians of {ROUNDS} rounds.")
+    if costs and _key(models) in st.session_state.get(DISTURBED, set()):
+        st.caption(
+            "Others' pictures were segmented meanwhile: these times are longer than those of a "
+            "machine at rest."
+        )
     _scatter(models, costs)
     if st.button(
         "Measure again" if costs else "Measure time and memory on this machine", key="measure"
@@ -50,17 +58,31 @@ def _key(models: Sequence[Candidate]) -> tuple:
 
 
 def _measure(models: Sequence[Candidate]) -> None:
-    bar = st.progress(0.0, "Models take turns, at three sizes of picture …")
+    taking_turns = "Models take turns, at three sizes of picture …"
+    someone = "Somebody else is measuring; it is your turn afterwards …"
+    bar = st.progress(0.0, someone if MEASURING.locked() else taking_turns)
+    disturbed = False
+
+    def progress(done: float) -> None:
+        nonlocal disturbed
+        others = sum(shared.QUEUE.jobs().values())
+        disturbed |= others > 0
+        between = f" Between them, {others} pictures of others." if others else ""
+        bar.progress(done, taking_turns + between)
+
     try:
         with MEASURING:
             segmenters = {model.name: shared.segmenter(model.checkpoint) for model in models}
-            costs = measure(segmenters, progress=bar.progress)
+            progress(0.0)
+            costs = measure(segmenters, progress=progress)
     except (StudioError, OSError) as error:  # OSError: a folder was deleted just now
         st.error(f"This cannot be measured. {said(error)}")
         return
     finally:
         bar.empty()
     st.session_state.setdefault(COSTS, {})[_key(models)] = costs
+    marked = st.session_state.setdefault(DISTURBED, set())
+    (marked.add if disturbed else marked.discard)(_key(models))
     st.rerun()  # the report has these figures too
 
 

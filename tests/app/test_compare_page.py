@@ -468,6 +468,37 @@ def test_price_is_measured_when_asked(shelf, monkeypatch):
     assert "640 x 480" not in {c for f in page.dataframe for c in f.value.columns}
 
 
+def test_a_measurement_beside_others(shelf, monkeypatch):
+    """It says so; without a place it says why not, and when to come again."""
+    from app import models
+    from app.compare import price
+    from model.evaluation.cost import SIZES_WH, Cost, Latency
+
+    def measure(segmenters, progress):
+        progress(1.0)
+        latency = {size: Latency(12.5, 10, 20) for size in SIZES_WH}
+        return {name: Cost(10**9, latency, 2**20, "openvino", "f32") for name in segmenters}
+
+    monkeypatch.setattr(price, "measure", measure)
+    page = open_page()
+    disturbed = "Others' pictures were segmented meanwhile"
+    run(page.button(key="measure").click())
+    assert disturbed not in text(page)
+    with models.QUEUE.job("api"):
+        run(page.button(key="measure").click())
+    assert disturbed in text(page)
+
+
+def test_a_measurement_without_a_place(shelf, monkeypatch):
+    from app import models
+
+    page = open_page()
+    monkeypatch.setitem(models.QUEUE.places, "page", 0)
+    run(page.button(key="measure").click())
+    said = " ".join(error.value for error in page.error)
+    assert re.search(r"cannot be measured. The server is busy: .* Ask again in \d+ s", said)
+
+
 def test_every_view_of_where(shelf, weights):
     """Old checkpoints say what they lack; those of today have all of it."""
     for source, missing in ((shelf, True), (weights, False)):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from model.checkpoints.folder import WEIGHTS_FILE
@@ -46,6 +50,22 @@ def test_models_take_turns(make_checkpoint, tmp_path, monkeypatch):
         assert set(cost.latency) == set(SIZES_WH)
         assert all(time.least <= time.median <= time.most for time in cost.latency.values())
         assert (cost.memory_bytes, cost.precision) == (123, "f32")
+
+
+def test_waiting_for_others_is_no_part_of_the_time(make_checkpoint, tmp_path, monkeypatch):
+    segmenter = Segmenter(make_checkpoint(tmp_path / "a"))
+    stated = replace(
+        segmenter.segment(np.zeros((8, 8, 3), np.uint8)), milliseconds={"network": 0.5}
+    )
+    monkeypatch.setattr("model.evaluation.cost.peak_memory", lambda checkpoint: 123)
+
+    def in_a_queue(self, picture):
+        time.sleep(0.01)
+        return stated
+
+    monkeypatch.setattr(Segmenter, "segment", in_a_queue)
+    latency = measure({"a": segmenter}, rounds=1)["a"].latency
+    assert {time.most for time in latency.values()} == {0.5}
 
 
 def test_memory_is_measured_in_a_process_of_its_own(make_checkpoint, tmp_path):
