@@ -231,7 +231,9 @@ def page_in(app: App) -> Iterator:
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     with playwright.sync_playwright() as driver:
         until(lambda: answers(app.inspector), "the window cannot be inspected")
-        page = driver.chromium.connect_over_cdp(app.inspector).contexts[0].pages[0]
+        # What Playwright sets by default, Qt's Chromium refuses.
+        browser = driver.chromium.connect_over_cdp(app.inspector, no_defaults=True)
+        page = browser.contexts[0].pages[0]
         page.set_default_timeout(60_000)
         page.wait_for_url(f"{app.url}/")
         page.wait_for_selector(".studio-stage[data-ready]")
@@ -256,7 +258,7 @@ def test_a_visit_in_the_window(app, screen, tmp_path):
         page.click("#mask")
         screen.press_return("Save")
         (mask,) = until(lambda: [*tmp_path.glob("Downloads/*.png")], "nothing was saved")
-        assert len(np.unique(until(lambda: opened(mask), "the mask is not complete"))) > 1
+        until(lambda: classes_in(mask) > 1, "the mask is not complete")
 
         page.evaluate(
             """document.body.insertAdjacentHTML("afterbegin",
@@ -266,7 +268,7 @@ def test_a_visit_in_the_window(app, screen, tmp_path):
         visited = tmp_path / "visited"
         until(lambda: visited.exists() and visited.stat().st_size, "no browser was asked")
         assert visited.read_text() == "https://example.org/\n"
-        assert page.url == f"{app.url}/"
+        assert page.url.startswith(app.url)
 
         page.click("text=Compare models")
         page.wait_for_url(f"{app.url}/compare/**")
@@ -277,10 +279,10 @@ def test_a_visit_in_the_window(app, screen, tmp_path):
     assert app.ended() == 0
 
 
-def opened(path: Path) -> np.ndarray | None:
-    with contextlib.suppress(OSError):
-        return np.asarray(Image.open(path))
-    return None
+def classes_in(mask: Path) -> int:
+    with contextlib.suppress(OSError):  # it is still being written
+        return len(np.unique(Image.open(mask)))
+    return 0
 
 
 @needs_pywebview
