@@ -274,7 +274,7 @@ def test_a_visit_in_the_window(app, screen, tmp_path):
         page.wait_for_url(f"{app.url}/compare/**")
         page.get_by_role("link", name="API").click()
         page.wait_for_url(f"{app.url}/api/docs")
-        page.wait_for_selector("text=/api/predict")
+        page.wait_for_selector(".opblock")
     screen.close(TITLE)
     assert app.ended() == 0
 
