@@ -252,6 +252,17 @@ def test_an_mcp_client_can_name_what_was_uploaded(server, endpoint, picture):
     assert base64.b64decode(answer.content[0].data) == rest(server.url, picture, "mask")
 
 
+def test_addresses_below_a_proxys_path(server, endpoint, picture):
+    """Behind nginx itself: test_proxy.py."""
+    behind = {"x-forwarded-prefix": "/studio", "x-forwarded-host": "example.org"}
+    arguments = {"picture": data_url(picture)}
+    answer = with_mcp(endpoint, lambda session: session.call_tool("segment", arguments), **behind)
+    address = answer.content[1].text.partition(": ")[2]
+    assert address.startswith("http://example.org/studio/gradio_api/file=")
+    here = address.replace("http://example.org", server.url)
+    assert httpx.get(here, headers=behind).content == rest(server.url, picture, "mask")
+
+
 def test_mcp_lists_the_models(server, endpoint):
     answer = call_tool(endpoint, "models")
     listed = httpx.get(f"{server.url}/api/models").json()
