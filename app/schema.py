@@ -196,7 +196,7 @@ class ModelEntry(BaseModel):
     )
     prices: dict[str, float] = Field(
         description="What arithmetic below f32 costs, in points of mean IoU on the validation "
-        "split; missing where it has not been measured.",
+        "split, or test where it learned from validation; missing where it has not been measured.",
         examples=[{"bf16": 0.02, "int8": 0.31}],
     )
     licence: str | None = Field(description="Of the training data.", examples=["CC BY-SA 4.0"])

@@ -121,7 +121,8 @@ def _prices(checkpoint: Checkpoint) -> str:
     if not prices:
         return ""
     costs = ", ".join(f"{precision} {points:.2f}" for precision, points in prices.items())
-    return f"\n\nWhat faster arithmetic costs on validation, in points of mean IoU: {costs}."
+    part = checkpoint.price_split
+    return f"\n\nWhat faster arithmetic costs on {part}, in points of mean IoU: {costs}."
 
 
 def _classes(checkpoint: Checkpoint) -> str:

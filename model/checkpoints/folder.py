@@ -114,14 +114,20 @@ class Checkpoint:
             total.update(_file_digest(path.resolve(), status.st_size, status.st_mtime_ns))
         return total.hexdigest()
 
+    @property
+    def price_split(self) -> str:
+        """On which split prices of precisions are measured: validation, or test where the
+        network has learned from validation too."""
+        return "validation" if self.figures("validation") else "test"
+
     def prices(self) -> dict[str, float]:
         """What precisions below float32 cost, by name: hundredths of mean IoU that the
-        validation split's figures lie below float32's; negative where they lie above.
+        figures on `price_split` lie below float32's; negative where they lie above.
 
         Those that were not measured on the same pictures as float32 are missing.
         """
-        exact = self.figures("validation")
-        found = {p: self.figures("validation", p) for p in ("bf16", "int8")}
+        exact = self.figures(self.price_split)
+        found = {p: self.figures(self.price_split, p) for p in ("bf16", "int8")}
         return {
             precision: round(100 * (exact["mean_iou"] - figures["mean_iou"]), 4)
             for precision, figures in found.items()

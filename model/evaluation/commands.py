@@ -68,7 +68,9 @@ def evaluate(command: Evaluate) -> None:
         write_card(checkpoint)
         print(f"Recorded in {checkpoint.path / folder.METRICS_FILE}.")
         for precision, points in checkpoint.prices().items():
-            print(f"  {precision} costs {points:.2f} points of mean IoU on the validation split")
+            print(
+                f"  {precision} costs {points:.2f} points of mean IoU on {checkpoint.price_split}"
+            )
 
 
 def results(command: Results) -> None:

@@ -248,15 +248,15 @@ def _trainings(group: list[Checkpoint]) -> str:
 
 
 def _prices(group: list[Checkpoint]) -> str:
-    """What bf16 and int8 cost on validation, in points of mean IoU."""
+    """What bf16 and int8 cost, in points of mean IoU."""
     if not any(checkpoint.prices() for checkpoint in group):
         return ""
     rows = []
     for checkpoint in (c for c in group if c.is_shipped):
         prices = checkpoint.prices()
         costs = [f"{prices[p]:.2f}" if p in prices else NOTHING for p in ("bf16", "int8")]
-        rows.append([f"`{checkpoint.name}`", *costs])
-    table = _table(["points of mean IoU lost on validation", "bf16", "int8"], rows)
+        rows.append([f"`{checkpoint.name}`", checkpoint.price_split, *costs])
+    table = _table(["points of mean IoU lost", "on", "bf16", "int8"], rows)
     return f"Prices of faster arithmetic:\n\n{table}"
 
 

@@ -1,9 +1,9 @@
 """In which precision a network may compute: what the processor has, and what it costs.
 
 A precision below float32 is taken unasked only if the checkpoint's own `metrics.json` says
-that it costs at most `MOST_POINTS` of mean IoU on the validation split, measured with the
-same weights (`python -m model evaluate --precision ... --split validation --record`), and
-if the processor has instructions for it.
+that it costs at most `MOST_POINTS` of mean IoU on the validation split (the test split where
+it has learned from both others), measured with the same weights (`python -m model evaluate
+--precision ... --split validation --record`), and if the processor has instructions for it.
 """
 
 from __future__ import annotations
@@ -65,4 +65,4 @@ def _is_of_these_weights(checkpoint: Checkpoint, precision: str) -> bool:
         digest = checkpoint.digest(precision)
     except OSError:  # its ranges were measured, and are gone
         return False
-    return checkpoint.metrics["splits"]["validation"][precision].get("digest") == digest
+    return checkpoint.metrics["splits"][checkpoint.price_split][precision].get("digest") == digest

@@ -25,7 +25,7 @@ def every_precision_is_native(monkeypatch):
     monkeypatch.setattr(precisions, "native", lambda: frozenset(precisions.FASTEST_FIRST))
 
 
-def recorded(checkpoint, num_images=10, **points: float):
+def recorded(checkpoint, num_images=10, split="validation", **points: float):
     """The checkpoint with figures whose mean IoU lies so many hundredths below float32's."""
 
     def figures(cost: float, precision: str) -> dict:
@@ -35,9 +35,9 @@ def recorded(checkpoint, num_images=10, **points: float):
             digest = checkpoint.digest("int8")
         return {**values, "num_images": num_images, "digest": digest}
 
-    validation = {name: figures(cost, name) for name, cost in points.items()}
-    validation["f32"] = {**figures(0, "f32"), "num_images": 10}
-    metrics = {"splits": {"validation": validation}}
+    found = {name: figures(cost, name) for name, cost in points.items()}
+    found["f32"] = {**figures(0, "f32"), "num_images": 10}
+    metrics = {"splits": {split: found}}
     folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
     return folder.read(checkpoint.path)
 
@@ -45,6 +45,13 @@ def recorded(checkpoint, num_images=10, **points: float):
 def test_prices_are_in_hundredths_of_mean_iou(checkpoint):
     assert checkpoint.prices() == {}
     assert recorded(checkpoint, bf16=0.05, int8=-0.02).prices() == {"bf16": 0.05, "int8": -0.02}
+
+
+@pytest.mark.usefixtures("every_precision_is_native")
+def test_what_learned_from_validation_has_its_price_on_test(checkpoint):
+    found = recorded(checkpoint, split="test", bf16=0.05)
+    assert (found.price_split, found.prices()) == ("test", {"bf16": 0.05})
+    assert precisions.affordable(found) == ["bf16", "f32"]
 
 
 def test_figures_of_other_pictures_are_no_price(checkpoint):
