@@ -151,6 +151,7 @@ class SegmentPage:
                         visible=False,
                         elem_id="film",
                         label="The film, segmented",
+                        show_label=False,
                         autoplay=True,
                         loop=True,
                         interactive=False,
