@@ -198,6 +198,6 @@ def _requirements(space: Spacefile, root: Path) -> str:
 def _version(package: str, root: Path) -> str:
     for line in (root / REQUIREMENTS).read_text(encoding="utf-8").splitlines():
         name, _, version = line.partition("==")
-        if name == package:
+        if name.partition("[")[0] == package:  # without its extras
             return version
     raise ConfigError(f"{root / REQUIREMENTS} does not pin {package}.")

@@ -250,14 +250,24 @@ def test_without_a_place_nobody_reads_the_picture(monkeypatch, path):
         connection.putheader("Content-Type", "image/png")
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body[:1000])
-        sent = connection.sock.recv(1 << 16)
-        assert sent.startswith(b"HTTP/1.1 503")
-        assert b"retry-after: " in sent.lower()
-        connection.sock.sendall(body[1000:] + b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
-        assert connection.sock.recv(1 << 16).startswith(b"HTTP/1.1 200")
-        connection.close()
-        server.should_exit = True
-        thread.join()
+        try:
+            refusal = answer(connection)
+            assert refusal.status == 503
+            assert refusal.headers["Retry-After"]
+            connection.sock.sendall(body[1000:] + b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert answer(connection).status == 200
+        finally:
+            connection.close()
+            server.should_exit = True
+            thread.join()
+
+
+def answer(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+    """The next whole answer, before or after its request was sent in full."""
+    response = http.client.HTTPResponse(connection.sock)
+    response.begin()
+    response.read()
+    return response
 
 
 def test_turns_match_the_cores():
