@@ -316,7 +316,7 @@ def create_api() -> FastAPI:
         summary=TAGLINE,
         version=__version__,
         description="Send a picture, get its segmentation. Pictures are not kept, and none is "
-        "fetched from an address.",
+        "fetched from an address. Pages: [segment pictures](../), [compare models](../compare/).",
         redoc_url=None,
         openapi_tags=[
             {"name": "segment", "description": "Pictures in, masks out."},

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 from app import look
@@ -85,11 +86,15 @@ class Window:
 
 
 def main(url: str) -> None:
-    """Shows the window until it is closed or standard input ends."""
+    """Shows the window until it is closed or standard input ends.
+
+    Args: url: of the segment page, with a slash at its end.
+    """
     if LINUX:
         os.environ["QT_API"] = "pyside6"  # there may be other bindings, without a web view
         os.environ.setdefault("QT_LOGGING_RULES", "js=false")  # what pages write to their console
     import webview
+    from webview.menu import Menu, MenuAction
 
     if LINUX:
         _mend_downloads()
@@ -115,8 +120,11 @@ def main(url: str) -> None:
         window.show()
         window.load_url(url)
 
+    # A window has no address bar, and not every page leads back.
+    addresses = {"Segment": url, "Compare": f"{url}compare/", "API": f"{url}api/docs"}
+    pages = [MenuAction(name, partial(window.load_url, at)) for name, at in addresses.items()]
     threading.Thread(target=close_with_the_server, daemon=True).start()
-    webview.start(load, gui="qt" if LINUX else None)
+    webview.start(load, menu=[Menu("Pages", pages)], gui="qt" if LINUX else None)
 
 
 def _mend_downloads() -> None:
