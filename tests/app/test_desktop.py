@@ -238,19 +238,16 @@ def app(screen, weights, tmp_path) -> Iterator[App]:
         process.wait()
 
 
-@contextlib.contextmanager
-def page_in(app: App) -> Iterator:
+def page_in(app: App, driver):
     """The page in the window, in Playwright's hands."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with playwright.sync_playwright() as driver:
-        until(lambda: answers(app.inspector), "the window cannot be inspected")
-        # What Playwright sets by default, Qt's Chromium refuses.
-        browser = driver.chromium.connect_over_cdp(app.inspector, no_defaults=True)
-        page = browser.contexts[0].pages[0]
-        page.set_default_timeout(60_000)
-        page.wait_for_url(f"{app.url}/")
-        page.wait_for_selector(".studio-stage[data-ready]")
-        yield page
+    until(lambda: answers(app.inspector), "the window cannot be inspected")
+    # What Playwright sets by default, Qt's Chromium refuses.
+    browser = driver.chromium.connect_over_cdp(app.inspector, no_defaults=True)
+    page = browser.contexts[0].pages[0]
+    page.set_default_timeout(60_000)
+    page.wait_for_url(f"{app.url}/")
+    page.wait_for_selector(".studio-stage[data-ready]")
+    return page
 
 
 def answers(url: str) -> bool:
@@ -260,38 +257,38 @@ def answers(url: str) -> bool:
 
 
 @needs_pywebview
-def test_a_visit_in_the_window(app, screen, tmp_path):
+def test_a_visit_in_the_window(app, screen, driver, tmp_path):
     screen.window(TITLE)
-    with page_in(app) as page:
-        page.click('[data-example="1"]')
-        page.wait_for_selector(".studio-stage[data-ready]")
-        # The page is not only loaded, it is to be seen: a picture has thousands of colours.
-        until(lambda: not screen.picture().getcolors(2000), "the window shows no picture")
+    page = page_in(app, driver)
+    page.click('[data-example="1"]')
+    page.wait_for_selector(".studio-stage[data-ready]")
+    # The page is not only loaded, it is to be seen: a picture has thousands of colours.
+    until(lambda: not screen.picture().getcolors(2000), "the window shows no picture")
 
-        page.click("#mask")
-        screen.press("Save", "Return")
-        (mask,) = until(lambda: [*tmp_path.glob("Downloads/*.png")], "nothing was saved")
-        until(lambda: classes_in(mask) > 1, "the mask is not complete")
+    page.click("#mask")
+    screen.press("Save", "Return")
+    (mask,) = until(lambda: [*tmp_path.glob("Downloads/*.png")], "nothing was saved")
+    until(lambda: classes_in(mask) > 1, "the mask is not complete")
 
-        page.evaluate(
-            """document.body.insertAdjacentHTML("afterbegin",
-               '<a id="out" href="https://example.org/" target="_blank">out</a>')"""
-        )
-        page.click("#out")
-        visited = tmp_path / "visited"
-        until(lambda: visited.exists() and visited.stat().st_size, "no browser was asked")
-        assert visited.read_text() == "https://example.org/\n"
-        assert page.url.startswith(app.url)
+    page.evaluate(
+        """document.body.insertAdjacentHTML("afterbegin",
+           '<a id="out" href="https://example.org/" target="_blank">out</a>')"""
+    )
+    page.click("#out")
+    visited = tmp_path / "visited"
+    until(lambda: visited.exists() and visited.stat().st_size, "no browser was asked")
+    assert visited.read_text() == "https://example.org/\n"
+    assert page.url.startswith(app.url)
 
-        page.click("text=Compare models")
-        page.wait_for_url(f"{app.url}/compare/**")
-        page.get_by_role("link", name="API").click()
-        page.wait_for_url(f"{app.url}/api/docs")
-        page.wait_for_selector(".opblock")
-        # That page has no link back that stays in the window: its menu has.
-        screen.click(TITLE, 20, 12)
-        screen.press(TITLE, "Down", "Return")
-        page.wait_for_url(f"{app.url}/")
+    page.click("text=Compare models")
+    page.wait_for_url(f"{app.url}/compare/**")
+    page.get_by_role("link", name="API").click()
+    page.wait_for_url(f"{app.url}/api/docs")
+    page.wait_for_selector(".opblock")
+    # That page has no link back that stays in the window: its menu has.
+    screen.click(TITLE, 20, 12)
+    screen.press(TITLE, "Down", "Return")
+    page.wait_for_url(f"{app.url}/")
     screen.close(TITLE)
     assert app.ended() == 0
 

@@ -37,7 +37,7 @@ OPTIONS = [None, None, None, "none", None, None, 0, "trained", None]
 
 @pytest.fixture
 def picture(tmp_path) -> Path:
-    path = tmp_path / "my street.png"
+    path = tmp_path / "our street.png"
     Image.fromarray(draw(602, (90, 70))[0]).save(path)
     return path
 
@@ -96,7 +96,7 @@ def test_gradio_client_gets_what_rest_gives(client, server, picture):
     for one in (found, expected):
         one.pop("milliseconds")
     assert found == expected
-    assert Path(mask).name == "my street-mask.png"
+    assert Path(mask).name == "our street-mask.png"
 
 
 def test_gradio_client_lists_the_models(client, server):
