@@ -39,13 +39,4 @@ def both_pages(url: str) -> None:
         timed(
             "/compare/ opened, its picture segmented", lambda: page.goto(f"{url}/compare/"), PANELS
         )
-        shown = page.locator(PANELS).get_attribute("data-shown")
-        examples = page.get_by_role("radio", name="Examples").or_(
-            page.get_by_role("button", name="Examples", exact=True)
-        )
-        timed(
-            "/compare/ an example",
-            lambda: examples.first.click(),
-            f".panels[data-shown]:not([data-shown='{shown}'])",
-        )
         browser.close()
