@@ -38,7 +38,7 @@ from model.data.classes import OKABE_ITO, ClassTable
 from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError
 from model.inference.engines import make_engine
-from model.inference.engines.openvino import import_openvino
+from model.inference.engines.conversion import import_openvino
 from model.inference.engines.post_training import calibrate
 from model.inference.engines.precision import native
 from model.networks.registry import architecture, construct

@@ -2,17 +2,18 @@
 
     python -m bench.load
     python -m bench.load --users 64 --seconds 60 --precision bf16
-    python -m bench.load --browser
+    python -m bench.load --browser --rounds 1 --seconds 90
 
-The network is untrained and sees the picture at its own size. Before and after, the same engine
-works alone in this process, without HTTP: network only, and from the PNG to the mask's PNG by the
-library. Between, locust's callers ask the app for masks, each again as soon as it has one, or,
-after a 503, when Retry-After says. Meanwhile this process asks for /api/health ten times a second
-and for both pages once a second. Callers share the machine with the server: what they take, it
-lacks.
+The network is untrained and sees the picture at its own size. In each round, locust's callers ask
+the app for masks, each again as soon as it has one, or, after a 503, when Retry-After says. Before
+and after, the same engine works alone in this process, without HTTP: network only, and from the PNG
+to the mask's PNG by the library. What was served is compared with what was done alone just before
+and just after, so that a machine whose speed changes between rounds does no harm. During a round
+this process asks for /api/health ten times a second and for both pages once a second. Callers share
+the machine with the server: what they take, it lacks.
 
-With --browser, Chromium takes its part too, in which both pages are opened and used meanwhile: then
-its seconds are what counts.
+With --browser, Chromium takes its part too, in which both pages are opened and used in the first
+round: then its seconds are what counts.
 """
 
 from __future__ import annotations
@@ -34,18 +35,17 @@ import numpy as np
 import tyro
 
 from app.models import PRECISION_VARIABLE
-from bench import server, visit
+from bench import server
 from bench.inference import NETWORKS, picture, untrained
 from bench.timing import machine
+from bench.visit import both_pages
 from model.checkpoints import folder
 from model.data.masks import index_png
 from model.inference.engines import make_engine
 from model.inference.segmenter import Segmenter
 from model.user_cache import CACHE_VARIABLE
 
-ALONE_SECONDS = 12
-SETTLED_SECONDS = 30
-"""After which memory should not grow any more."""
+ALONE_SECONDS = 8
 BEFORE_THE_VISIT = 10
 """Seconds in which callers fill the queue."""
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
@@ -62,7 +62,9 @@ class Arguments:
     """Errors, throughput, waiting, memory and latency of /api/health under load."""
 
     users: int = 64
-    seconds: int = 120
+    rounds: int = 5
+    seconds: int = 30
+    """Of each round."""
     network: str = "resnet34"
     """One of scratch, resnet34, vgg16_bn, mobilenet_v2."""
     size: int = 512
@@ -91,18 +93,54 @@ def main() -> None:
             "library": lambda: index_png(segmenter.segment(content).labels, segmenter.classes),
         }
         start = Processors.now()
-        before = rates_of(alone)
         if arguments.browser:
             for bundled in BUNDLED.iterdir():
                 (path.parent / bundled.name).symlink_to(bundled)
         with server.running({PRECISION_VARIABLE: arguments.precision}) as (url, process):
             call(url, arguments)
-            report = Watch(url, process.pid)
-            rows = callers(url, arguments, report)
-        after = rates_of(alone)
-        rates = {name: (before[name] + after[name]) / 2 for name in alone}
-    show(rows, report, arguments, rates)
+            watch, rounds = Watch(url, process.pid), []
+            rates = [rates_of(alone)]
+            for number in range(arguments.rounds):
+                counted = callers(url, arguments, watch, visit=arguments.browser and not number)
+                rates.append(rates_of(alone))
+                rounds.append(Round.of(counted, *rates[-2:]))
+                watch.end_of_round()
+    show(rounds, watch, arguments)
     print("processors       " + start.share_of_others())
+
+
+@dataclass(frozen=True)
+class Round:
+    """What the callers got in one round.
+
+    Attributes: masks: answers with a mask; a_second: how many of them; refused: answers with 503;
+        failed: other answers; of_alone: share of what was done alone before and after, by name;
+        waited: milliseconds for each mask.
+    """
+
+    masks: int
+    a_second: float
+    refused: int
+    failed: int
+    of_alone: dict[str, float]
+    waited: np.ndarray
+
+    @classmethod
+    def of(
+        cls, counted: dict[str, dict], before: dict[str, float], after: dict[str, float]
+    ) -> Round:
+        """From locust's counts and how often a second each was done alone before and after."""
+        masks = counted[MASKS]
+        served = masks["num_requests"] - masks["num_failures"]
+        a_second = served / (masks["last_request_timestamp"] - masks["start_time"])
+        return cls(
+            masks=served,
+            a_second=a_second,
+            refused=counted.get(REFUSED, {}).get("num_requests", 0),
+            failed=masks["num_failures"],
+            of_alone={name: 2 * a_second / (before[name] + after[name]) for name in before},
+            waited=times(masks),
+        )
 
 
 @dataclass(frozen=True)
@@ -157,8 +195,8 @@ def call(url: str, arguments: Arguments) -> None:
 class Watch:
     """What a bystander notices of a server under load.
 
-    Attributes: seconds: of each answer, by address; memory: bytes, each second; failed: addresses
-        that were answered with another status than 200.
+    Attributes: seconds: of each answer, by address; memory: bytes at the end of each round; failed:
+        addresses that were answered with another status than 200.
     """
 
     def __init__(self, url: str, pid: int) -> None:
@@ -167,13 +205,13 @@ class Watch:
         self.seconds: dict[str, list[float]] = {"/api/health": [], "/": [], "/compare/": []}
         self.memory: list[int] = []
         self.failed: list[str] = []
+
+    def __enter__(self) -> Watch:
         self._over = threading.Event()
         every = {"/api/health": 0.1, "/": 1.0, "/compare/": 1.0}
         self._threads = [
             threading.Thread(target=self._ask, args=item, daemon=True) for item in every.items()
         ]
-
-    def __enter__(self) -> Watch:
         for thread in self._threads:
             thread.start()
         return self
@@ -193,13 +231,14 @@ class Watch:
             self.seconds[path].append(time.perf_counter() - start)
             if answer.status != 200:
                 self.failed.append(path)
-            if path == "/":
-                pages = int(self.status.read_text().split()[1])
-                self.memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
+
+    def end_of_round(self) -> None:
+        pages = int(self.status.read_text().split()[1])
+        self.memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
-def callers(url: str, arguments: Arguments, watch: Watch) -> dict[str, dict]:
-    """Lets locust call. Returns what it counted, by name."""
+def callers(url: str, arguments: Arguments, watch: Watch, *, visit: bool) -> dict[str, dict]:
+    """Lets locust call for a round. Returns what it counted, by name."""
     command = [
         *(sys.executable, "-m", "locust", "--headless", "--json", "--only-summary"),
         *("--locustfile", str(CALLERS), "--host", url, "--loglevel", "WARNING"),
@@ -213,40 +252,32 @@ def callers(url: str, arguments: Arguments, watch: Watch) -> dict[str, dict]:
     }
     with watch:
         running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        if arguments.browser:
+        if visit:
             time.sleep(BEFORE_THE_VISIT)
-            visit.both_pages(url)
+            both_pages(url)
             if running.poll() is not None:
                 sys.exit("error: the visit outlasted the load; give more --seconds.")
         counted, _ = running.communicate()
     return {row["name"]: row for row in json.loads(counted)}
 
 
-def show(
-    rows: dict[str, dict], watch: Watch, arguments: Arguments, rates: dict[str, float]
-) -> None:
-    masks = rows[MASKS]
-    seconds = masks["last_request_timestamp"] - masks["start_time"]
-    served = (masks["num_requests"] - masks["num_failures"]) / seconds
-    refused = rows.get(REFUSED, {}).get("num_requests", 0)
-    waited = times(masks)
-    health = np.array(watch.seconds["/api/health"]) * 1e3
-    print(f"{arguments.users} callers, {seconds:.0f} s")
-    print(f"masks            {masks['num_requests']}, {served:.2f} a second")
-    for name, alone in rates.items():
-        print(f"  of the {name} alone    {alone:.2f} a second: {served / alone:.2f}")
-    print(f"refused with 503 {refused}; errors {masks['num_failures']}")
-    print("waiting, ms      " + quantiles(waited))
-    print("health, ms       " + quantiles(health))
-    for path in ("/", "/compare/"):
-        print(f"{path:17}" + quantiles(np.array(watch.seconds[path]) * 1e3))
+def show(rounds: list[Round], watch: Watch, arguments: Arguments) -> None:
+    print(f"{arguments.users} callers, {len(rounds)} rounds of {arguments.seconds} s")
+    served, rates = sum(r.masks for r in rounds), [r.a_second for r in rounds]
+    print(f"masks            {served}, {middle(rates)} a second")
+    for name in rounds[0].of_alone:
+        print(f"  of {name} alone{'':{9 - len(name)}}{middle([r.of_alone[name] for r in rounds])}")
+    refused, failed = sum(r.refused for r in rounds), sum(r.failed for r in rounds)
+    print(f"refused with 503 {refused}; errors {failed}")
+    print("waiting, ms      " + quantiles(np.concatenate([r.waited for r in rounds])))
+    for path, seconds in watch.seconds.items():
+        print(f"{path + ', ms':17}" + quantiles(np.array(seconds) * 1e3))
     print(f"not answered     {watch.failed or 'nothing'}")
-    memory = np.array(watch.memory) / 1e6
-    settled = memory[min(SETTLED_SECONDS, len(memory) // 2)]
-    print(
-        f"memory, MB       {settled:.0f} after {min(SETTLED_SECONDS, len(memory) // 2)} s, "
-        f"{memory[-1]:.0f} at the end, {memory.max():.0f} at most"
-    )
+    print("memory, MB       " + ", ".join(f"{size / 1e6:.0f}" for size in watch.memory))
+
+
+def middle(values: list[float]) -> str:
+    return f"{np.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
 def times(row: dict) -> np.ndarray:

@@ -173,7 +173,7 @@ def peak_memory(checkpoint: Checkpoint, size_wh: tuple[int, int] = TYPICAL_WH) -
 
 
 def _own_peak(path: str) -> int:
-    from model.inference.engines.openvino import import_openvino
+    from model.inference.engines.conversion import import_openvino
 
     import_openvino()  # the library is not the model's
     checkpoint = folder.read(path)

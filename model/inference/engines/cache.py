@@ -13,12 +13,8 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from model.user_cache import cache_folder
-
-if TYPE_CHECKING:
-    import openvino
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +23,11 @@ FILES = (NETWORK_FILE, "network.bin")
 DIGESTS_FILE = "SHA256"
 
 
-def network(name: str, make: Callable[[], openvino.Model]) -> Path:
+def network(name: str, write: Callable[[Path], None]) -> Path:
     """The path of the network kept under that name; it is made if missing or damaged.
 
-    Raises: `OSError` if it cannot be kept, and what `make` raises.
+    Args: write: writes the network to the path it is given, and its weights beside it.
+    Raises: `OSError` if it cannot be kept, and what `write` raises.
     """
     folder = cache_folder() / name
     if _is_whole(folder):
@@ -42,7 +39,8 @@ def network(name: str, make: Callable[[], openvino.Model]) -> Path:
     # Written beside and renamed whole: another process may make the same one.
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     try:
-        _write(make(), part)
+        write(part / NETWORK_FILE)
+        (part / DIGESTS_FILE).write_text(_digests(part))
         try:
             part.rename(folder)
         except OSError:
@@ -51,13 +49,6 @@ def network(name: str, make: Callable[[], openvino.Model]) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder / NETWORK_FILE
-
-
-def _write(model: openvino.Model, folder: Path) -> None:
-    import openvino
-
-    openvino.save_model(model, folder / NETWORK_FILE, compress_to_fp16=False)
-    (folder / DIGESTS_FILE).write_text(_digests(folder))
 
 
 def _is_whole(folder: Path) -> bool:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 import shutil
-import sys
-import threading
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model.checkpoints.folder import Checkpoint
-from model.inference.engines import cache
+from model.inference.engines import cache, conversion
+from model.inference.engines.conversion import import_openvino
 from model.user_cache import cache_folder
 
 if TYPE_CHECKING:
@@ -29,15 +27,12 @@ SETTINGS = {
     "ENABLE_CPU_PINNING": False,
 }
 
-# torch.jit.trace, which the converter uses, fails if two threads are in it.
-_TRACING = threading.Lock()
-
 
 class OpenVinoEngine:
     """OpenVINO in one precision: "f32", "bf16" or "int8" (see `quantisation`).
 
-    The converted network is cached on disk, so that a second start neither converts again nor
-    imports torch. What int8 leaves unrounded is computed in float32.
+    The converted network is cached on disk, so that a second start does not convert again. What
+    int8 leaves unrounded is computed in float32.
 
     Raises: `CheckpointError` for damaged weights, and for int8 where it was not calibrated.
     """
@@ -74,7 +69,7 @@ def converted_network(checkpoint: Checkpoint, *, quantised: bool = False) -> Pat
     kind = "int8" if quantised else "f32"
     key = checkpoint.digest(kind)[:24]
     name = f"{checkpoint.name}-{kind}-{import_openvino().__version__.split('-')[0]}-{key}"
-    return cache.network(name, lambda: _convert(checkpoint, quantised=quantised))
+    return cache.network(name, lambda path: _write(checkpoint, path, quantised=quantised))
 
 
 def capabilities() -> list[str]:
@@ -93,16 +88,6 @@ def core() -> openvino.Core:
     return import_openvino().Core()
 
 
-def import_openvino() -> ModuleType:
-    """The package `openvino`, reporting to nobody."""
-    # Its converter reports every import and conversion to its makers if this package can be
-    # imported; without it, it does all the same and reports nothing.
-    sys.modules.setdefault("openvino_telemetry", None)
-    import openvino
-
-    return openvino
-
-
 def _open(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
     try:
         path = converted_network(checkpoint, quantised=quantised)
@@ -119,25 +104,20 @@ def _open(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
         return _convert(checkpoint, quantised=quantised)
 
 
+def _write(checkpoint: Checkpoint, path: Path, *, quantised: bool) -> None:
+    if quantised:
+        conversion.save(_convert(checkpoint, quantised=True), path)
+    else:
+        conversion.write(checkpoint, path)
+
+
 def _convert(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
     if quantised:
         from model.inference.engines import quantisation
 
         ranges = quantisation.read(checkpoint)
         return ranges.apply(_open(checkpoint, quantised=False))
-    openvino = import_openvino()
-    import torch
-
-    from model.checkpoints.weights import load_network
-
-    network = load_network(checkpoint)
-    size = 2 * checkpoint.preprocessing.multiple
-    with _TRACING:
-        return openvino.convert_model(
-            network,
-            example_input=torch.zeros(1, 3, size, size),
-            input=[openvino.PartialShape([1, 3, -1, -1])],
-        )
+    return conversion.converted(checkpoint)
 
 
 def _weights_bytes(model: openvino.Model) -> int:

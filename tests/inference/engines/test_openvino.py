@@ -43,7 +43,7 @@ def batch(height: int, width: int, seed: int = 0) -> np.ndarray:
 def test_conversion_happens_once(checkpoint, cache, monkeypatch):
     path = converted_network(checkpoint)
     assert path.is_relative_to(cache)
-    monkeypatch.setattr(openvino, "_convert", lambda *_, **__: pytest.fail("converted again"))
+    monkeypatch.setattr(openvino, "_write", lambda *_, **__: pytest.fail("converted again"))
     assert converted_network(checkpoint) == path
     OpenVinoEngine(checkpoint)
     assert [entry.name for entry in cache.iterdir()] == [path.parent.name]
@@ -124,7 +124,7 @@ def test_a_failed_conversion_leaves_nothing_behind(checkpoint, cache, monkeypatc
     def fail(*_, **__):
         raise CheckpointError("no")
 
-    monkeypatch.setattr(openvino, "_convert", fail)
+    monkeypatch.setattr(openvino, "_write", fail)
     with pytest.raises(CheckpointError, match="no"):
         OpenVinoEngine(checkpoint)
     assert list(cache.iterdir()) == []
