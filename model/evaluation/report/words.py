@@ -75,12 +75,12 @@ def milliseconds(value: float | None) -> str:
 
 
 def duration(seconds: object) -> str:
-    """390.2 -> "6.5 min", 9000 -> "2.5 h"."""
+    """390.2 -> "6.5 min", 14400 -> "4.0 h"."""
     if not isinstance(seconds, int | float):
         return NOTHING
     if seconds < 60:
         return f"{seconds:.0f}{SPACE}s"
-    if seconds < 5400:
+    if seconds < 3 * 3600:
         return f"{seconds / 60:.1f}{SPACE}min"
     return f"{seconds / 3600:.1f}{SPACE}h"
 

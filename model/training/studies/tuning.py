@@ -94,7 +94,7 @@ def _tune(config: Tuning) -> Checkpoint | None:
     if not config.retrain:
         return None
     winner = config.winner(chosen)
-    print(f"trial {best.number + 1} again, on all but the test part: {_in_words(chosen)}")
+    print(f"trial {best.number:04d} again, on all but the test part: {_in_words(chosen)}")
     return train(replace(winner, resume=(winner.output / RESUME_FILE).exists()), data)
 
 
@@ -154,7 +154,9 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     chosen = _choose(trial, config)
     frozen = trial.study.get_trials()[trial.number]
     settings = config.trial(_folder(config, frozen), chosen)
-    print(f"trial {trial.number + 1} of {config.trials}: {_in_words(trial.params)}")
+    # Named as its folder is; counted as people do.
+    count = f"{trial.number + 1} of {config.trials}"
+    print(f"trial {trial.number:04d} ({count}): {_in_words(trial.params)}")
     best = 0.0
 
     def watch(row: Row) -> None:
