@@ -13,7 +13,7 @@ import gradio.media
 import numpy as np
 import streamlit as st
 
-from app.segment.examples import PHOTOGRAPHS, STREET_SEEDS, STREET_SIZE
+from app.segment.examples import PHOTOGRAPHS, STREETS, Scenes, scenes_for
 from model.data import datasets, splits, streets
 from model.data.datasets import DATA_ROOT_VARIABLE, DataSet, UserFolder
 from model.data.files import pictures_in
@@ -82,12 +82,13 @@ def upload(name: str, data: bytes) -> Picture:
 def examples(models: Sequence[Candidate]) -> list[Entry]:
     """The segment page's examples; drawn streets come with truth for models of their classes."""
     names = models[0].checkpoint.classes.names
-    if "road" not in names:
+    scenes = scenes_for(names)
+    if scenes is None:
         return [Entry(title, partial(_photograph, file)) for title, file in PHOTOGRAPHS.items()]
-    known = names == streets.CLASSES.names
+    known = scenes is STREETS and names == streets.CLASSES.names
     return [
-        Entry(f"Drawn street {number}", partial(_street, seed, with_truth=known))
-        for number, seed in enumerate(STREET_SEEDS, start=1)
+        Entry(f"{scenes.title} {number}", partial(_drawn, scenes, seed, with_truth=known))
+        for number, seed in enumerate(scenes.seeds, start=1)
     ]
 
 
@@ -101,13 +102,16 @@ def _open(name: str, root: str | None) -> DataSet:
     return datasets.load(name, root)
 
 
-def _street(seed: int, *, with_truth: bool) -> Picture:
-    image, truth = streets.draw(seed, STREET_SIZE)
+def _drawn(scenes: Scenes, seed: int, *, with_truth: bool) -> Picture:
+    if with_truth:
+        image, truth = streets.draw(seed, scenes.size)
+    else:
+        image, truth = scenes.draw(seed, scenes.size), None
     return Picture(
-        f"street {streets.VERSION} {seed}",
+        hashlib.sha256(image).hexdigest(),
         image,
-        truth if with_truth else None,
-        f"a street drawn from seed {seed}, in no split",
+        truth,
+        f"a {scenes.title.lower().removeprefix('drawn ')} drawn from seed {seed}, in no split",
     )
 
 

@@ -1,14 +1,17 @@
-"""Pictures to try that need no network: photographs from gradio's package, drawn streets."""
+"""Pictures to try that need no network: photographs from gradio's package, drawn scenes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import gradio.media
+import numpy as np
 from PIL import Image
 
+from app.segment import town
 from model.checkpoints.folder import Checkpoint
 from model.data import streets
 
@@ -19,10 +22,31 @@ PHOTOGRAPHS = {
 }
 """Files in gradio's package, by what they show."""
 
-STREET_SEEDS = (604, 601, 607, 602)
-"""Scenes that belong to no part of the `streets` data set."""
 
-STREET_SIZE = (960, 720)
+@dataclass(frozen=True)
+class Scenes:
+    """Pictures that are drawn.
+
+    Attributes:
+        title: of each, before its number.
+        seeds: one for each.
+        size: width and height in pixels.
+        draw: the picture, uint8 (h, w, 3), from a seed and a size.
+    """
+
+    title: str
+    seeds: Sequence[int]
+    size: tuple[int, int]
+    draw: Callable[[int, tuple[int, int]], np.ndarray]
+
+
+STREETS = Scenes(
+    "Drawn street",
+    (604, 601, 607, 602),  # in no part of the `streets` data set
+    (960, 720),
+    lambda seed, size: streets.draw(seed, size)[0],
+)
+TOWNS = Scenes("Drawn town", (2, 1, 5), (768, 640), town.draw)
 
 
 @dataclass(frozen=True)
@@ -33,12 +57,20 @@ class Example:
     path: Path
 
 
+def scenes_for(class_names: Sequence[str]) -> Scenes | None:
+    """Towns from above for who knows land and roads, streets for roads alone, else None."""
+    if "road" not in class_names:
+        return None
+    return TOWNS if "land" in class_names else STREETS
+
+
 def examples_for(checkpoint: Checkpoint, folder: Path) -> list[Example]:
-    """What a model can be tried on: streets if it knows roads, else photographs of animals.
+    """What a model can be tried on: scenes that it knows, else photographs of animals.
 
     Args: folder: where pictures that have to be drawn are kept; they are drawn once.
     """
-    return street_examples(folder) if "road" in checkpoint.classes.names else photographs()
+    scenes = scenes_for(checkpoint.classes.names)
+    return drawn(scenes, folder) if scenes else photographs()
 
 
 @lru_cache(maxsize=1)
@@ -48,11 +80,11 @@ def photographs() -> list[Example]:
     ]
 
 
-@lru_cache(maxsize=1)
-def street_examples(folder: Path) -> list[Example]:
+@lru_cache(maxsize=2)
+def drawn(scenes: Scenes, folder: Path) -> list[Example]:
     examples = []
-    for number, seed in enumerate(STREET_SEEDS, start=1):
-        path = folder / f"street-{seed}.png"
-        Image.fromarray(streets.draw(seed, STREET_SIZE)[0]).save(path)
-        examples.append(Example(f"Drawn street {number}", path))
+    for number, seed in enumerate(scenes.seeds, start=1):
+        path = folder / f"{scenes.title.lower().replace(' ', '-')}-{seed}.png"
+        Image.fromarray(scenes.draw(seed, scenes.size)).save(path)
+        examples.append(Example(f"{scenes.title} {number}", path))
     return examples
