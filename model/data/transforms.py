@@ -109,7 +109,9 @@ class Tiles(Dataset):
         return tv_tensors.Image(image[tile]), tv_tensors.Mask(labels[tile])
 
 
-def augmentation(preprocessing: Preprocessing, crop: int, strength: float = 1.0) -> v2.Transform:
+def augmentation(
+    preprocessing: Preprocessing, crop: int, strength: float = 1.0, *, turn: bool = False
+) -> v2.Transform:
     """Random scale and crop, horizontal flip, and colour.
 
     At `strength` 1 pictures are scaled by 0.75 to 1.5 and cropped to `crop` x `crop`, and
@@ -121,6 +123,7 @@ def augmentation(preprocessing: Preprocessing, crop: int, strength: float = 1.0)
             mean colour and void labels.
         strength: from 0, where nothing but the crop's position is random, to 2; the scale's
             bounds are raised to its power, the changes of colour multiplied by it.
+        turn: also by a random number of quarters.
 
     Raises: `ConfigError` for a strength out of this range.
     """
@@ -131,7 +134,8 @@ def augmentation(preprocessing: Preprocessing, crop: int, strength: float = 1.0)
         scales = 0.75**strength, 1.5**strength
         steps.append(RandomScaledCrop(crop, scales, preprocessing.mean))
     if strength:
-        steps += [v2.RandomHorizontalFlip(0.5), RandomColour(0.3 * strength)]
+        steps += [v2.RandomHorizontalFlip(0.5)] + [RandomTurn()] * turn
+        steps += [RandomColour(0.3 * strength)]
     return v2.Compose(steps or [v2.Identity()])
 
 
@@ -195,6 +199,19 @@ class RandomScaledCrop(v2.Transform):
             whole[..., y : y + height, x : x + width] = scaled
             scaled = whole
         return tv_tensors.wrap(scaled.view(*inpt.shape[:-2], self.side, self.side), like=inpt)
+
+
+class RandomTurn(v2.Transform):
+    """Turns picture and labels by 0 to 3 quarters; by 0 or 2 where they are not square."""
+
+    def make_params(self, flat_inputs: list[Tensor]) -> dict[str, int]:
+        height, width = flat_inputs[0].shape[-2:]
+        step = 1 if height == width else 2
+        return {"quarters": step * int(torch.randint(4 // step, ()))}
+
+    def transform(self, inpt: Tensor, params: dict[str, int]) -> Tensor:
+        turned = torch.rot90(inpt.as_subclass(Tensor), params["quarters"], (-2, -1))
+        return tv_tensors.wrap(turned, like=inpt)
 
 
 class RandomColour(v2.Transform):

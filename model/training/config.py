@@ -89,6 +89,8 @@ class TrainConfig:
     are only rescaled to [0, 1]."""
     augment: float = 1.0
     """Strength of the augmentation, from 0 (none but the crop's position) to 2."""
+    turn: bool = False
+    """Also turn pictures by random quarters: for those that have no up, such as aerial ones."""
 
     loss: str = "ce+dice"
     """ce, bce, focal, dice, jaccard, tversky, lovasz, or a weighted sum such as "0.5*ce+dice";

@@ -59,7 +59,7 @@ class Loaders:
             data,
             names,
             preprocessing,
-            augmentation(preprocessing, config.crop, config.augment),
+            augmentation(preprocessing, config.crop, config.augment, turn=config.turn),
             memory_limit=int(memory * len(names)),
         )
         plain = SampleDataset(data, others, preprocessing, memory_limit=int(memory * len(others)))

@@ -1,5 +1,7 @@
 """Augmentation keeps picture and mask aligned; batches look as prediction will see pictures."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from model.data.transforms import (
     Collate,
     RandomColour,
     RandomScaledCrop,
+    RandomTurn,
     SampleDataset,
     Tiles,
     augmentation,
@@ -222,6 +225,39 @@ def test_any_picture_becomes_a_crop_in_which_labels_stay_with_their_colours(
     assert seen.any()
     if (seen & interior(labels)).any():
         assert agreement(image, labels) == 1
+
+
+@given(st.booleans(), st.integers(0, 999))
+def test_a_turned_picture_keeps_its_labels(square, seed):
+    torch.manual_seed(seed)
+    image, labels = sample(64, 64 if square else 96)
+    turned, with_it = RandomTurn()(image, labels)
+    assert turned.shape[-2:] == with_it.shape == labels.shape
+    # As picture and mask are drawn in one, labels say how the picture was turned.
+    quarters = [
+        k
+        for k in range(4)
+        if (turn := torch.rot90(labels, k, (-2, -1))).shape == labels.shape
+        and torch.equal(turn, with_it)
+    ]
+    assert any(torch.equal(torch.rot90(image, k, (-2, -1)), turned) for k in quarters)
+
+
+def test_all_quarters_come_with_turn_and_none_without():
+    image, labels = sample(64, 64)
+    seen = {turn: set() for turn in (False, True)}
+    for turn, seed in product(seen, range(30)):
+        torch.manual_seed(seed)
+        _, result = augmentation(PREPROCESSING, 64, 1e-6, turn=turn)(image, labels)
+        ways = [
+            (k, flip)
+            for k, flip in product(range(4), (False, True))
+            if torch.equal(torch.rot90(labels.flip(-1) if flip else labels, k, (-2, -1)), result)
+        ]
+        assert len(ways) == 1
+        seen[turn].update(ways)
+    assert seen[False] == {(0, False), (0, True)}
+    assert len(seen[True]) == 8
 
 
 def test_without_strength_only_the_position_is_random():

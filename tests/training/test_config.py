@@ -118,6 +118,8 @@ def test_presets_are_those_of_the_five_systems():
         assert (config.loss, config.optimizer, config.lr) == ("dice", "adam", 5e-4)
     assert (course.data, course.loss) == ("carla", "ce")
     assert (aerial.normalisation, aerial.loss, aerial.crop) == ("unit", "ce", 256)
+    assert aerial.turn
+    assert not any(config.turn for config in (road, carla, course, pets))
     assert pets.data == "pets"
 
 
