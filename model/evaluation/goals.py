@@ -83,8 +83,8 @@ _RARE = (
 GOALS = (
     Goal("aerial", "mean IoU", headline("mean_iou"), 0.60,
          tried="Only 8 epochs of 640 patches, without turning them; the class unlabelled, 0.9 % "
-         "of the pixels and a sixth of the mean, is never predicted. Cross-validation, the search for "
-         "settings and long training are still to be done."),
+         "of the pixels and a sixth of the mean, is never predicted. Cross-validation, the search "
+         "for settings and long training are still to be done."),
     Goal("camvid", "mean IoU", headline("mean_iou"), 0.589, "scratch"),
     Goal("camvid", "mean IoU (Bayesian SegNet's)", headline("mean_iou"), 0.631, "pretrained"),
     Goal("camvid", "mean IoU (FC-DenseNet103's)", headline("mean_iou"), 0.669),
