@@ -19,8 +19,8 @@ STREET = 8.0
 SUN = (2.2, 2.8)
 """Where the shadow of a house of one storey ends, in metres from its foot."""
 
-SAND = (206, 189, 160)
-WATER = (52, 104, 112)
+SAND = (206, 196, 180)
+WATER = (24, 54, 46)
 ASPHALT = (118, 116, 114)
 PAVEMENT = (186, 178, 164)
 LAWN = (104, 122, 72)

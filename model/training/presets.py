@@ -28,7 +28,15 @@ _SCRATCH = {"base_width": 24}
 
 _ROAD = {"data": "roads", "loss": "bce+dice", "epochs": 40}
 _CARLA = {"data": "carla", "loss": "dice", "optimizer": "adam", "lr": 5e-4, "epochs": 40}
-_AERIAL = {"data": "aerial", "loss": "ce", "turn": True, "epochs": 60}
+# What a metre is in pixels is a part of the picture: a whole tile is segmented patch by patch.
+_AERIAL = {
+    "data": "aerial",
+    "size_policy": "tile",
+    "tile": 256,
+    "loss": "ce",
+    "turn": True,
+    "epochs": 60,
+}
 _PETS = {"data": "pets", "epochs": 40}
 _CAMVID = {"data": "camvid", "class_weights": "balanced", "crop": 320, "epochs": 100}
 
