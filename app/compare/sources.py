@@ -13,8 +13,8 @@ import gradio.media
 import numpy as np
 import streamlit as st
 
-from app.segment.examples import PHOTOGRAPHS, STREETS, Scenes, scenes_for
-from model.data import datasets, splits, streets
+from app.segment.examples import PHOTOGRAPHS, Scenes, scenes_for
+from model.data import datasets, splits
 from model.data.datasets import DATA_ROOT_VARIABLE, DataSet, UserFolder
 from model.data.files import pictures_in
 from model.errors import ImageError
@@ -85,9 +85,9 @@ def examples(models: Sequence[Candidate]) -> list[Entry]:
     scenes = scenes_for(names)
     if scenes is None:
         return [Entry(title, partial(_photograph, file)) for title, file in PHOTOGRAPHS.items()]
-    known = scenes is STREETS and names == streets.CLASSES.names
+    known = scenes.classes is not None and names == scenes.classes.names
     return [
-        Entry(f"{scenes.title} {number}", partial(_drawn, scenes, seed, with_truth=known))
+        Entry(scenes.title(number), partial(_drawn, scenes, seed, with_truth=known))
         for number, seed in enumerate(scenes.seeds, start=1)
     ]
 
@@ -103,15 +103,12 @@ def _open(name: str, root: str | None) -> DataSet:
 
 
 def _drawn(scenes: Scenes, seed: int, *, with_truth: bool) -> Picture:
-    if with_truth:
-        image, truth = streets.draw(seed, scenes.size)
-    else:
-        image, truth = scenes.draw(seed, scenes.size), None
+    image, truth = scenes.draw(seed, scenes.size)
     return Picture(
         hashlib.sha256(image).hexdigest(),
         image,
-        truth,
-        f"a {scenes.title.lower().removeprefix('drawn ')} drawn from seed {seed}, in no split",
+        truth if with_truth else None,
+        f"a {scenes.what} drawn from seed {seed}, in no split",
     )
 
 

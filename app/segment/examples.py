@@ -14,6 +14,7 @@ from PIL import Image
 from app.segment import town
 from model.checkpoints.folder import Checkpoint
 from model.data import streets
+from model.data.classes import ClassTable
 
 PHOTOGRAPHS = {
     "Cheetah": "cheetah1.jpg",
@@ -28,25 +29,32 @@ class Scenes:
     """Pictures that are drawn.
 
     Attributes:
-        title: of each, before its number.
+        what: of what, in a word.
         seeds: one for each.
         size: width and height in pixels.
-        draw: the picture, uint8 (h, w, 3), from a seed and a size.
+        draw: from a seed and a size: the picture, uint8 (h, w, 3), and its truth, labels
+            uint8 (h, w) in `classes`, None where there is none.
+        classes: of the truth.
     """
 
-    title: str
+    what: str
     seeds: Sequence[int]
     size: tuple[int, int]
-    draw: Callable[[int, tuple[int, int]], np.ndarray]
+    draw: Callable[[int, tuple[int, int]], tuple[np.ndarray, np.ndarray | None]]
+    classes: ClassTable | None = None
+
+    def title(self, number: int) -> str:
+        return f"Drawn {self.what} {number}"
 
 
 STREETS = Scenes(
-    "Drawn street",
+    "street",
     (604, 601, 607, 602),  # in no part of the `streets` data set
     (960, 720),
-    lambda seed, size: streets.draw(seed, size)[0],
+    streets.draw,
+    streets.CLASSES,
 )
-TOWNS = Scenes("Drawn town", (2, 1, 5), (768, 640), town.draw)
+TOWNS = Scenes("town", (2, 1, 5), (768, 640), lambda seed, size: (town.draw(seed, size), None))
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,8 @@ def photographs() -> list[Example]:
 def drawn(scenes: Scenes, folder: Path) -> list[Example]:
     examples = []
     for number, seed in enumerate(scenes.seeds, start=1):
-        path = folder / f"{scenes.title.lower().replace(' ', '-')}-{seed}.png"
-        Image.fromarray(scenes.draw(seed, scenes.size)).save(path)
-        examples.append(Example(f"{scenes.title} {number}", path))
+        path = folder / f"{scenes.what}-{seed}.png"
+        picture, _ = scenes.draw(seed, scenes.size)
+        Image.fromarray(picture).save(path)
+        examples.append(Example(scenes.title(number), path))
     return examples

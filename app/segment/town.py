@@ -17,7 +17,7 @@ METRES = 320.0
 BLOCK = (64.0, 44.0)
 STREET = 8.0
 SUN = (2.2, 2.8)
-"""Where the shadow of a house of one storey ends, in metres from its foot."""
+"""Where the shadow of a house of two storeys ends, in metres from its foot."""
 
 SAND = (206, 196, 180)
 WATER = (24, 54, 46)
