@@ -25,10 +25,12 @@ from gradio.utils import get_upload_folder
 from pydantic import ValidationError
 
 from app import metrics, models
-from app.api import JSON, OURS, list_models, task_for, wrong_arguments
+from app.api.describing import list_models
+from app.api.problems import OURS, wrong_arguments
+from app.api.schema import JSON, Output, Wishes
+from app.api.tasks import task_for
 from app.discretion import without_folders
 from app.limits import base_name
-from app.schema import Output, Wishes
 from app.uploads import Refused, trim
 from model.data.images import MAX_BYTES
 from model.errors import StudioError

@@ -16,7 +16,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from app import mcp_endpoint, segment_page
-from app.api import create_api
+from app.api.application import create_api
+from app.segment.appearance import page_options
 from app.uploads import BoundedUploads, LimitedMessages, forbid_downloads
 from model.checkpoints import hub
 from model.checkpoints.folder import weights_folder
@@ -48,7 +49,7 @@ def main(models: Sequence[str] = (), host: str = "0.0.0.0", port: int = PORT) ->
                 "routes": [Mount("/api", create_api())],
                 "middleware": [Middleware(LimitedMessages), Middleware(BoundedUploads)],
             },
-            **segment_page.page_options(),
+            **page_options(),
         )
 
 

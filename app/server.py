@@ -96,7 +96,8 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
     import streamlit.logger
 
     from app import mcp_endpoint, segment_page
-    from app.api import create_api
+    from app.api.application import create_api
+    from app.segment.appearance import page_options
     from app.uploads import BoundedUploads, LimitedMessages, forbid_downloads
 
     compare = st.App(COMPARE_SCRIPT)
@@ -133,7 +134,7 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
     app.get("/docs")(lambda: RedirectResponse("api/docs"))
     app.mount("/compare", compare)
     page = segment_page.SegmentPage(folder).blocks
-    gr.mount_gradio_app(app, page, path="/", **segment_page.page_options())
+    gr.mount_gradio_app(app, page, path="/", **page_options())
     # Only `launch` sets this. Without it Gradio does not check that a path in a request was
     # uploaded, and whoever sends one could look at any picture on this machine.
     page.has_launched = True

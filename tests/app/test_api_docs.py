@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from app.schema import Output, Wishes
+from app.api.schema import Output, Wishes
 from model.data.streets import draw
 from tests.mcp_client import with_mcp
 

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.schema import Output
+from app.api.schema import Output
 
 pytestmark = pytest.mark.fuzz
 

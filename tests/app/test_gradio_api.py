@@ -21,9 +21,9 @@ from mcp import ClientSession
 from PIL import Image
 
 from app import gradio_api, models
+from app.api.schema import Wishes
 from app.limits import MESSAGE_BYTES
 from app.queue import InferenceQueue
-from app.schema import Wishes
 from app.uploads import NOTHING_FETCHED, Refused
 from model.data.streets import draw
 from tests.loops import run_apart

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from app import limits
-from app.api import create_api
+from app.api.application import create_api
 from app.archives import Archive, ArchiveWriter, keys
 from app.bodies import LimitedBody
 from app.headers import ORIGINS_VARIABLE, allowed_origins

@@ -20,7 +20,7 @@ import uvicorn
 from PIL import Image
 
 from app import models
-from app.api import create_api
+from app.api.application import create_api
 from app.limits import TooLongError
 from app.priority import NICE
 from app.queue import BusyError, GoneError, InferenceQueue, QueuedSegmenter, turns_at_once

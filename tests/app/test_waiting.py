@@ -19,6 +19,7 @@ from PIL import Image
 
 from app import mcp_endpoint, models, segment_page
 from app.queue import InferenceQueue
+from app.segment.appearance import page_options
 from model.checkpoints.folder import WEIGHTS_VARIABLE
 from model.data.streets import draw
 from tests.app.conftest import free_port
@@ -41,7 +42,7 @@ def url(queue, weights, monkeypatch, tmp_path) -> Iterator[str]:
     mcp_endpoint.install()
     app, port = FastAPI(), free_port()
     page = segment_page.SegmentPage(tmp_path).blocks
-    gr.mount_gradio_app(app, page, path="/", **segment_page.page_options())
+    gr.mount_gradio_app(app, page, path="/", **page_options())
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
