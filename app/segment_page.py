@@ -4,10 +4,12 @@ The server segments and hands over files; opacity, views and classes change in t
 (`segment/stage.js`). What is remembered of a visitor is where Gradio keeps the upload and the
 mask made from it; both go when Gradio clears its cache.
 
+    segment/layout.py       what stands on the page; appearance.py is its look
     segment/desk.py         what is remembered of a visitor
     segment/intake.js       pictures in: drop, paste, camera
     segment/many.py         several pictures, zips, films
-    segment/options.py      what can be chosen, and how an address says it
+    segment/offer.py        the models that can be chosen
+    segment/options.py      what else can be chosen, and how an address says it
     segment/rendering.py    picture -> what the page shows; views.py is its HTML
     segment/truth.py        a mask that says what should have been found
     segment/downloads.py    files to take home
@@ -33,31 +35,20 @@ from app import gradio_api, look, models
 from app.discretion import without_folders
 from app.limits import UPLOADS_SECONDS
 from app.queue import PLACES
-from app.segment import downloads, many, views
+from app.segment import downloads, many, offer, views
 from app.segment.desk import Desk
 from app.segment.examples import examples_for
 from app.segment.jobs import Jobs, Watch
-from app.segment.options import (
-    FLIPS,
-    MOST_AREA,
-    TILES,
-    Chosen,
-    checked_precision,
-    precision_choices,
-)
+from app.segment.layout import Layout
+from app.segment.options import Chosen, checked_precision
 from app.segment.rendering import Rendered, render
 from app.visitors import sits_here
 from model.checkpoints.folder import Checkpoint
-from model.checkpoints.titles import titles
-from model.data.images import MAX_BYTES
 from model.errors import StudioError
 from model.inference.exports import EXPORTS, Picture
 from model.inference.segmenter import Cancelled
 
 logger = logging.getLogger(__name__)
-
-PARTS = Path(__file__).parent / "segment"
-SCRIPTS = ("intake.js", "camera.js", "stage.js")
 
 PROGRESS = gr.Progress()
 """As a default it asks Gradio for the progress of the event at hand."""
@@ -72,18 +63,12 @@ MOST_EVENTS = 2 * sum(PLACES.values())
 """Events that Gradio handles at a time. What they compute waits in `models.QUEUE`, which tells
 those for whom there is no place: here nobody must wait before that, unseen."""
 
-INVITATION = "Drop, paste or choose a picture"
 NO_MODELS = (
     "There is no model yet. Train one: python -m model train --data streets --network unet "
     "--output weights/streets-scratch"
 )
 CLEARED = "Your picture was cleared away, as all are after two hours. Choose it again."
 NONE_CHOSEN = "There is no segmentation yet. Choose a picture first."
-
-REPORT = """element.addEventListener("click", ({ target }) => {
-    const button = target.closest("[data-%s]");
-    if (button) trigger("select", { index: button.dataset.%s });
-});"""
 
 
 def spoken(handler: Callable) -> Callable:
@@ -128,170 +113,74 @@ class SegmentPage:
             analytics_enabled=False,
             delete_cache=(CLEARING_SECONDS, UPLOADS_SECONDS),
         ) as blocks:
-            self.desk = gr.State(None)
-            _html(views.header())
-            with gr.Row(elem_id="intake"):
-                self.upload = gr.UploadButton(
-                    INVITATION,
-                    variant="secondary",
-                    size="lg",
-                    elem_id="upload",
-                    file_count="multiple",
-                    scale=8,
-                )
-                _html(views.CAMERA, elem_id="camera")
-            with gr.Row():
-                with gr.Column(scale=7, min_width=300):
-                    self.stage = _html(elem_id="stage")
-                    self.cancel = gr.Button("Cancel", elem_id="cancel", size="sm")
-                    self.status = _html(elem_id="status")
-                    self.examples = _html(elem_id="examples", js_on_load=_report("example"))
-                    self.all = gr.Button("", elem_id="all", visible=False)
-                    self.film = gr.Video(
-                        visible=False,
-                        elem_id="film",
-                        label="The film, segmented",
-                        show_label=False,
-                        autoplay=True,
-                        loop=True,
-                        interactive=False,
-                        buttons=[],
-                    )
-                    self.found = _html(elem_id="found")
-                with gr.Column(scale=3, min_width=300):
-                    self.model = _picker()
-                    self.panel = _html(elem_id="panel")
-                    with gr.Row():
-                        self.mask = gr.DownloadButton(
-                            "Save mask", elem_id="mask", interactive=False, min_width=120
-                        )
-                        self.save = gr.Button(
-                            "Save overlay", elem_id="save", interactive=False, min_width=120
-                        )
-                    self.file = gr.DownloadButton(visible="hidden", elem_id="file")
-                    self.view = gr.JSON(visible=False)
-                    self._build_folded()
-            with gr.Accordion("About this model", open=False):
-                self.facts = _html()
-                with gr.Row(visible=False, elem_id="another") as self.another:
-                    self.named = gr.Textbox(
-                        label="Another model: a folder, or owner/name on the Hugging Face Hub",
-                        placeholder="/home/me/runs/first, or owner/name@revision",
-                        scale=4,
-                        max_lines=1,
-                    )
-                    self.add = gr.Button("Add", min_width=80)
+            self.layout = Layout()
             self._connect(blocks)
             gradio_api.add_to_page()
         blocks.state_session_capacity = MOST_SESSIONS
         blocks.max_threads = MOST_EVENTS
         blocks.queue(max_size=MOST_EVENTS, default_concurrency_limit=None)
         # Gradio's own way from upload to function leaves an empty file behind each time.
-        self.upload.preprocess = self.truth.preprocess = lambda payload: payload
+        page = self.layout
+        page.upload.preprocess = page.truth.preprocess = lambda payload: payload
         return blocks
 
-    def _build_folded(self) -> None:
-        with gr.Accordion("More formats", open=False):
-            self.exports = _html(
-                views.downloads(downloads.LISTED), elem_id="exports", js_on_load=_report("export")
-            )
-        with gr.Accordion("Options", open=False):
-            self.precision = gr.Radio(label="Precision", elem_id="precision")
-            self.flips = gr.Radio(
-                list(FLIPS.items()), value="none", label="Look at it", elem_id="flips"
-            )
-            self.native = gr.Checkbox(label="Look at every pixel", elem_id="native")
-            self.tile = gr.Radio(
-                list(TILES.items()), value=0, label="Largest tile, pixels", elem_id="tile"
-            )
-            self.threshold = gr.Slider(
-                0.05, 0.95, 0.5, step=0.05, label="Threshold", visible=False, elem_id="threshold"
-            )
-            self.minimum_area = gr.Slider(
-                0,
-                MOST_AREA,
-                0,
-                step=50,
-                label="Remove parts smaller than, pixels",
-                elem_id="minimum-area",
-            )
-        with gr.Accordion("Check it", open=False):
-            with gr.Row():
-                self.truth = gr.UploadButton(
-                    "Add the true mask", size="sm", elem_id="truth", min_width=120
-                )
-                self.drop_truth = gr.Button(
-                    "Remove it", size="sm", elem_id="drop-truth", visible=False, min_width=80
-                )
-            self.second = gr.Dropdown(
-                [("None", "")], value="", label="Second model", elem_id="second", filterable=False
-            )
-            self.checks = _html(elem_id="checks")
-
     def _connect(self, blocks: gr.Blocks) -> None:
-        shown = [
-            *(self.desk, self.stage, self.status, self.panel, self.checks, self.mask, self.save),
-            *(self.all, self.drop_truth, self.film, self.found),
-        ]
-        choice = [
-            *(self.precision, self.flips, self.native, self.tile),
-            *(self.threshold, self.minimum_area),
-        ]
-        about = [self.examples, self.facts, self.second, *choice]
-        segmenting = {"show_progress_on": [self.stage], "api_visibility": "private"}
-        now = [self.desk, self.model]
+        page = self.layout
+        shown, choice, about = page.shown(), page.choice(), page.about()
+        segmenting = {"show_progress_on": [page.stage], "api_visibility": "private"}
+        now = [page.desk, page.model]
         latest = {"trigger_mode": "always_last", **segmenting}
         blocks.load(
             self.on_load,
-            [self.view],
-            [self.model, self.another, *about, *shown],
+            [page.view],
+            [page.model, page.another, *about, *shown],
             js="() => [Object.fromEntries(new URLSearchParams(location.search))]",
             **segmenting,
         )
-        self.upload.upload(
+        page.upload.upload(
             self.on_upload,
-            [self.upload, *now],
-            [self.examples, *shown],
+            [page.upload, *now],
+            [page.examples, *shown],
             trigger_mode="multiple",
             **segmenting,
         )
-        self.examples.select(self.on_example, now, shown, trigger_mode="multiple", **segmenting)
+        page.examples.select(self.on_example, now, shown, trigger_mode="multiple", **segmenting)
         chosen = [
-            self.model.select(self.on_model, now, [self.model, *about, *shown], **latest),
-            self.second.select(self.on_second, [*now, self.second], shown, **latest),
+            page.model.select(self.on_model, now, [page.model, *about, *shown], **latest),
+            page.second.select(self.on_second, [*now, page.second], shown, **latest),
         ]
         for component in choice:
             chosen.append(component.input(self.on_options, [*now, *choice], shown, **latest))
         for event in chosen:
             event.failure(
                 self.on_failure,
-                [self.desk],
-                [self.model, self.second, *choice],
+                [page.desk],
+                [page.model, page.second, *choice],
                 queue=False,
                 show_progress="hidden",
                 api_visibility="private",
             )
-        self.truth.upload(self.on_truth, [self.truth, *now], shown, **segmenting)
-        self.drop_truth.click(self.on_drop_truth, now, shown, **segmenting)
-        for event in (self.add.click, self.named.submit):
+        page.truth.upload(self.on_truth, [page.truth, *now], shown, **segmenting)
+        page.drop_truth.click(self.on_drop_truth, now, shown, **segmenting)
+        for event in (page.add.click, page.named.submit):
             event(
                 self.on_add,
-                [*now, self.named],
-                [self.named, self.model, *about, *shown],
+                [*now, page.named],
+                [page.named, page.model, *about, *shown],
                 **segmenting,
             )
-        self.cancel.click(
+        page.cancel.click(
             self.on_cancel, queue=False, show_progress="hidden", api_visibility="private"
         )
         blocks.unload(self.on_leave)
         for event, handler, busy, files in (
-            (self.save.click, self.on_save, self.save, [self.file]),
-            (self.exports.select, self.on_export, self.stage, [self.file]),
-            (self.all.click, self.on_all, self.stage, [self.file, self.film, self.found]),
+            (page.save.click, self.on_save, page.save, [page.file]),
+            (page.exports.select, self.on_export, page.stage, [page.file]),
+            (page.all.click, self.on_all, page.stage, [page.file, page.film, page.found]),
         ):
             event(
                 handler,
-                [self.desk, self.view],
+                [page.desk, page.view],
                 files,
                 js="(desk) => [desk, window.studioView()]",
                 **{**segmenting, "show_progress_on": [busy]},
@@ -321,7 +210,7 @@ class SegmentPage:
         )
         return [
             # Asked again at each visit: models may have been trained since the start.
-            _picked(desk, checkpoint),
+            offer.picked(desk, checkpoint),
             gr.Row(visible=local),
             *self._about(desk, checkpoint, request),
             *self._show(desk, checkpoint, request, progress),
@@ -337,12 +226,13 @@ class SegmentPage:
         progress: gr.Progress = PROGRESS,
     ) -> list[Any]:
         checkpoint = self._find(model, request)
+        upload = self.layout.upload
         given = [(Path(file.path), _called(file)) for file in files]
         with self._turn(request, progress):
-            new = many.brought(given, self.upload.GRADIO_CACHE)
+            new = many.brought(given, upload.GRADIO_CACHE)
             strip = self._strip(new, checkpoint)
         # So that Gradio clears away what was unpacked as well.
-        self.upload.temp_files |= {str(entry.path) for entry in new.pictures} | {str(new.path)}
+        upload.temp_files |= {str(entry.path) for entry in new.pictures} | {str(new.path)}
         if desk is not None:
             new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
         return [strip, *self._show(new, checkpoint, request, progress)]
@@ -386,10 +276,11 @@ class SegmentPage:
         before = desk.model and self._find(desk.model, request)
         if before and before.classes.names != checkpoint.classes.names:
             desk = replace(desk, truth=None)
-        if desk.second not in dict(self._seconds(desk, checkpoint, request)).values():
+        seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
+        if desk.second not in dict(seconds).values():
             desk = replace(desk, second="")
         shown = self._show(desk, checkpoint, request, progress)
-        return [_picked(desk, checkpoint), *self._about(desk, checkpoint, request), *shown]
+        return [offer.picked(desk, checkpoint), *self._about(desk, checkpoint, request), *shown]
 
     @spoken
     def on_options(
@@ -479,7 +370,7 @@ class SegmentPage:
         if desk is None or desk.mask is None or self.jobs.busy(request.session_hash):
             return [gr.skip()] * 8
         checkpoint = self._find(desk.model, request)
-        return [_picked(desk, checkpoint), desk.second, *_choice(desk, checkpoint)]
+        return [offer.picked(desk, checkpoint), desk.second, *offer.choice(desk, checkpoint)]
 
     @spoken
     def on_save(
@@ -528,7 +419,7 @@ class SegmentPage:
         checkpoint = self._find(_segmented(desk).model, request)
         precision = checked_precision(desk.chosen, checkpoint)
         ids = downloads.shown(checkpoint.classes, view)
-        target = many.private_folder(self.upload.GRADIO_CACHE) / "segmented.zip"
+        target = many.private_folder(self.layout.upload.GRADIO_CACHE) / "segmented.zip"
         with self._job(request, progress) as watch, models.QUEUE.job("batch"):
             segmenter = models.POOL.get(checkpoint, precision=precision)
             made = many.segment_all(desk, segmenter, ids, target, watch)
@@ -583,21 +474,13 @@ class SegmentPage:
             return views.examples(desk.pictures, f"Your {len(desk.pictures)} pictures")
         return views.examples(examples_for(checkpoint, self.folder))
 
-    def _seconds(
-        self, desk: Desk, checkpoint: Checkpoint, request: gr.Request
-    ) -> list[tuple[str, str]]:
-        """Models of the same classes: (text, name)."""
-        names = checkpoint.classes.names
-        alike = [one for one in _offered(desk, request) if one.classes.names == names]
-        others = {n: text for n, text in titles(alike).items() if n != checkpoint.name}
-        return [("None", ""), *((text, name) for name, text in others.items())]
-
     def _about(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> list[Any]:
+        seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
         return [
             self._strip(desk, checkpoint),
             views.facts(checkpoint),
-            gr.Dropdown(choices=self._seconds(desk, checkpoint, request), value=desk.second),
-            *_choice(desk, checkpoint),
+            gr.Dropdown(choices=seconds, value=desk.second),
+            *offer.choice(desk, checkpoint),
         ]
 
     def _show(
@@ -628,63 +511,8 @@ class SegmentPage:
         ]
 
     def _file(self, desk: Desk, ending: str, content: bytes) -> str:
-        return save_bytes_to_cache(content, f"{desk.path.stem}-{ending}", self.mask.GRADIO_CACHE)
-
-
-def _html(value: str = "", js_on_load: str | None = None, **options: Any) -> gr.HTML:
-    return gr.HTML(value, js_on_load=js_on_load, apply_default_css=False, **options)
-
-
-def _report(what: str) -> str:
-    """A script that reports which button with `data-<what>` was clicked."""
-    return REPORT % (what, what)
-
-
-def _picker() -> gr.HTML:
-    """The menu of models: a native one, for groups, and for keyboards and phones."""
-    return gr.HTML(
-        None,
-        html_template='<label class="studio-picker"><span>Model</span><select>${menu}</select>'
-        "</label>${knows}",
-        js_on_load=(PARTS / "picker.js").read_text(encoding="utf-8"),
-        apply_default_css=False,
-        elem_id="model",
-        menu="",
-        knows="",
-    )
-
-
-def _picked(desk: Desk, checkpoint: Checkpoint) -> gr.HTML:
-    offered = [c for c in models.catalogue() if c.name not in desk.added]
-    return gr.HTML(
-        value=checkpoint.name,
-        menu=views.menu([*offered, *_added(desk)]),
-        knows=views.knows(checkpoint),
-    )
-
-
-def _choice(desk: Desk, checkpoint: Checkpoint) -> list[Any]:
-    """The options as the desk has them, in the page's order."""
-    chosen = desk.chosen
-    precisions = precision_choices(checkpoint)
-    precision = checked_precision(chosen, checkpoint) or precisions[0][1]
-    return [
-        gr.Radio(choices=precisions, value=precision),
-        chosen.flips,
-        chosen.native,
-        chosen.tile,
-        gr.Slider(value=chosen.threshold, visible=len(checkpoint.classes) == 2),
-        chosen.minimum_area,
-    ]
-
-
-def _added(desk: Desk) -> list[Checkpoint]:
-    """The models that were named besides, for whoever was allowed to name them."""
-    return [models.find(name, anywhere=True) for name in desk.added]
-
-
-def _offered(desk: Desk, request: gr.Request) -> list[Checkpoint]:
-    return [*models.catalogue(), *(_added(desk) if _is_local(request) else [])]
+        folder = self.layout.mask.GRADIO_CACHE
+        return save_bytes_to_cache(content, f"{desk.path.stem}-{ending}", folder)
 
 
 def _is_local(request: gr.Request) -> bool:
@@ -722,48 +550,3 @@ def render_example(desk: Desk, checkpoint: Checkpoint) -> Rendered:
 def _render_example(desk: Desk, model: str, changed: int) -> Rendered:
     with models.QUEUE.job("page"), models.QUEUE.turn("page"):
         return render(desk, models.find(model))
-
-
-def page_options() -> dict[str, Any]:
-    """What `launch` and `mount_gradio_app` are to do alike: the look, and nothing to the public."""
-    return {
-        "footer_links": [],
-        "run_history": False,
-        "show_error": False,
-        "max_file_size": MAX_BYTES,
-        "ssr_mode": False,
-        "mcp_server": True,
-        "theme": theme(),
-        "css_paths": [PARTS / "page.css"],
-        "js": _script(),
-    }
-
-
-def _script() -> str:
-    """The scripts as the one function that Gradio runs when the page is there."""
-    parts = "\n".join((PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return f"() => {{\n{parts}\n}}"
-
-
-def theme() -> gr.Theme:
-    """The look of `app.look`, without web fonts."""
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.teal,  # its 700 and 400 are look.ACCENT and ACCENT_DARK
-        neutral_hue=gr.themes.colors.slate,
-        radius_size=gr.themes.sizes.radius_md,
-        font=look.FONT.split(", "),
-        font_mono=["ui-monospace", "monospace"],
-    ).set(
-        body_background_fill=look.BACKGROUND,
-        body_text_color=look.TEXT,
-        color_accent=look.ACCENT,
-        link_text_color=look.ACCENT,
-        link_text_color_dark=look.ACCENT_DARK,
-        block_background_fill="*body_background_fill",
-        block_background_fill_dark="*body_background_fill",
-        block_border_width="0px",
-        block_shadow="none",
-        block_label_background_fill="transparent",
-        input_background_fill=look.SURFACE,
-        button_secondary_background_fill=look.SURFACE,
-    )

@@ -31,7 +31,7 @@ def test_theme_has_the_values_of_look(config):
 
 
 def test_dark_pages_share_their_neutral_colours(config):
-    from app.segment_page import theme
+    from app.segment.appearance import theme
 
     gradio = theme()
     assert config["theme"]["dark"]["backgroundColor"] == gradio.neutral_950
