@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from model.data import streets
+from model.data.streets.finish import majority
 
 SEEDS = range(30)
 
@@ -103,4 +104,4 @@ def test_picture_changes_where_the_mask_changes(scenes):
 
 def test_majority_counts_four_and_prefers_the_upper_left():
     values = np.uint8([[1, 2, 5, 6, 1, 2, 1, 3], [2, 2, 7, 8, 2, 1, 4, 4]])
-    assert streets.majority(values).tolist() == [[2, 5, 1, 4]]
+    assert majority(values).tolist() == [[2, 5, 1, 4]]
