@@ -91,8 +91,12 @@ def _check_directory(file: BinaryIO) -> None:
     if _ZIP64 in tail:
         raise ImageError("The ZIP is of the kind for huge files (ZIP64). Pack it in parts.")
     count, directory_bytes = struct.unpack_from("<HI", tail, end + 10)
-    if count > 4 * MOST_FILES or directory_bytes > DIRECTORY_BYTES:
+    if count > 4 * MOST_FILES:
         raise ImageTooLargeError(_too_many(count))
+    if directory_bytes > DIRECTORY_BYTES:
+        raise ImageTooLargeError(
+            f"The ZIP's list of contents is too large for {MOST_FILES} files. Send it in parts."
+        )
     file.seek(0)
 
 

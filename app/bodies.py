@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.limits import BODIES_BYTES, BODY_SECONDS, MOST_FILES, base_name, safe_name
+from app.limits import BODIES_BYTES, BODY_SECONDS, FORM_BYTES, MOST_FILES, base_name, safe_name
 from model.data.images import MAX_BYTES
 from model.errors import ConfigError
 
@@ -86,10 +86,11 @@ class LimitedBody:
         def hold(count: int) -> None:
             nonlocal mine
             if count > self.limit:
+                # Of a form people know the picture that it holds.
+                known = MAX_BYTES if self.limit == FORM_BYTES else self.limit
                 raise HTTPException(
                     413,
-                    f"The upload is larger than the limit of "
-                    f"{min(self.limit, MAX_BYTES) // 2**20} MiB.",
+                    f"The upload is larger than the limit of {known // 2**20} MiB.",
                     headers=CLOSE,
                 )
             if self.held + count - mine > self.total:

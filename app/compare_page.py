@@ -39,8 +39,8 @@ def main() -> None:
         _sections(choice)
     else:
         st.info(
-            "There is no model to compare yet. Train two: "
-            "`python -m model train --data streets --network unet --output runs/first`"
+            "There is no model to compare yet. Train one, then another beside it: "
+            "`python -m model train --data streets --output weights/first`"
         )
     for name, reason in choice.broken.items():
         st.caption(f"Left out: {name}. {reason}")

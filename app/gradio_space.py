@@ -17,6 +17,7 @@ from starlette.routing import Mount
 
 from app import mcp_endpoint, segment_page
 from app.api.application import create_api
+from app.headers import SecurityHeaders
 from app.segment.appearance import page_options
 from app.uploads import BoundedUploads, LimitedMessages, forbid_downloads
 from model.checkpoints import hub
@@ -47,9 +48,14 @@ def main(models: Sequence[str] = (), host: str = "0.0.0.0", port: int = PORT) ->
             # First in the list, before Gradio's own routes, which take every path.
             app_kwargs={
                 "routes": [Mount("/api", create_api())],
-                "middleware": [Middleware(LimitedMessages), Middleware(BoundedUploads)],
+                "middleware": [
+                    Middleware(SecurityHeaders),
+                    Middleware(LimitedMessages),
+                    Middleware(BoundedUploads),
+                ],
             },
             **page_options(),
+            css='a[href^="compare/"] { display: none }',  # that page is not here
         )
 
 

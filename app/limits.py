@@ -61,6 +61,9 @@ SHOWN_BYTES = 4 * 2**20
 UPLOADS_BYTES = 2 * 2**30
 """Uploads and results that the pages keep together. Gradio deletes files by age only."""
 
+UPLOAD_BYTES = 2**30
+"""What one visitor brings to the page at once."""
+
 UPLOADS_SECONDS = 7200
 """How long they are kept."""
 
@@ -124,6 +127,10 @@ def check_probabilities(pixels: int, classes: int) -> None:
             f"{MOST_PROBABILITIES // classes / 1e6:.0f} megapixels; this one has "
             f"{pixels / 1e6:.0f}. Make it smaller, or leave the probabilities out."
         )
+
+
+OUTLINED = ("coco", "geojson", "yolo", "zip")
+"""Exports that outlines are followed for."""
 
 
 def check_outlines(labels: np.ndarray) -> None:

@@ -54,7 +54,7 @@ class Spacefile(BaseModel):
     an image that the Hub makes."""
     hardware: Literal["cpu-basic", "cpu-upgrade", "zero-a10g"] = "cpu-basic"
     """What it runs on; "zero-a10g" is ZeroGPU, for the gradio SDK only."""
-    python: Annotated[str, Field(pattern=r"^3\.\d\d$")]
+    python: Annotated[str, Field(pattern=r"^3\.1[1-9]$")]
     """Version of Python, at least 3.11."""
     port: Annotated[int, Field(ge=1024, le=65535)] = 7860
     """Where the app listens inside; the Hub's gradio SDK wants 7860."""

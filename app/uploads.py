@@ -10,7 +10,7 @@ import gradio as gr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bodies import LimitedBody
-from app.limits import MESSAGE_BYTES, UPLOADS_BYTES
+from app.limits import MESSAGE_BYTES, UPLOAD_BYTES, UPLOADS_BYTES
 
 NOTHING_FETCHED = "This server fetches nothing from other addresses."
 
@@ -44,17 +44,22 @@ class Refused(gr.Error):
 
 class LimitedMessages:
     """ASGI middleware that refuses what is too large or too slow for a message to Gradio, which
-    reads them whole. Uploads have limits of their own."""
+    reads them whole, or for an upload, which it writes to disk."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.limited = LimitedBody(app, MESSAGE_BYTES)
+        self.messages = LimitedBody(app, MESSAGE_BYTES)
+        self.uploads = LimitedBody(app, UPLOAD_BYTES, total=UPLOADS_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        message = scope.get("method") == "POST" and "/gradio_api/" in path
-        message = message and not path.endswith("/gradio_api/upload")
-        await (self.limited if message else self.app)(scope, receive, send)
+        to_gradio = scope.get("method") == "POST" and "/gradio_api/" in path
+        if not to_gradio:
+            await self.app(scope, receive, send)
+        elif path.endswith("/gradio_api/upload"):
+            await self.uploads(scope, receive, send)
+        else:
+            await self.messages(scope, receive, send)
 
 
 class BoundedUploads:

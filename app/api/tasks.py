@@ -17,8 +17,6 @@ from model.inference.exports import EXPORTS, Picture, choose
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Cancelled, Segmentation
 
-_OUTLINED = ("coco", "geojson", "yolo", "zip")
-
 # One at a time: many threads that parse JSON would keep the event loop from its turn.
 _finding = anyio.CapacityLimiter(1)
 
@@ -58,7 +56,7 @@ class Task:
         except Cancelled:
             raise TooLongError.after(self.seconds) from None
         result.milliseconds["decode"] += decoding
-        if any(output in _OUTLINED for output in self.outputs):
+        if any(output in limits.OUTLINED for output in self.outputs):
             limits.check_outlines(result.labels)
         files = []
         for output in self.outputs:

@@ -85,6 +85,6 @@ def _key(runs: Sequence[Series]) -> str:
     entries += [
         ('<i class="line"></i>', "validation"),
         ('<i class="line dashed"></i>', "training"),
-        ('<i class="mark"></i>', "best epoch, whose weights are kept"),
+        ('<i class="mark"></i>', "epoch whose weights are kept"),
     ]
     return '<p class="key">' + "".join(f"<span>{m}{escape(t)}</span>" for m, t in entries) + "</p>"

@@ -32,7 +32,7 @@ CLASSES, CONFUSION, CONTOURS, OBJECTS, CONFIDENCE = VIEWS = (
 
 OLD = (
     "These checkpoints were scored before this was measured. "
-    "`python -m model evaluate --record` scores a checkpoint again."
+    "`python -m model evaluate --checkpoint NAME --precision f32 --record` scores one again."
 )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -11,6 +14,7 @@ from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 
 CASES = 5
+DASH = "A dash: nothing to divide by, as for the precision of a class that is never predicted."
 
 
 def write_card(checkpoint: Checkpoint) -> None:
@@ -140,11 +144,11 @@ def _classes(checkpoint: Checkpoint) -> str:
         values = " | ".join(_percent(per_class[name][info.id]) for name in names)
         share = f"{100 * per_class['support'][info.id] / total:.2f}"
         rows.append(f"| {info.name} | {share} | {values} |")
-    return "## Classes, on the test split\n\n" + "\n".join(rows) + "\n\nA dash: does not occur."
+    return "## Classes, on the test split\n\n" + "\n".join(rows) + "\n\n" + DASH
 
 
 def _cases(checkpoint: Checkpoint) -> str:
-    rows = sorted(checkpoint.per_image(), key=lambda row: float(row["mean_iou"]))
+    rows = ranked(checkpoint)
     if len(rows) < 2 * CASES:
         return ""
 
@@ -157,6 +161,12 @@ def _cases(checkpoint: Checkpoint) -> str:
         f"Best: {listed(rows[: -CASES - 1 : -1])}. "
         f"Worst: {listed(rows[:CASES])}. All are in `{folder.PER_IMAGE_FILE}`."
     )
+
+
+def ranked(checkpoint: Checkpoint) -> list[dict[str, str]]:
+    """The rows of `per_image.csv`, worst first; without pictures that are void altogether."""
+    rows = [row for row in checkpoint.per_image() if not math.isnan(float(row["mean_iou"]))]
+    return sorted(rows, key=lambda row: float(row["mean_iou"]))
 
 
 def _data(checkpoint: Checkpoint) -> str:
@@ -181,20 +191,26 @@ def _training(checkpoint: Checkpoint) -> str:
         if before
         else ""
     )
-    kept = f"epoch {training['best_epoch']}, the best mean IoU on the validation split"
-    if training.get("include_validation"):
-        kept = "the last epoch; it has learned from the validation split too"
     curves = ""
     if (checkpoint.path / folder.CURVES_FILE).exists():
         curves = f"\n\n![Loss, IoU, Dice and accuracy by epoch]({folder.CURVES_FILE})"
     return (
         f"## Training\n\n```\n{commands}\n```\n\n{earlier}"
         f"{training['epochs_done']} epochs in {training['seconds'] / 60:.0f} minutes on "
-        f"{training['machine']}; kept: {kept}. "
+        f"{training['machine']}; kept: {kept_epoch(training)}. "
         f"Seed {training['seed']}; torch {versions['torch']}. The curves are "
         f"in `{folder.HISTORY_FILE}`; its figures are at the network's resolution, those of "
         "training on augmented crops." + curves
     )
+
+
+def kept_epoch(training: Mapping[str, Any]) -> str:
+    """Whose weights a checkpoint holds, in words. Args: training: of its description."""
+    if training.get("include_validation"):
+        return "the last epoch; it has learned from the validation split too"
+    if training.get("keep") == "last":
+        return "the last epoch"
+    return f"epoch {training['best_epoch']}, the best mean IoU on the validation split"
 
 
 def _loading(checkpoint: Checkpoint, repository: str) -> str:

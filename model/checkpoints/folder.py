@@ -31,8 +31,10 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
+import io
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -145,17 +147,22 @@ class Checkpoint:
         return self.description.get("network", {}).get("name", self.config["_model_class"])
 
     def history(self) -> list[dict[str, float]]:
-        """The rows of `history.csv`, empty where there is none; half-written rows are dropped."""
+        """The rows of `history.csv`, empty where there is none; half-written rows are dropped.
+
+        Each also says, as `kept`, whether the checkpoint's weights are those of its epoch: 1 or 0.
+        """
         try:
             text = (self.path / HISTORY_FILE).read_text(encoding="utf-8")
         except (OSError, ValueError):  # ValueError: not even text
             return []
+        best = self.description.get("training", {}).get("best_epoch")
         rows = []
         for row in csv.DictReader(text.splitlines()):
             try:
-                rows.append({key: float(value) for key, value in row.items()})
+                figures = {key: float(value) for key, value in row.items()}
             except (TypeError, ValueError):
                 continue
+            rows.append(figures | {"kept": float(figures.get("epoch") == best)})
         return rows
 
     def figures(self, split: str, precision: str = "f32") -> dict[str, Any] | None:
@@ -305,6 +312,19 @@ def study_files() -> list[Path]:
     return sorted((weights_folder() / STUDIES_FOLDER).glob("*.json"))
 
 
+def members(checkpoint: Checkpoint) -> list[Checkpoint]:
+    """A checkpoint and those that its `members` name. Raises `CheckpointError`."""
+    names = checkpoint.description.get("members", [])
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and Path(name).name == name for name in names
+    ):
+        raise CheckpointError(
+            f"{checkpoint.path / DESCRIPTION_FILE}: 'members' must list names of folders "
+            f"within {checkpoint.path}, got {names!r}."
+        )
+    return [checkpoint, *(read(checkpoint.path / name) for name in names)]
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a file so that at any moment either the old or the whole new content is there."""
     write_bytes(path, text.encode())
@@ -330,6 +350,15 @@ def write_json(path: Path, values: Any) -> None:
 def json_text(values: Any) -> str:
     """As it stands in a checkpoint's files."""
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with equal keys as the text of a CSV file."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
 
 
 @functools.lru_cache(maxsize=256)

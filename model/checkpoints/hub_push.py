@@ -77,8 +77,13 @@ def contents(
 def published(checkpoint: Checkpoint, licence: str | None = None) -> dict[str, Content]:
     """The folder's files that are the checkpoint, by name, as they may be published.
 
-    Raises: as `licensed` does.
+    Raises: as `licensed` does; `ConfigError` for an ensemble.
     """
+    if members := checkpoint.description.get("members"):
+        raise ConfigError(
+            f"{checkpoint.name} is an ensemble, whose other networks lie in folders of their own. "
+            f"Publish one of them: {', '.join(str(checkpoint.path / name) for name in members)}."
+        )
     files: dict[str, Content] = {
         name: path for name in FILES if (path := checkpoint.path / name).exists()
     }

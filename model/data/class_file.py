@@ -92,6 +92,11 @@ class ClassFile(Record):
                     'Write them as {name: road, colour: "#804080"}.'
                 )
             known = {pack_colour(entry.colour): ids[entry.name] for entry in self.classes}
+            if len(known) < len(ids):
+                raise DataError(
+                    f"{NAME}: the masks are coloured, but some classes have the same colour: "
+                    f"{', '.join(f'{entry.name} {entry.colour}' for entry in self.classes)}."
+                )
         else:
             known = {i: i for i in ids.values()}
         twice = sorted(set(known) & set(void))

@@ -23,10 +23,11 @@ def list_pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]
     found: dict[str, Path] = {}
     same: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
-        # Hidden files are other programs' (macOS leaves "._a.jpg" beside "a.jpg").
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        own = path.relative_to(folder)
+        # Hidden ones are other programs': "._a.jpg" of macOS, the folder .ipynb_checkpoints.
+        if path.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in own.parts):
             continue
-        name = key_of(path.relative_to(folder))
+        name = key_of(own)
         if name in found:
             same.setdefault(name, [found[name]]).append(path)
         else:

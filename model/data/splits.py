@@ -221,4 +221,4 @@ def _deal(split: Split, names: Sequence[str], fractions) -> None:
 
 
 def _hash(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()

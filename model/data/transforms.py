@@ -84,8 +84,8 @@ class SampleDataset(Dataset):
 class Tiles(Dataset):
     """The samples of a dataset cut into tiles of at most `side` x `side`, side by side.
 
-    For validation with the size policy "tile": whole pictures could be too large for the
-    network. Reads each sample once when made, to know their sizes.
+    For validation with the size policies "tile" and "crop": whole pictures could be too large for
+    the network. Reads each sample once when made, to know their sizes.
     """
 
     def __init__(self, samples: SampleDataset, side: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.checkpoints import folder
-from model.errors import ConfigError
+from model.errors import CheckpointError, ConfigError
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Evaluate:
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
     """In which arithmetic; auto takes the fastest that metrics.json says costs next to nothing."""
     record: bool = False
-    """Write the figures into the checkpoint's metrics.json, beside those of other precisions."""
+    """Write the figures into the checkpoint's metrics.json, beside those of other precisions; those
+    of test in float32 also picture by picture, for comparisons."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Results:
 def evaluate(command: Evaluate) -> None:
     """Runs `evaluate`. Raises `StudioError`."""
     from model.checkpoints.card import write_card
+    from model.checkpoints.trained_on import other_split
     from model.data import datasets
     from model.evaluation import evaluate as scoring
     from model.evaluation import recording
@@ -55,14 +57,15 @@ def evaluate(command: Evaluate) -> None:
     data = datasets.load(
         command.data or checkpoint.data_name, command.data_root, command.split_file
     )
-    if warning := recording.other_split(checkpoint, data):
-        print(f"warning: {warning}")
+    if warning := other_split(checkpoint, data):
+        print(f"warning: {warning} Give that split as --split-file.")
     if command.record:
         recording.check(checkpoint, data)
     segmenter = Segmenter(checkpoint, engine=command.engine, precision=command.precision)
-    result = scoring.evaluate(segmenter, data, data.names(command.split)).to_json()
-    print(summary(checkpoint.name, data.title, {command.split: {result["precision"]: result}}))
-    print(class_table(checkpoint.classes.names, result["per_class"]))
+    result = scoring.evaluate(segmenter, data, data.names(command.split))
+    figures = result.to_json()
+    print(summary(checkpoint.name, data.title, {command.split: {figures["precision"]: figures}}))
+    print(class_table(checkpoint.classes.names, figures["per_class"]))
     if command.record:
         checkpoint = recording.record(checkpoint, command.split, result)
         write_card(checkpoint)
@@ -83,7 +86,9 @@ def results(command: Results) -> None:
         from model.checkpoints.reporting import report
 
         print(f"Reported: {report(folder.read(run))}")
-    checkpoints = folder.list_bundled()[0]
+    checkpoints, damaged = folder.list_bundled()
+    for reason in damaged.values():
+        raise CheckpointError(reason)
     if command.output is None:
         print(markdown_table(checkpoints))
         return
@@ -118,7 +123,7 @@ def summary(name: str, data_title: str, splits: dict[str, Any]) -> str:
 
 
 def class_table(names: list[str], per_class: dict[str, list[float | None]]) -> str:
-    """IoU, Dice, precision and recall by class, in per cent; a dash where a class is absent."""
+    """IoU, Dice, precision and recall by class, in per cent; a dash where they are undefined."""
     columns = ("iou", "dice", "precision", "recall")
     width = max(len("class, %"), *map(len, names)) + 2
     lines = [f"  {'class, %':{width}}" + "".join(f"{name:>11}" for name in columns)]

@@ -94,7 +94,7 @@ def measure(
     costs = {}
     for name, segmenter in segmenters.items():
         costs[name] = Cost(
-            flops(segmenter.checkpoint),
+            sum(flops(member) for member in segmenter.members),
             {
                 size: Latency(statistics.median(t), min(t), max(t))
                 for size, t in times[name].items()

@@ -76,8 +76,9 @@ def iou_of(*names: str) -> Figure:
 
 
 _RARE = (
-    "40 epochs with Dice loss; classes of less than 0.3 % of the pixels are hardly found. Class "
-    "weights and a sum with cross-entropy have not been tried."
+    "40 epochs of 504 pictures with Dice loss and cross-entropy, rare classes weighted. Thin and "
+    "far things cost most: poles, traffic signs and lights, pedestrians, and what the data call "
+    "dynamic, static and other."
 )
 
 GOALS = (
@@ -89,7 +90,8 @@ GOALS = (
     Goal("camvid", "mean IoU (Bayesian SegNet's)", headline("mean_iou"), 0.631, "pretrained"),
     Goal("camvid", "mean IoU (FC-DenseNet103's)", headline("mean_iou"), 0.669),
     Goal("carla", "pixel accuracy", headline("accuracy"), 0.95, "scratch",
-         tried="40 epochs with Dice loss, which does not aim at accuracy."),
+         tried="40 epochs of 504 pictures with Dice loss and cross-entropy, rare classes weighted, "
+         "which costs accuracy."),
     Goal("carla", "pixel accuracy", headline("accuracy"), 0.95, "pretrained"),
     Goal("carla", "Dice loss over the classes that occur", dice_loss, 0.35, "scratch", above=False,
          tried=_RARE),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data import splits
 from model.data.datasets import DataSet
 from model.errors import ConfigError
+from model.evaluation.evaluate import Evaluation
 
 
 def check(checkpoint: Checkpoint, data: DataSet) -> None:
@@ -27,28 +27,16 @@ def check(checkpoint: Checkpoint, data: DataSet) -> None:
         )
 
 
-def other_split(checkpoint: Checkpoint, data: DataSet) -> str:
-    """A warning if the checkpoint was trained on another split of the same data, else "": what is
-    scored may be what it learned from."""
-    recorded = checkpoint.description.get("data", {})
-    if recorded.get("name") != data.name or "split_digest" not in recorded:
-        return ""
-    if recorded["split_digest"] == splits.digest(data.split):
-        return ""
-    return (
-        f"{checkpoint.name} was trained on another split of {data.name} ({recorded['split_rule']}) "
-        "and may have seen these pictures. Give that split as --split-file."
-    )
-
-
-def record(checkpoint: Checkpoint, split: str, figures: dict[str, Any]) -> Checkpoint:
+def record(checkpoint: Checkpoint, split: str, result: Evaluation) -> Checkpoint:
     """Puts figures under splits -> split -> precision into `metrics.json`; others stay.
 
-    With them goes the digest of what was scored: a price counts only for the same weights.
+    With them goes the digest of what was scored: a price counts only for the same weights. Those
+    of test in float32 are what models are compared by: `per_image.csv` becomes that of their
+    single pictures.
 
-    Args: figures: `Evaluation.to_json()`, which names its precision.
     Returns: the checkpoint as it now is.
     """
+    figures = result.to_json()
     precision = figures["precision"]
     metrics = copy.deepcopy(checkpoint.metrics) or {"data": checkpoint.data_name}
     metrics.setdefault("splits", {}).setdefault(split, {})[precision] = {
@@ -56,4 +44,7 @@ def record(checkpoint: Checkpoint, split: str, figures: dict[str, Any]) -> Check
         "digest": checkpoint.digest(precision),
     }
     folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
+    if (split, precision) == ("test", "f32"):
+        rows = folder.csv_text(result.per_image)
+        folder.write_text(checkpoint.path / folder.PER_IMAGE_FILE, rows)
     return folder.read(checkpoint.path)

@@ -37,11 +37,13 @@ INTRODUCTION = """\
 # Results
 
 Written by `python -m model results --output docs/results.md` from the `metrics.json` of each
-checkpoint; nothing here is typed. Every figure is in per cent, from one confusion matrix over all
-pictures of a part at their original resolution, void pixels left out; means run over the classes
-that occur. F1 is another name of Dice. In brackets: the 95 % bootstrap interval over pictures, or
-blocks of neighbouring frames, which says how the figure would move with other pictures, not with
-another training. `python -m model evaluate --checkpoint NAME --split test` measures each anew."""
+checkpoint; only the goals, with what was tried for them, and others' figures are written by hand.
+Every figure is in per cent, from one confusion matrix over all pictures of a part at their original
+resolution, void pixels left out. Means run over the classes that occur in truth or prediction: one
+that is predicted but never there counts as 0. F1 is another name of Dice. In brackets: the 95 %
+bootstrap interval over pictures, or blocks of neighbouring frames, which says how the figure would
+move with other pictures, not with another training.
+`python -m model evaluate --checkpoint NAME --split test --precision f32` measures each anew."""
 
 
 def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:

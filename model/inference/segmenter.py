@@ -16,7 +16,7 @@ from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data.classes import ClassTable
 from model.data.images import Source, decode
-from model.errors import CheckpointError, ConfigError, ImageError, StudioError
+from model.errors import ConfigError, ImageError, StudioError
 from model.inference import components, tiling
 from model.inference.augment import Look
 from model.inference.engines import make_engine
@@ -134,7 +134,7 @@ class Segmenter:
             raise ConfigError("An ensemble needs at least one checkpoint.")
         self.name = " + ".join(checkpoint.name for checkpoint in named)
         self.checkpoint = named[0]
-        self.members = [member for checkpoint in named for member in _members(checkpoint)]
+        self.members = [member for checkpoint in named for member in folder.members(checkpoint)]
         for member in self.members:
             for what in ("classes", "preprocessing"):
                 if getattr(member, what) != getattr(self.checkpoint, what):
@@ -342,16 +342,3 @@ def _checkpoint(model: str | Path | Checkpoint) -> Checkpoint:
     if isinstance(model, Checkpoint):
         return model
     return folder.read(model) if isinstance(model, Path) else folder.find(model)
-
-
-def _members(checkpoint: Checkpoint) -> list[Checkpoint]:
-    """A checkpoint and those that its `members` name. Raises `CheckpointError`."""
-    names = checkpoint.description.get("members", [])
-    if not isinstance(names, list) or not all(
-        isinstance(name, str) and Path(name).name == name for name in names
-    ):
-        raise CheckpointError(
-            f"{checkpoint.path / folder.DESCRIPTION_FILE}: 'members' must list names of folders "
-            f"within {checkpoint.path}, got {names!r}."
-        )
-    return [checkpoint, *(folder.read(checkpoint.path / name) for name in names)]

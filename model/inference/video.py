@@ -137,7 +137,7 @@ class VideoWriter:
         """Completes the file and gives it its name."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        with open(self._part, "rb") as file:
+        with open(self._part, "r+b") as file:  # Windows flushes none that is read
             os.fsync(file.fileno())
         os.replace(self._part, self.path)
 

@@ -53,6 +53,9 @@ class TrainConfig:
     include_validation: bool = False
     """Train on the validation pictures too, as at the end of a search. They can choose no epoch
     then: the last one is kept, and only the test part is scored."""
+    keep: Literal["best", "last"] = "best"
+    """The epoch whose weights are kept: the best by the mean IoU on the validation pictures, or
+    the last, whose figures on them owe nothing to a choice."""
     skip_check: bool = False
     """Train without `data check`, whose errors would stop the run before it begins."""
     output: Path = Path("runs/latest")
@@ -189,6 +192,11 @@ class TrainConfig:
                 if getattr(self, name) != _DEFAULTS[name]:
                     raise ConfigError(f"{flag(name)} needs a network with an encoder: "
                                       "unet-<encoder>.")  # fmt: skip
+        if self.include_validation and self.early_stopping is not None:
+            raise ConfigError(
+                "--early-stopping waits for the validation pictures, which --include-validation "
+                "trains on. Leave one of them out."
+            )
         if self.longest_side is not None and self.size_policy != "resize":
             raise ConfigError(
                 f"--longest-side needs --size-policy resize; {self.size_policy} takes pictures at "

@@ -15,6 +15,7 @@ from model.data.preprocessing import Preprocessing
 from model.data.statistics import Statistics
 from model.data.transforms import Collate, SampleDataset, Tiles, augmentation
 from model.errors import ConfigError
+from model.inference.tiling import TILE
 from model.training.config import TrainConfig
 from model.training.processes import Processes
 
@@ -65,8 +66,9 @@ class Loaders:
         plain = SampleDataset(data, others, preprocessing, memory_limit=int(memory * len(others)))
         self.statistics = augmented.load("reading pictures for training")
         plain.load("reading pictures for validation")
-        tiled = preprocessing.size_policy == "tile"
-        self.samples = Tiles(plain, preprocessing.tile) if tiled else plain
+        # Training crops what may be too large for the network as a whole.
+        side = {"tile": preprocessing.tile, "crop": TILE}.get(preprocessing.size_policy)
+        self.samples = Tiles(plain, side) if side else plain
         collate = Collate(preprocessing)
         share = config.batch_size // processes.count
         kind, length = DistributedSampler, {}

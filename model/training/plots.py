@@ -43,10 +43,10 @@ CELL, GAP = 240, 6
 def curves(rows: Sequence[dict[str, float]], title: str = "") -> Figure:
     """Loss, mean IoU, mean Dice and accuracy over the epochs, and the learning rate.
 
-    Args: rows: of `history.csv`, at least one.
+    Args: rows: as `Checkpoint.history` reads them, at least one.
     """
     epochs = [row["epoch"] for row in rows]
-    best = max(rows, key=lambda row: (row["val_iou"], -row["epoch"]))
+    kept = next(row for row in rows if row["kept"])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 6.4), layout="constrained")
         grid = figure.subplots(2, 3)
@@ -58,7 +58,7 @@ def curves(rows: Sequence[dict[str, float]], title: str = "") -> Figure:
                 values = [row[f"{part}_{name}"] for row in rows]
                 # A single epoch is no line: a dot shows it.
                 axes.plot(epochs, values, color=colour, label=label, marker="." * (len(rows) < 2))
-            axes.plot(best["epoch"], best[f"val_{name}"], "o", color=VALIDATION)
+            axes.plot(kept["epoch"], kept[f"val_{name}"], "o", color=VALIDATION)
             _dress(axes, heading)
         rate, legend = grid.flat[4:]
         rate.plot(epochs, [row["lr"] for row in rows], color=INK, marker="." * (len(rows) < 2))
@@ -68,7 +68,7 @@ def curves(rows: Sequence[dict[str, float]], title: str = "") -> Figure:
         legend.axis("off")
         legend.legend(*grid.flat[0].get_legend_handles_labels(), loc="upper left", frameon=False)
         legend.text(
-            0.02, 0.6, f"The dot: epoch {best['epoch']:.0f}, the one that is kept",
+            0.02, 0.6, f"The dot: epoch {kept['epoch']:.0f}, the one that is kept",
             transform=legend.transAxes,
         )  # fmt: skip
         figure.suptitle(title)

@@ -11,6 +11,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from model.checkpoints import folder
+from model.checkpoints.card import kept_epoch, ranked
 from model.checkpoints.folder import Checkpoint
 from model.data.datasets import DataSet
 from model.evaluation.metrics import Metrics
@@ -31,7 +32,7 @@ def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) ->
     """
     curves = plots.curves(checkpoint.history(), checkpoint.name)
     folder.write_bytes(checkpoint.path / folder.CURVES_FILE, plots.png(curves))
-    rows = sorted(checkpoint.per_image(), key=lambda row: float(row["mean_iou"]))
+    rows = ranked(checkpoint)
     cases = {"Best": rows[: -CASES - 1 : -1], "Worst": rows[:CASES]}
     sheets = {}
     if data.publishable:
@@ -58,6 +59,7 @@ def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str
         training=description["training"],
         versions=description["versions"],
         encoder=f"{encoder['name']}, from {encoder['origin']}" if encoder["name"] else "none",
+        kept=kept_epoch(description["training"]),
         minutes=in_words(description["training"]["seconds"]),
         splits=splits,
         curves=Markup(plots.svg(plots.curves(checkpoint.history()))),

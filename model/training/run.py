@@ -44,7 +44,7 @@ from model.training.report import write_report
 from model.training.resuming import check_same_run, resume_file
 from model.training.synchronised import synchronise
 from model.training.watching import SamplePictures, TensorBoardCurves, board_folder
-from model.training.writer import AtomicCheckpointIO, Row, RunWriter, csv_text
+from model.training.writer import AtomicCheckpointIO, Row, RunWriter
 
 SCORED = ("validation", "test")
 
@@ -56,7 +56,7 @@ def train(
     on_epoch: Callable[[Row], None] | None = None,
     score: bool = True,
 ) -> folder.Checkpoint | None:
-    """Trains, keeps the best epoch by validation mean IoU, and scores it at the end.
+    """Trains, keeps the best epoch by validation mean IoU or the last, and scores it at the end.
 
     Args:
         data: the data set, where it is not the one that `config` names with its own split: a
@@ -100,7 +100,8 @@ def _train(
     if config.start_from:
         before = start_from(network, config.start_from, data.classes)
         description["encoder"] = before.description["encoder"]
-        description["training"]["before"] = before.description["training"]
+        if "training" in before.description:  # that of another program says nothing of it
+            description["training"]["before"] = before.description["training"]
     if resume:
         check_same_run(resume, description)
     elif not config.skip_check and rank_zero_only.rank == 0:
@@ -130,7 +131,7 @@ def _train(
         accelerator=accelerator,
         devices=processes.devices,
         num_nodes=processes.num_nodes,
-        strategy="ddp" if processes.count > 1 else "auto",
+        strategy=_strategy(config, processes),
         use_distributed_sampler=False,  # `Loaders` has its own
         precision=_precision(config),
         accumulate_grad_batches=config.accumulate,
@@ -164,8 +165,7 @@ def finish(path: Path, data: DataSet, parts: tuple[str, ...] = SCORED) -> None:
     segmenter = Segmenter(checkpoint, engine="torch", precision="f32")
     for part in parts:
         result = evaluate(segmenter, data, data.names(part))
-        checkpoint = recording.record(checkpoint, part, result.to_json())
-    folder.write_text(path / folder.PER_IMAGE_FILE, csv_text(result.per_image))
+        checkpoint = recording.record(checkpoint, part, result)
     write_report(checkpoint, segmenter, data)
     write_card(checkpoint)
 
@@ -246,6 +246,13 @@ def _accelerator(config: TrainConfig) -> str:
     if config.device == "gpu" and not torch.accelerator.is_available():
         raise ConfigError("--device gpu: PyTorch finds no GPU here. Use --device cpu or auto.")
     return config.device
+
+
+def _strategy(config: TrainConfig, processes: Processes) -> str:
+    if processes.count == 1:
+        return "auto"
+    # A frozen encoder has no gradients, for which the processes would wait.
+    return "ddp_find_unused_parameters_true" if config.freeze_encoder_epochs else "ddp"
 
 
 def _precision(config: TrainConfig) -> str:

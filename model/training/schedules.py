@@ -38,7 +38,10 @@ def make_schedule(
     """
     if schedule == "one-cycle":
         rates = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, rates, total_steps=steps, pct_start=warmup or ONE_CYCLE_WARMUP)
+        share = warmup or ONE_CYCLE_WARMUP
+        if share * steps == 1:
+            share = 0.99 / steps  # torch would divide by what lies between the first step and it
+        return OneCycleLR(optimizer, rates, total_steps=steps, pct_start=share)
     rising = warmup * steps
 
     def factor(step: int) -> float:

@@ -7,12 +7,11 @@ resuming writes anew what had not been written yet.
 
 from __future__ import annotations
 
-import csv
 import io
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ Row = dict[str, Any]
 
 
 class RunWriter(Callback):
-    """After each epoch: the state to resume from, the histories, and the best weights so far.
+    """After each epoch: the state to resume from, the histories, and the weights to keep.
 
     It also ends a run before its last epoch where the settings say so.
 
@@ -109,27 +108,30 @@ class RunWriter(Callback):
 
     @property
     def best(self) -> Row:
-        """The row of the best epoch: the first of the highest validation mean IoU, or the last
-        where the validation pictures are trained on."""
-        if self.config.include_validation:
-            return self.rows[-1]
+        """The row of the best epoch: the first of the highest validation mean IoU."""
         return max(self.rows, key=lambda row: (row["val_iou"], -row["epoch"]))
+
+    @property
+    def kept(self) -> Row:
+        """The row of the epoch whose weights are kept."""
+        last = self.config.keep == "last" or self.config.include_validation
+        return self.rows[-1] if last else self.best
 
     def write(self, module: SegmentationModule) -> None:
         """Writes all that follows from the state. Of the weights only the last epoch's are at
         hand; earlier best ones have been written before."""
-        if self.best is self.rows[-1]:
+        if self.kept is self.rows[-1]:
             # fp16 halves the file and costs nothing measurable; float32 where it overflows.
             save_network(module.result, self.path / folder.WEIGHTS_FILE, dtype=torch.float16)
         self.description["training"] |= {
-            "best_epoch": self.best["epoch"],
+            "best_epoch": self.kept["epoch"],
             "epochs_done": len(self.rows),
             "seconds": round(sum(row["seconds"] for row in self.rows), 1),
             "ended": self.ended,
         }
         folder.write_json(self.path / folder.DESCRIPTION_FILE, self.description)
-        folder.write_text(self.path / CLASS_HISTORY_FILE, csv_text(self.class_rows))
-        folder.write_text(self.path / folder.HISTORY_FILE, csv_text(self.rows))
+        folder.write_text(self.path / CLASS_HISTORY_FILE, folder.csv_text(self.class_rows))
+        folder.write_text(self.path / folder.HISTORY_FILE, folder.csv_text(self.rows))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -172,15 +174,6 @@ def class_rows(epoch: int, classes: ClassTable, metrics: Metrics) -> list[Row]:
         | {name: _rounded(float(getattr(metrics, name)[info.id]), "") for name in CLASS_COLUMNS}
         for info in classes
     ]
-
-
-def csv_text(rows: Sequence[Row]) -> str:
-    """Rows with equal keys as the text of a CSV file."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
 
 
 def _rounded(value: float, missing: Any = math.nan) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import http.server
 import io
 import json
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio_client
 import httpx
@@ -22,7 +24,7 @@ from PIL import Image
 
 from app import gradio_api, models
 from app.api.schema import Wishes
-from app.limits import MESSAGE_BYTES
+from app.limits import MESSAGE_BYTES, UPLOAD_BYTES
 from app.queue import InferenceQueue
 from app.uploads import NOTHING_FETCHED, Refused
 from model.data.streets import draw
@@ -309,6 +311,19 @@ def test_messages_are_bounded(server):
         answer = httpx.post(f"{server.url}/gradio_api/{route}", content=text, headers=JSON_RPC)
         assert answer.status_code == 413, route
         assert f"{MESSAGE_BYTES // 2**20} MiB" in answer.text
+
+
+def test_uploads_are_bounded_together(server):
+    """A file alone is bounded by Gradio; many of them are not."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    connection.putrequest("POST", "/gradio_api/upload")
+    connection.putheader("Content-Type", "multipart/form-data; boundary=x")
+    connection.putheader("Content-Length", str(UPLOAD_BYTES + 1))
+    connection.endheaders(b"--x\r\n")
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert f"{UPLOAD_BYTES // 2**20} MiB" in answer.read().decode()
+    connection.close()
 
 
 def test_other_sites_cannot_call_it(server, endpoint):

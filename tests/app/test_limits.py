@@ -509,6 +509,8 @@ def test_security_md_states_the_limits_as_they_are():
         f"{MAX_PIXELS // 10**6} megapixels",
         f"{limits.MOST_FILES} pictures",
         f"{limits.UNPACKED_BYTES // 2**30} GiB",
+        f"at once | {limits.UPLOAD_BYTES // 2**30} GiB",
+        f"come in together {limits.UPLOADS_BYTES // 2**30} GiB",
         f"{limits.MOST_RATIO} times",
         f"{limits.MOST_SECONDS:g} s",
         f"{limits.BODY_SECONDS} s",

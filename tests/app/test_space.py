@@ -634,7 +634,9 @@ def test_gradio_space_serves_page_and_api(project, hub, weights, tmp_path):
     with running([space_files.GRADIO_START], target, environment, port):
         listed = {entry["name"] for entry in get(port, "/api/models").json()["models"]}
         assert listed == {"streets-scratch", "roads"}
-        assert "gradio" in get(port, "/").text
+        page = get(port, "/")
+        assert "gradio" in page.text
+        assert page.headers["x-content-type-options"] == "nosniff"
         segment(port)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from model.checkpoints import folder
-from model.checkpoints.card import card
+from model.checkpoints.card import card, ranked
 from model.data.preprocessing import Preprocessing
 
 
@@ -48,3 +48,9 @@ def test_the_networks_input_is_described_for_pictures_at_their_own_scale():
         folder.find("pets-mobilenet"), preprocessing=Preprocessing(size_policy="crop")
     )
     assert "Its input is RGB as it is, padded" in card(checkpoint)
+
+
+def test_a_picture_that_is_void_altogether_is_neither_best_nor_worst(bundled):
+    rows = [{"name": f"{i}", "mean_iou": score} for i, score in enumerate((0.9, "nan", 0.1, 0.5))]
+    folder.write_text(bundled.path / folder.PER_IMAGE_FILE, folder.csv_text(rows))
+    assert [row["name"] for row in ranked(bundled)] == ["2", "3", "0"]

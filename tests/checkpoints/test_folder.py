@@ -173,7 +173,7 @@ def test_history_drops_a_row_that_was_cut_off(tiny):
     (tiny / "history.csv").write_text("epoch,val_iou,val_loss\n1,0.5,2\n2,nan,1\n3,0.6\n4,x,1\n")
     rows = folder.read(tiny).history()
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert rows[0] == {"epoch": 1.0, "val_iou": 0.5, "val_loss": 2.0}
+    assert rows[0] == {"epoch": 1.0, "val_iou": 0.5, "val_loss": 2.0, "kept": 0.0}
 
 
 def test_tables_that_are_no_text_count_as_absent(tiny):

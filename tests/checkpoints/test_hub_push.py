@@ -243,3 +243,11 @@ def test_description_without_a_licence_is_refused(trained, server):
     with pytest.raises(CheckpointError, match="lacks 'licence'"):
         push(trained)
     assert not server.requests
+
+
+def test_an_ensemble_is_not_pushed_as_one_of_its_networks(server, trained):
+    description = trained.description | {"members": ["fold-2", "fold-3"]}
+    folder.write_json(trained.path / folder.DESCRIPTION_FILE, description)
+    with pytest.raises(ConfigError, match=r"is an ensemble.*fold-2.*fold-3"):
+        push(folder.read(trained.path))
+    assert not server.requests

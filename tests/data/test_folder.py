@@ -157,6 +157,8 @@ def test_only_folder_takes_a_path():
 def test_hidden_files_of_other_systems_are_ignored(tmp_path):
     make_folder(tmp_path)
     (tmp_path / "masks/._003.png").write_bytes(b"AppleDouble")
+    (tmp_path / "images/.ipynb_checkpoints").mkdir()
+    (tmp_path / "images/.ipynb_checkpoints/003-checkpoint.png").write_bytes(b"a copy")
     assert len(datasets.load(f"folder:{tmp_path}").images) == 10
 
 
@@ -384,6 +386,10 @@ def test_what_is_wrong_in_the_file_is_named(text, message, tmp_path):
         ('classes: [a, b]\nvoid: "#ffffff"', "masks store numbers"),
         ("classes: [a, b]\nencoding: colour", r"classes \['a', 'b'\] have no colour"),
         ('classes: {a: "#000000"}\nvoid: 3\nencoding: colour', "masks store colours"),
+        (
+            'classes: {a: "#000000", b: "#000000"}\nencoding: colour',
+            "same colour: a #000000, b #000000",
+        ),
     ],
 )
 def test_contradictions_with_the_masks_are_named(text, message, tmp_path):

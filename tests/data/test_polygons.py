@@ -405,6 +405,7 @@ def test_labelme_folders_share_one_class_list(tmp_path):
     ("shape", "message"),
     [
         (labelme_shape("x", [[1, 1], [2, 2]]), "an outline has 4 numbers"),
+        (labelme_shape("x", [[1, 1], [1e6, 2]], "circle"), r"shape 0 \(x\): .* far outside"),
         (labelme_shape("x", [[1, 1]], "circle"), "a circle needs two points, but has 1"),
         (labelme_shape("x", [[1, 1], [2, 2]], "spline"), "'spline' are not known"),
         (labelme_shape("x", [[1, 1], [2, 2]], "mask", mask="!"), "bitmap cannot be read"),

@@ -131,3 +131,9 @@ def test_check_refuses_leaks_and_empty_parts():
         splits.check({**good, "train": ["a", "b"]})
     with pytest.raises(DataError, match="test part of the split is empty"):
         splits.check({**good, "test": []})
+
+
+def test_names_need_not_be_text():
+    """Linux allows any bytes in file names; Python reads those that are no UTF-8 as surrogates."""
+    names = [*(f"{number}" for number in range(9)), "caf\udce9"]
+    assert sorted(chain.from_iterable(splits.random(names, seed=0).values())) == sorted(names)

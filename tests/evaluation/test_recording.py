@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from model.checkpoints import folder
+from model.checkpoints.trained_on import other_split
 from model.data import datasets
-from model.evaluation import recording
 from model.inference.engines import precision as precisions
 
 
@@ -34,6 +34,17 @@ def test_float32_again_gives_the_recorded_figures_and_changes_no_other(run, comm
     assert figures["engine"] != earlier["engine"]
     assert figures["digest"] == folder.read(run).digest()
     assert after["splits"]["test"] == before["splits"]["test"]
+
+
+def test_test_in_float32_is_recorded_picture_by_picture(run, command):
+    before = folder.read(run).per_image()
+    (run / folder.PER_IMAGE_FILE).unlink()
+    done = command("evaluate", "--checkpoint", run, "--precision", "f32", "--record")
+    assert done.returncode == 0, done.stderr
+    after = folder.read(run).per_image()
+    assert [row["name"] for row in after] == [row["name"] for row in before]
+    scores = [[float(row["mean_iou"]) for row in rows] for rows in (before, after)]
+    assert scores[1] == pytest.approx(scores[0], abs=5e-3)
 
 
 @pytest.mark.skipif("bf16" not in precisions.native(), reason="this processor has no bf16")
@@ -65,6 +76,6 @@ def test_figures_of_other_data_are_not_recorded(run, command):
 
 def test_pictures_of_another_split_are_warned_of(trained_run):
     checkpoint, data = folder.read(trained_run), datasets.load("streets")
-    assert recording.other_split(checkpoint, data) == ""
+    assert other_split(checkpoint, data) == ""
     data.use_split({part: names[:9] for part, names in data.split.items()}, "a few")
-    assert "Give that split as --split-file." in recording.other_split(checkpoint, data)
+    assert "may have seen these pictures" in other_split(checkpoint, data)

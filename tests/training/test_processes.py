@@ -97,3 +97,17 @@ def test_synchronised_normalisation_is_pytorchs(one_process):
     for expected, found in zip(*results, strict=True):
         assert torch.allclose(expected, found, rtol=1e-4, atol=1e-6)
     assert plain.state_dict().keys() == shared.state_dict().keys()
+
+
+def test_processes_do_not_wait_for_a_frozen_encoder(few_arguments, tmp_path):
+    width = few_arguments.index("--base-width")
+    words = [*few_arguments[:width], *few_arguments[width + 4 :], "--network"]
+    words += ["unet-mobilenet_v2", "--freeze-encoder-epochs", "1", "--epochs", "2"]
+    words += ["--batch-size", "8", "--precision", "f32", "--devices", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "model", "train", *words, "--output", str(tmp_path / "run")],
+        cwd=REPOSITORY, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(history(tmp_path / "run")) == 2

@@ -77,20 +77,22 @@ def test_a_confusion_matrix_is_in_shares_of_each_true_class():
     assert [text.get_text() for text in axes.texts] == ["50", "50", "100"]
 
 
-def rows(*scores: float) -> list[dict[str, float]]:
+def rows(*scores: float, kept: int = 1) -> list[dict[str, float]]:
     columns = [f"{part}_{name}" for part in ("train", "val") for name in plots.PANELS]
     return [
-        {"epoch": i, "lr": 0.1 / i} | dict.fromkeys(columns, score)
+        {"epoch": i, "lr": 0.1 / i, "kept": i == kept} | dict.fromkeys(columns, score)
         for i, score in enumerate(scores, 1)
     ]
 
 
-@pytest.mark.parametrize("scores", [(0.5,), (0.1, 0.7, 0.7, 0.2)])
-def test_curves_mark_the_epoch_that_is_kept(scores):
-    figure = plots.curves(rows(*scores))
+@pytest.mark.parametrize(
+    ("scores", "number"), [((0.5,), 1), ((0.1, 0.7, 0.7, 0.2), 2), ((0.1, 0.7, 0.7, 0.2), 4)]
+)
+def test_curves_mark_the_epoch_that_is_kept(scores, number):
+    figure = plots.curves(rows(*scores, kept=number))
     assert [axes.get_title("left") for axes in figure.axes][:4] == list(plots.PANELS.values())
     kept = figure.axes[1].lines[-1]
-    assert list(kept.get_xdata()) == [1 if len(scores) == 1 else 2]
+    assert list(kept.get_xdata()) == [number]
     assert plots.png(figure).startswith(b"\x89PNG")
 
 

@@ -52,6 +52,13 @@ def test_one_cycle_rises_from_a_25th_and_falls_to_nearly_nothing(warmup, peak):
     assert 0 < taken[-1] < 1e-6
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5, 20, 100])
+def test_one_cycle_may_rise_in_a_single_step(steps):
+    taken = rates("one-cycle", steps, warmup=1 / steps if steps > 1 else 0.0)
+    assert len(taken) == steps
+    assert all(0 < rate <= 0.1 for rate in taken)
+
+
 def test_a_schedule_keeps_the_ratio_of_encoder_and_decoder():
     groups = [{"params": [torch.zeros(1)], "lr": lr} for lr in (0.01, 0.1)]
     for schedule in ("one-cycle", "cosine", "poly", "constant"):

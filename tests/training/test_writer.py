@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from model.checkpoints import folder
 from model.checkpoints.weights import read_tensors
 from model.data.classes import ClassTable
 from model.evaluation.metrics import Metrics
 from model.networks.unet import UNet
-from model.training.writer import HISTORY_COLUMNS, AtomicCheckpointIO, RunWriter, csv_text
+from model.training.writer import HISTORY_COLUMNS, AtomicCheckpointIO, RunWriter
 
 CLASSES = ClassTable.of((("a", "#111111"), ("b", "#222222")))
 MATRIX = np.array([[2, 1], [1, 2]])
@@ -57,6 +58,22 @@ def test_the_best_epoch_is_kept(tiny):
     assert (epochs.training()["best_epoch"], epochs.training()["epochs_done"]) == (2, 4)
     with open(epochs.path / "history.csv", newline="") as file:
         assert [row["val_iou"] for row in csv.DictReader(file)] == ["0.1", "0.3", "0.2", "0.3"]
+
+
+@pytest.mark.parametrize("settings", [{"keep": "last"}, {"include_validation": True}])
+def test_the_last_epoch_is_kept_where_none_is_chosen(settings, tiny):
+    epochs = Epochs(tiny(**settings))
+    epochs.see(0.1, 0.3, 0.2)
+    assert (read_tensors(epochs.path / "model.safetensors")["head.bias"] == 3).all()
+    assert epochs.training()["best_epoch"] == 3
+
+
+def test_early_stopping_waits_for_the_best_also_where_the_last_is_kept(tiny):
+    epochs = Epochs(tiny(keep="last", early_stopping=2))
+    epochs.see(0.1, 0.3, 0.2)
+    assert not epochs.stopped
+    epochs.see(0.2)
+    assert epochs.stopped
 
 
 def test_early_stopping_waits_as_long_as_it_was_told(tiny):
@@ -110,7 +127,7 @@ def test_each_class_gets_a_row_per_epoch(tiny):
 
 @pytest.mark.parametrize("number", [0.123456789, 1e-9, 12345.678, float("nan")])
 def test_the_histories_lose_no_more_than_digits(number):
-    (row,) = csv.DictReader(csv_text([{"value": number}]).splitlines())
+    (row,) = csv.DictReader(folder.csv_text([{"value": number}]).splitlines())
     assert float(row["value"]) == pytest.approx(number, rel=1e-5, nan_ok=True)
 
 

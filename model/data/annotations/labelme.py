@@ -74,7 +74,10 @@ class LabelMeAnnotations(AnnotationSet):
             if shape.shape_type not in WITHOUT_AREA:
                 origin = f"{path.name}, shape {number} ({shape.label})"
                 region = _region(shape, origin)
-                check_range(np.asarray(shape.points), height, width)
+                try:
+                    check_range(np.asarray(shape.points), height, width)
+                except DataError as error:
+                    raise DataError(f"{origin}: {error}") from error
                 shapes.append(Shape(self.label_of(shape.label, origin), region, origin))
         return shapes
 

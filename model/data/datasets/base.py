@@ -179,7 +179,7 @@ class FileDataSet(DataSet):
         for files in (self.images, self.masks):
             for name in sorted(files):
                 content = hashlib.sha256(files[name].read_bytes()).hexdigest()
-                total.update(f"{name} {content}\n".encode())
+                total.update(f"{name} {content}\n".encode(errors="surrogateescape"))
         return total.hexdigest()[:16]
 
 

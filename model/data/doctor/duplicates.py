@@ -34,18 +34,22 @@ def groups_of_copies(looks: dict[str, PictureLook], film: bool = False) -> list[
     prints = np.stack([looks[name].fingerprint for name in names]).astype(np.int16)
     side = prints.shape[1] // COARSE
     blocks = prints.reshape(len(names), side, COARSE, side, COARSE).mean((2, 4), np.float32)
+    half = blocks.shape[1] // 2
+    quarters = blocks.reshape(len(names), 2, half, 2, half).mean((2, 4)).reshape(len(names), 4)
     blocks = blocks.reshape(len(names), -1)
-    firsts: list[int] = []  # the first picture of each group
+    firsts = np.empty(len(names), np.int64)  # the first picture of each group
+    seen = 0
     members: dict[int, list[int]] = {}
     for number in range(len(names)):
-        close = np.abs(blocks[firsts] - blocks[number]).max(1) <= MOST_DIFFERENCE
-        for candidate in np.flatnonzero(close):
-            first = firsts[candidate]
+        # Four numbers of each tell most pictures apart, 64 nearly all others.
+        candidates = _close(quarters, firsts[:seen], number)
+        for first in _close(blocks, candidates, number).tolist():
             if _same(prints[first], prints[number]):
                 members[first].append(number)
                 break
         else:
-            firsts.append(number)
+            firsts[seen] = number
+            seen += 1
             members[number] = [number]
     groups = []
     for group in members.values():
@@ -113,6 +117,12 @@ def _equal_across(case: Case, looks: dict[str, PictureLook], group: list[str]) -
     for name in group:
         parts.setdefault(looks[name].content, set()).add(case.part_of[name])
     return any(len(found) > 1 for found in parts.values())
+
+
+def _close(means: np.ndarray, candidates: np.ndarray, number: int) -> np.ndarray:
+    """Those whose means all differ from the picture's by no more than its pixels may."""
+    differences = np.abs(means[candidates] - means[number]).max(1)
+    return candidates[differences <= MOST_DIFFERENCE + 0.01]  # rounding
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from model.evaluation.calibration import Calibration
 from model.evaluation.objects import SIZE_TEXTS, SIZES, ObjectRecall
-from model.evaluation.report.learning import best_of, epochs_of, smoothed
+from model.evaluation.report.learning import epochs_of, kept_of, smoothed
 from model.evaluation.report.small_data import Point
 
 CURVE_TITLES = {"loss": "Loss", "dice": "Dice", "iou": "IoU", "accuracy": "Accuracy"}
@@ -48,12 +48,12 @@ def curve_rows(
         smoothing: weight of the past in [0, 1), see `smoothed`.
 
     Returns: rows with model, part ("validation" or "training"), epoch, minutes since the start,
-        value, smooth, and whether the epoch's weights were kept (`best`).
+        value, smooth, and whether the epoch's weights were kept (`kept`).
     """
     values = []
     for run in runs:
         epochs = epochs_of(run.value)
-        best = best_of(epochs)
+        kept = kept_of(epochs)
         for part, prefix in (("validation", "val"), ("training", "train")):
             known = [e for e in epochs if e.get(f"{prefix}_{figure}") is not None]
             raw = [epoch.get(f"{prefix}_{figure}") for epoch in known]
@@ -66,7 +66,7 @@ def curve_rows(
                         "minutes": epoch.minutes,
                         "value": value,
                         "smooth": smooth,
-                        "best": part == "validation" and epoch == best,
+                        "kept": part == "validation" and epoch == kept,
                     }
                 )
     return values
@@ -75,7 +75,7 @@ def curve_rows(
 def learning_curve(
     runs: Sequence[Series], figure: str, x: str = "epoch", smoothing: float = 0.0
 ) -> alt.LayerChart:
-    """Validation (solid) and training (dashed) curves of all runs; a dot marks the best epoch.
+    """Validation (solid) and training (dashed) curves of all runs; a dot marks the kept epoch.
 
     Args:
         runs, figure, smoothing: as for `curve_rows`; with smoothing the values themselves stay
@@ -119,7 +119,7 @@ def learning_curve(
     # Transparent, so that a tooltip opens near an epoch and not only on the thin line.
     layers.append(base.mark_point(size=120, opacity=0).encode(y=heights["value"]))
     layers.append(
-        base.transform_filter("datum.best")
+        base.transform_filter("datum.kept")
         .mark_point(size=75, filled=True, opacity=1, stroke="white", strokeWidth=1.5)
         .encode(y=heights["value"])
     )

@@ -72,6 +72,7 @@ def compare(command: Compare) -> None:
 
 def _scores(checkpoints: Mapping[str, Checkpoint], command: Compare) -> Mapping[str, Scored | None]:
     """What the checkpoints scored on the asked data set: as recorded, else measured now."""
+    from model.checkpoints.trained_on import other_split
     from model.data import datasets
     from model.data import splits as split_rules
     from model.evaluation.compare import measured, recorded
@@ -87,6 +88,8 @@ def _scores(checkpoints: Mapping[str, Checkpoint], command: Compare) -> Mapping[
     for name, scored in own.items():
         if scored and (scored.protocol.digest, scored.protocol.split_digest) == digests:
             continue
+        if warning := other_split(checkpoints[name], data):
+            print(f"warning: {warning}", file=sys.stderr)
         print(f"Scoring {name} on {data.title} ...", flush=True)
         segmenter = Segmenter(checkpoints[name], precision="f32")
         own[name] = measured(evaluate(segmenter, data, data.names("test")), data)

@@ -24,7 +24,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Reach:
-    """When a model first was as good as another one's best epoch."""
+    """When a model first was as good as another one's kept epoch."""
 
     epoch: float
     minutes: float
@@ -37,18 +37,18 @@ class Learning:
     Attributes:
         title: the model's.
         epochs, minutes: so far.
-        best: the epoch whose weights were kept.
-        best_iou: its mean IoU on validation, in [0, 1].
+        kept: the epoch whose weights were kept.
+        kept_iou: its mean IoU on validation, in [0, 1].
         gap: its mean IoU on training less that on validation: over-fitting where it is large.
             Training pictures are augmented, so it may be below 0.
-        reached: by the other models' titles, when it was as good as their best; None if never.
+        reached: by the other models' titles, when it was as good as their kept one, or None.
     """
 
     title: str
     epochs: int
     minutes: float
-    best: Epoch | None
-    best_iou: float | None
+    kept: Epoch | None
+    kept_iou: float | None
     gap: float | None
     reached: dict[str, Reach | None]
 
@@ -64,27 +64,26 @@ def epochs_of(rows: Sequence[Mapping[str, float]]) -> list[Epoch]:
     return epochs
 
 
-def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
-    """The epoch whose weights were kept: the first of the highest validation IoU."""
-    rated = [epoch for epoch in epochs if epoch.get("val_iou") is not None]
-    return max(rated, key=lambda e: (e.get("val_iou"), -e.number), default=None)
+def kept_of(epochs: Sequence[Epoch]) -> Epoch | None:
+    """The epoch whose weights were kept; None where it has no validation IoU."""
+    return next((e for e in epochs if e.get("kept") and e.get("val_iou") is not None), None)
 
 
 def learning(models: Sequence[Candidate]) -> list[Learning]:
     """Of each model that has a history."""
     histories = {model.title: epochs_of(model.checkpoint.history()) for model in models}
-    best = {title: best_of(epochs) for title, epochs in histories.items()}
+    kept = {title: kept_of(epochs) for title, epochs in histories.items()}
     return [
         Learning(
             title=title,
             epochs=len(epochs),
             minutes=epochs[-1].minutes,
-            best=best[title],
-            best_iou=best[title] and best[title].get("val_iou"),
-            gap=_gap(best[title]),
+            kept=kept[title],
+            kept_iou=kept[title] and kept[title].get("val_iou"),
+            gap=_gap(kept[title]),
             reached={
                 other: _reach(epochs, goal.get("val_iou"))
-                for other, goal in best.items()
+                for other, goal in kept.items()
                 if other != title and goal is not None
             },
         )

@@ -6,11 +6,13 @@ import csv
 import io
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from model.checkpoints import folder
 from model.evaluation.calibration import BINS
 from model.evaluation.compare import CLASS_FIGURES
 from model.evaluation.cost import SIZES_WH, Cost
@@ -324,13 +326,13 @@ def learning_table(models: Sequence[Candidate]) -> Table:
         Column("Model"),
         Column("Epochs", "count"),
         Column("Minutes", "minutes"),
-        Column("Best epoch", "count"),
+        Column("Kept epoch", "count"),
         Column("Validation IoU then", "share"),
         Column("Training less validation then", "points"),
     ]
     for one in found:
         columns += [
-            Column(f"Epochs to the best of {one.title}", "count"),
+            Column(f"Epochs to the level of {one.title}", "count"),
             Column("Minutes to it", "minutes"),
         ]
     rows: list[list[Cell]] = []
@@ -339,8 +341,8 @@ def learning_table(models: Sequence[Candidate]) -> Table:
             one.title,
             one.epochs,
             one.minutes,
-            one.best and int(one.best.number),
-            one.best_iou,
+            one.kept and int(one.kept.number),
+            one.kept_iou,
             one.gap,
         ]
         for other in found:
@@ -448,21 +450,22 @@ class RecordedPrice:
 
 
 def recorded_price(model: Candidate) -> RecordedPrice:
-    """From the checkpoint's description, whatever it lacks."""
+    """From the checkpoint's description, whatever it lacks; of an ensemble, of all its networks."""
     description = model.checkpoint.description
     training = description.get("training", {})
-    try:
-        size = model.checkpoint.weights_path.stat().st_size
-    except OSError:
-        size = None
+    networks = folder.members(model.checkpoint)
+
+    def total(part: str, key: str) -> float | None:
+        return _sum(_number(one.description.get(part, {}).get(key)) for one in networks)
+
     origin = str(description.get("encoder", {}).get("origin") or "")
     # What an origin says in brackets is for the model card.
     start = "random weights" if origin == "none" else origin.split(" (")[0]
     return RecordedPrice(
-        parameters=_number(description.get("network", {}).get("parameters")),
-        file_bytes=size,
-        seconds=_number(training.get("seconds")),
-        epochs=_number(training.get("epochs_done")),
+        parameters=total("network", "parameters"),
+        file_bytes=_sum(_size(one.weights_path) for one in networks),
+        seconds=total("training", "seconds"),
+        epochs=total("training", "epochs_done"),
         start=start,
         machine=str(training.get("machine") or ""),
     )
@@ -523,3 +526,16 @@ def _known(value: float | None) -> float | None:
 
 def _number(value: object):
     return value if isinstance(value, int | float) else None
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """None where one is unknown."""
+    known = list(values)
+    return None if None in known else sum(known)

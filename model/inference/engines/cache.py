@@ -40,7 +40,7 @@ def network(name: str, write: Callable[[Path], None]) -> Path:
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     try:
         write(part / NETWORK_FILE)
-        (part / DIGESTS_FILE).write_text(_digests(part))
+        (part / DIGESTS_FILE).write_bytes(_digests(part).encode())
         try:
             part.rename(folder)
         except OSError:

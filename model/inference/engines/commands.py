@@ -16,6 +16,9 @@ class Quantise:
     """A name in weights/, or a checkpoint folder's path."""
     data: str | None = None
     """The data set; by default the one that the checkpoint was trained on."""
+    split_file: Path | None = None
+    """The split that it was trained with, where that was --split of `train`; by default the data
+    set's own."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     pictures: int = 128
@@ -24,11 +27,16 @@ class Quantise:
 
 def quantise(command: Quantise) -> None:
     """Runs `quantise`. Raises `StudioError`."""
+    from model.checkpoints.trained_on import other_split
     from model.data import datasets
     from model.inference.engines.post_training import calibrate
 
     checkpoint = folder.find(command.checkpoint)
-    data = datasets.load(command.data or checkpoint.data_name, command.data_root)
+    data = datasets.load(
+        command.data or checkpoint.data_name, command.data_root, command.split_file
+    )
+    if warning := other_split(checkpoint, data):
+        print(f"warning: {warning} Give that split as --split-file.")
     found = calibrate(checkpoint, data, command.pictures)
     found.write(checkpoint)
     size = checkpoint.int8_path.stat().st_size / 1e3

@@ -20,12 +20,16 @@ class CrossValidation(TrainConfig):
 
     COMMAND: ClassVar[str] = "crossval"
 
+    keep: Literal["best", "last"] = "last"
+    """The epoch whose weights each fold keeps: the last, or the best on the pictures that it is
+    then scored on, which flatters it."""
     folds: int = 5
     """How many parts training and validation pictures are cut into; the test part stays apart."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _alone(self)
+        _holds_out(self)
 
     def fold(self, number: int) -> TrainConfig:
         """The settings of a fold, counted from 1."""
@@ -60,6 +64,7 @@ class Tuning(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         _alone(self)
+        _holds_out(self)
         if self.trials < 1:
             raise ConfigError(f"--trials must be at least 1, got {self.trials}.")
         if not self.search or not self.losses:
@@ -159,6 +164,14 @@ def _alone(config: TrainConfig) -> None:
         raise ConfigError(
             "--devices and --num-nodes are for train alone. Several machines search together "
             "through one --storage."
+        )
+
+
+def _holds_out(config: TrainConfig) -> None:
+    if config.include_validation:
+        raise ConfigError(
+            f"--include-validation does not go with {config.COMMAND}: it would score networks on "
+            "pictures that they have learned from."
         )
 
 

@@ -25,7 +25,7 @@ from model.inference.segmenter import Segmenter
 from model.training.guards import explained
 from model.training.studies.configs import GOES_ON, CrossValidation, make_folder
 from model.training.studies.runs import trained, with_split
-from model.training.writer import RESUME_FILE, csv_text
+from model.training.writer import RESUME_FILE
 
 SUMMARY_FILE = "crossval.json"
 TABLE_FILE = "crossval.csv"
@@ -94,7 +94,7 @@ def _cross_validate(config: CrossValidation) -> Folds:
         checkpoints.append(trained(config.fold(number), fold, ["validation", "test"]))
     found = _summarise(checkpoints, _ensemble(config, checkpoints, data))
     folder.write_json(config.output / SUMMARY_FILE, _summary(config, data, found))
-    folder.write_text(config.output / TABLE_FILE, csv_text(_table(found)))
+    folder.write_text(config.output / TABLE_FILE, folder.csv_text(_table(found)))
     return found
 
 
@@ -127,8 +127,7 @@ def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: Data
     folder.write_json(path / folder.DESCRIPTION_FILE, first.description | own)
     segmenter = Segmenter(folder.read(path), engine="torch", precision="f32")
     result = evaluate(segmenter, data, data.names("test"))
-    folder.write_text(path / folder.PER_IMAGE_FILE, csv_text(result.per_image))
-    return recording.record(segmenter.checkpoint, "test", result.to_json())
+    return recording.record(segmenter.checkpoint, "test", result)
 
 
 def _summarise(checkpoints: list[Checkpoint], ensemble: Checkpoint) -> Folds:

@@ -33,5 +33,5 @@ def trained(config: TrainConfig, data: DataSet, parts: Sequence[str]) -> Checkpo
         if scored is None or scored.get("digest") != checkpoint.digest():
             segmenter = Segmenter(checkpoint, engine="torch", precision="f32")
             result = evaluate(segmenter, data, data.names(part))
-            checkpoint = recording.record(checkpoint, part, result.to_json())
+            checkpoint = recording.record(checkpoint, part, result)
     return checkpoint

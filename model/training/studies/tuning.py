@@ -24,11 +24,12 @@ from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor
 from model.data.datasets import DataSet
 from model.errors import ConfigError, TrainingError
+from model.networks.losses import loss_by_name
 from model.training.config import changed_settings
 from model.training.guards import explained
 from model.training.run import train
 from model.training.studies.configs import GOES_ON, Tuning, make_folder
-from model.training.writer import RESUME_FILE, Row, csv_text
+from model.training.writer import RESUME_FILE, Row
 
 STORAGE_FILE = "search.db"
 BEST_FILE = "best.json"
@@ -65,6 +66,8 @@ def tune(config: Tuning) -> Checkpoint | None:
 
 def _tune(config: Tuning) -> Checkpoint | None:
     data = datasets.load(config.data, config.data_root, config.split)
+    for loss in config.losses:
+        loss_by_name(loss)  # a misspelt one is to be told now, not when a trial takes it
     study = _open(config, data)
     if not config.skip_check and not study.trials:
         doctor.before_training(data)
@@ -89,7 +92,7 @@ def _tune(config: Tuning) -> Checkpoint | None:
             "retrain": config.winner(chosen).command(),
         },
     )
-    folder.write_text(config.output / TABLE_FILE, csv_text(_table(study)))
+    folder.write_text(config.output / TABLE_FILE, folder.csv_text(_table(study)))
     _plot(study, config)
     if not config.retrain:
         return None
@@ -125,7 +128,11 @@ def _open(config: Tuning, data: DataSet) -> optuna.Study:
     study.sampler = optuna.samplers.TPESampler(
         seed=config.seed + len(study.trials), constant_liar=True
     )
-    settings = config.portable() | {"search": sorted(config.search), "data_digest": data.digest()}
+    settings = config.portable() | {
+        "search": sorted(config.search),
+        "losses": list(config.losses),
+        "data_digest": data.digest(),
+    }
     before = study.user_attrs.get("settings")
     if before is None:
         study.set_user_attr("settings", settings)
@@ -136,7 +143,12 @@ def _open(config: Tuning, data: DataSet) -> optuna.Study:
             "to continue it, or choose another --output."
         )
     changed = changed_settings(before, settings)
-    changed += [name for name in ("search", "data_digest") if before[name] != settings[name]]
+    # One that an older version began does not say its losses.
+    changed += [
+        name
+        for name in ("search", "losses", "data_digest")
+        if before.get(name, settings[name]) != settings[name]
+    ]
     if changed:
         raise ConfigError(
             f"The search '{config.study}' was started with other settings: {', '.join(changed)}. "
@@ -170,6 +182,9 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
         begun = (settings.output / RESUME_FILE).exists()
         checkpoint = train(replace(settings, resume=begun), data, on_epoch=watch, score=False)
     except TrainingError as error:
+        if isinstance(error.__cause__, OSError):  # a full disk is no fault of the settings
+            RETRY(trial.study, frozen)
+            raise
         print(f"  ended: {error}")
         raise optuna.TrialPruned from error
     except KeyboardInterrupt:

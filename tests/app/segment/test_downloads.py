@@ -12,7 +12,7 @@ from app.segment.jobs import Watch
 from app.segment.options import Chosen
 from model.data.masks import index_png
 from model.data.streets import draw
-from model.errors import StudioError
+from model.errors import ImageTooLargeError, StudioError
 from model.inference.exports import EXPORTS, Picture
 from model.inference.segmenter import Cancelled, Segmenter
 
@@ -77,3 +77,13 @@ def test_unknown_names_and_cancelling(on_page, segmenter):
     watch.cancel()
     with pytest.raises(Cancelled):
         downloads.export("entropy", picture, mask, segmenter, CHOSEN, {1}, watch)
+
+
+def test_outlines_without_end_are_refused(on_page, segmenter, monkeypatch):
+    monkeypatch.setattr("app.limits.MOST_CORNERS", 3)
+    picture, mask, _ = on_page
+    arguments = (picture, mask, segmenter, CHOSEN, {1}, Watch())
+    for name in ("coco", "zip"):
+        with pytest.raises(ImageTooLargeError):
+            downloads.export(name, *arguments)
+    assert downloads.export("coco-rle", *arguments)

@@ -71,13 +71,15 @@ def candidate(tmp_path: Path) -> Callable[..., Candidate]:
         _write(path / folder.PER_IMAGE_FILE, rows)
         _write(path / folder.HISTORY_FILE, history or [])
         (path / folder.WEIGHTS_FILE).write_bytes(bytes(2_000_000))
+        rated = [row["val_iou"] for row in history or [] if "val_iou" in row]
+        training = {"best_epoch": 1 + rated.index(max(rated))} if rated else {}
         checkpoint = Checkpoint(
             title,
             path,
             {"_model_class": "UNet"},
             CLASSES,
             Preprocessing(64),
-            {"data": data} | description,
+            {"data": data, "training": training} | description,
             metrics,
         )
         return Candidate(title, checkpoint, title, MODEL_COLOURS[made - 1], recorded(checkpoint))

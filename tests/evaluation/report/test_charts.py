@@ -11,7 +11,7 @@ from model.evaluation.report.document import svg
 
 ROWS = [
     {"epoch": 1.0, "seconds": 60.0, "val_iou": 0.2, "train_iou": 0.1, "val_loss": 1.0},
-    {"epoch": 2.0, "seconds": 30.0, "val_iou": 0.5, "train_iou": 0.4, "val_loss": 0.5},
+    {"epoch": 2.0, "seconds": 30.0, "val_iou": 0.5, "train_iou": 0.4, "val_loss": 0.5, "kept": 1.0},
     {"epoch": 3.0, "seconds": 30.0, "val_iou": 0.5, "train_iou": 0.6, "val_loss": 0.7},
 ]
 
@@ -33,11 +33,12 @@ def test_smoothing_keeps_the_values():
     assert [row["smooth"] for row in rows] == pytest.approx([0.2, 0.4, 0.8 / 1.75])
 
 
-def test_first_of_equal_epochs_is_the_best_one():
-    """Also on the other curves: its weights were kept."""
+@pytest.mark.parametrize("number", [2.0, 3.0])
+def test_the_epoch_that_was_kept_is_marked_on_all_curves(number):
+    rows = [row | {"kept": float(row["epoch"] == number)} for row in ROWS]
     for figure in ("iou", "loss"):
-        marked = [row["epoch"] for row in curve_rows([run()], figure) if row["best"]]
-        assert marked == [2.0]
+        marked = [row["epoch"] for row in curve_rows([run(rows)], figure) if row["kept"]]
+        assert marked == [number]
 
 
 @pytest.mark.parametrize(

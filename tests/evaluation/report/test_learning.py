@@ -9,8 +9,8 @@ from model.evaluation.report.learning import epochs_of, learning, smoothed
 
 def test_best_epoch_gap_and_who_reaches_whom(pair):
     scratch, pretrained = learning(pair)
-    assert (scratch.epochs, scratch.minutes, scratch.best.number) == (3, 3.0, 2)
-    assert scratch.best_iou == pytest.approx(0.4)
+    assert (scratch.epochs, scratch.minutes, scratch.kept.number) == (3, 3.0, 2)
+    assert scratch.kept_iou == pytest.approx(0.4)
     assert scratch.gap == pytest.approx(0.1)  # 0.5 on training less 0.4
     assert scratch.reached == {"Pretrained": None}
     # 0.3, 0.6, 0.5 on validation: at least scratch's best, 0.4, from epoch 2 on.

@@ -139,3 +139,14 @@ def test_too_many_folds_are_refused(small, tmp_path):
 
 def test_a_fold_is_a_checkpoint_like_any_other(found):
     assert folder.read(found.checkpoints[0].path).figures("test")["num_images"] == 4
+
+
+def test_folds_are_not_judged_by_what_they_learned_from():
+    with pytest.raises(ConfigError, match="--include-validation does not go with crossval"):
+        CrossValidation(include_validation=True)
+
+
+def test_the_pictures_that_are_held_out_choose_no_epoch(found):
+    for checkpoint in found.checkpoints:
+        training = checkpoint.description["training"]
+        assert training["best_epoch"] == training["epochs_done"]

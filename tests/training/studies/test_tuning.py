@@ -9,7 +9,7 @@ import pytest
 from matplotlib import pyplot
 
 from model.checkpoints import folder
-from model.errors import ConfigError
+from model.errors import ConfigError, TrainingError
 from model.training.studies import tuning
 from model.training.studies.configs import Tuning
 
@@ -185,3 +185,36 @@ def test_names_in_the_plots_do_not_overlap(tmp_path, monkeypatch):
     labels = [label for axes in panels for label in axes.get_xticklabels(which="both")]
     assert {label.get_rotation() for label in labels} == {45}
     assert {label.get_horizontalalignment() for label in labels} == {"right"}
+
+
+def test_a_full_disk_is_no_fault_of_the_settings(small, tmp_path, monkeypatch, folders):
+    config = Tuning(**small, trials=2, search=("lr",), output=tmp_path / "run")
+
+    def full(*_, **__):
+        raise TrainingError("The disk is full.") from OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "train", full)
+        with pytest.raises(TrainingError, match="The disk is full"):
+            tuning.tune(config)
+    tuning.tune(replace(config, resume=True))
+    assert [row["state"] for row in trials(config)] == ["fail", "complete", "complete"]
+
+
+def test_other_losses_are_another_search(small, tmp_path, folders):
+    config = Tuning(**small, trials=1, search=("loss",), output=tmp_path / "run")
+    tuning.tune(config)
+    with pytest.raises(ConfigError, match="other settings: losses"):
+        tuning.tune(replace(config, losses=("ce",), trials=2, resume=True))
+
+
+def test_a_loss_that_is_none_is_told_before_the_first_trial(small, tmp_path, folders):
+    config = Tuning(**small, losses=("ce", "dise"), output=tmp_path / "run")
+    with pytest.raises(ConfigError, match="dise"):
+        tuning.tune(config)
+    assert folders == []
+
+
+def test_trials_are_not_judged_by_what_they_learned_from():
+    with pytest.raises(ConfigError, match="--include-validation does not go with tune"):
+        Tuning(include_validation=True)
