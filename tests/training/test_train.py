@@ -67,7 +67,7 @@ def test_the_folder_is_complete(trained_run):
 def test_loss_falls_and_every_figure_is_recorded(trained_run):
     rows = folder.read(trained_run).history()
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert tuple(rows[0]) == HISTORY_COLUMNS
+    assert tuple(rows[0]) == (*HISTORY_COLUMNS, "kept")
     assert rows[1]["train_loss"] < rows[0]["train_loss"]
     assert rows[1]["val_loss"] < rows[0]["val_loss"]
     for row in rows:
