@@ -27,7 +27,7 @@ def test_each_bundled_checkpoint_is_complete_and_scored():
     assert {c.name for c in checkpoints} >= {
         "carla-scratch", "carla-resnet34", "pets-scratch", "pets-mobilenet",
         "road-scratch", "road-vgg16", "aerial-scratch", "aerial-mobilenet",
-        "streets-scratch", "streets-mobilenet",
+        "camvid-scratch", "camvid-mobilenet", "streets-scratch", "streets-mobilenet",
     }  # fmt: skip
     for checkpoint in checkpoints:
         history = checkpoint.history()

@@ -298,7 +298,25 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
             f"They learned from different numbers of pictures: {names[0]} from {first_many}, "
             f"{names[1]} from {second_many}."
         )
+    for name, checkpoint in zip(names, (first, second), strict=True):
+        if checkpoint.description.get("training", {}).get("include_validation"):
+            found.append(f"{name} has learned from the validation pictures too.")
+    seen = [_seen(checkpoint) for checkpoint in (first, second)]
+    if None not in seen and seen[0] != seen[1]:
+        found.append(
+            f"They were trained for different lengths: {names[0]} saw {seen[0]:,} pictures, "
+            f"{names[1]} {seen[1]:,}, repeats included."
+        )
     return found
+
+
+def _seen(checkpoint: Checkpoint) -> int | None:
+    """Pictures that a training saw, over all its epochs; None where it does not say."""
+    training = checkpoint.description.get("training", {})
+    every = checkpoint.description.get("data", {}).get("split_sizes", {}).get("train")
+    length = training.get("pictures_per_epoch") or every
+    epochs = training.get("epochs_done")
+    return epochs * length if epochs and length else None
 
 
 def compare(

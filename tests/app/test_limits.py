@@ -210,7 +210,11 @@ HOSTILE_ZIPS = {
     "bomb of many": (packed({f"{i}.bmp": bytes(2**20) for i in range(2000)}), 413, "2000 files"),
     "many files": (packed({f"{i}.png": b"" for i in range(201)}), 413, "limit is 200"),
     "large file": (changed(ONE, 24, "<I", 2**28), 413, "256 MiB"),
-    "long list": (packed({"a" * 60_000 + str(i): b"" for i in range(20)}), 413, "too large for 200 files"),
+    "long list": (
+        packed({"a" * 60_000 + str(i): b"" for i in range(20)}),
+        413,
+        "too large for 200 files",
+    ),
     "encrypted": (changed(ONE, 8, "<H", 1), 422, "encrypted"),
     "lzma": (with_method(zipfile.ZIP_LZMA), 422, "rare"),
     "link": (link(), 422, "is a link"),

@@ -216,6 +216,16 @@ def test_what_else_differs_is_said(tmp_path):
     assert cautions(("A", "A"), first, first) == []
 
 
+def test_longer_training_and_known_validation_pictures_are_said(tmp_path):
+    sizes = {"data": {"split_sizes": {"train": 100}}}
+    first = make(tmp_path / "a", training={"epochs_done": 12}, **sizes)
+    longer = {"epochs_done": 4, "pictures_per_epoch": 640, "include_validation": True}
+    second = make(tmp_path / "b", training=longer, **sizes)
+    known, lengths = cautions(("A", "B"), first, second)
+    assert known == "B has learned from the validation pictures too."
+    assert "A saw 1,200 pictures, B 2,560, repeats included." in lengths
+
+
 def test_what_a_checkpoint_has_recorded(tmp_path):
     matrix = np.array([[6, 2], [1, 11]])
     stored = Metrics.of(matrix).to_json() | {"num_images": 1, "boundary": {"counts": "gone"}}

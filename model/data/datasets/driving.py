@@ -22,7 +22,10 @@ class Carla(FolderDataSet):
     name = "carla"
     title = "CARLA driving, 23 classes"
     licence = "CARLA assets, CC BY 4.0"
-    source = "https://www.kaggle.com/datasets/kumaresanmanickavelu/lyft-udacity-challenge"
+    source = (
+        "https://www.coursera.org/learn/convolutional-neural-networks "
+        "(the assignment Image Segmentation with U-Net)"
+    )
     layout = "carla/CameraRGB/*.png, carla/CameraMask/*.png"
     longest_side = 400
     split_rule = "6 contiguous stretches of frames, each cut 70 / 15 / 15"
