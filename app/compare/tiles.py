@@ -40,11 +40,11 @@ def _price(model: Candidate) -> dict[str, str]:
     """What the model costs, as its checkpoint records it."""
     price = recorded_price(model)
     epochs = NOTHING if price.epochs is None else str(price.epochs)
-    best = model.checkpoint.description.get("training", {}).get("best_epoch")
+    kept = model.checkpoint.description.get("training", {}).get("best_epoch")
     return {
         "Parameters": million(price.parameters),
         "File": megabytes(price.file_bytes),
         "Training": duration(price.seconds),
-        "Epochs": epochs if best is None else f"{epochs}, best: {best}",
+        "Epochs": epochs if kept is None else f"{epochs}, kept: {kept}",
         "Starts from": price.start or NOTHING,
     }
