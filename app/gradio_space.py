@@ -19,7 +19,7 @@ from app import mcp_endpoint, segment_page
 from app.api.application import create_api
 from app.headers import SecurityHeaders
 from app.segment.appearance import page_options
-from app.uploads import BoundedUploads, LimitedMessages, forbid_downloads
+from app.uploads import BoundedUploads, LimitedRequests, forbid_downloads
 from model.checkpoints import hub
 from model.checkpoints.folder import weights_folder
 from model.checkpoints.hub_id import HubId
@@ -50,7 +50,7 @@ def main(models: Sequence[str] = (), host: str = "0.0.0.0", port: int = PORT) ->
                 "routes": [Mount("/api", create_api())],
                 "middleware": [
                     Middleware(SecurityHeaders),
-                    Middleware(LimitedMessages),
+                    Middleware(LimitedRequests),
                     Middleware(BoundedUploads),
                 ],
             },

@@ -98,7 +98,7 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
     from app import mcp_endpoint, segment_page
     from app.api.application import create_api
     from app.segment.appearance import page_options
-    from app.uploads import BoundedUploads, LimitedMessages, forbid_downloads
+    from app.uploads import BoundedUploads, LimitedRequests, forbid_downloads
 
     compare = st.App(COMPARE_SCRIPT)
     compare_lifespan = compare.lifespan()
@@ -115,7 +115,7 @@ def create_app(folder: Path, root_path: str = "") -> FastAPI:
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_middleware(BoundedUploads)
-    app.add_middleware(LimitedMessages)
+    app.add_middleware(LimitedRequests)
     # Gradio leaves this to us once we do it; by itself it would let every site in.
     app.add_middleware(
         CORSMiddleware,

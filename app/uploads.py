@@ -42,9 +42,9 @@ class Refused(gr.Error):
         return self.message
 
 
-class LimitedMessages:
-    """ASGI middleware that refuses what is too large or too slow for a message to Gradio, which
-    reads them whole, or for an upload, which it writes to disk."""
+class LimitedRequests:
+    """ASGI middleware that refuses what is too large or too slow: messages to Gradio, which reads
+    them whole, and uploads, which it writes to disk."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

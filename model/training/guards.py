@@ -27,8 +27,8 @@ def check_finite(loss: Tensor, config: TrainConfig) -> None:
         raise TrainingError(
             f"The loss became {loss.item()}: the training has diverged. Try a lower --lr (now "
             f"{config.lr:g}), some --warmup-epochs{half} or another --loss (now {config.loss}), "
-            f"with another --output. Once an epoch was finished, {config.output} holds the best "
-            f"one as a usable checkpoint, from which --start-from {config.output} goes on."
+            f"with another --output. Once an epoch was finished, {config.output} holds the "
+            f"kept one as a usable checkpoint, from which --start-from {config.output} goes on."
         )
 
 
@@ -99,7 +99,7 @@ def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
 def kept(config: TrainConfig) -> str:
     """What is left of a run that broke off, and how to go on."""
     return (
-        f"Once an epoch was finished, {config.output} holds the best one as a usable checkpoint; "
+        f"Once an epoch was finished, {config.output} holds the kept one as a usable checkpoint; "
         "the same command with --resume continues after the last."
     )
 

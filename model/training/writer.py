@@ -119,7 +119,7 @@ class RunWriter(Callback):
 
     def write(self, module: SegmentationModule) -> None:
         """Writes all that follows from the state. Of the weights only the last epoch's are at
-        hand; earlier best ones have been written before."""
+        hand; a kept one of before has been written then."""
         if self.kept is self.rows[-1]:
             # fp16 halves the file and costs nothing measurable; float32 where it overflows.
             save_network(module.result, self.path / folder.WEIGHTS_FILE, dtype=torch.float16)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from model.checkpoints import folder
+from model.errors import CheckpointError
 from model.evaluation.calibration import BINS
 from model.evaluation.compare import CLASS_FIGURES
 from model.evaluation.cost import SIZES_WH, Cost
@@ -453,7 +454,10 @@ def recorded_price(model: Candidate) -> RecordedPrice:
     """From the checkpoint's description, whatever it lacks; of an ensemble, of all its networks."""
     description = model.checkpoint.description
     training = description.get("training", {})
-    networks = folder.members(model.checkpoint)
+    try:
+        networks = folder.members(model.checkpoint)
+    except CheckpointError:  # of an ensemble that cannot be opened nothing is known in full
+        networks = []
 
     def total(part: str, key: str) -> float | None:
         return _sum(_number(one.description.get(part, {}).get(key)) for one in networks)
@@ -538,4 +542,4 @@ def _size(path: Path) -> int | None:
 def _sum(values: Iterable[float | None]) -> float | None:
     """None where one is unknown."""
     known = list(values)
-    return None if None in known else sum(known)
+    return sum(known) if known and None not in known else None
