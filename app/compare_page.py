@@ -20,7 +20,8 @@ from app.compare.watch import watch
 from app.compare.where import where_section
 from app.look import ACCENT, ACCENT_DARK, TAGLINE, TITLE
 from model.evaluation.report.candidate import MODEL_COLOURS
-from model.evaluation.report.small_data import published
+from model.evaluation.report.small_data import Study
+from model.evaluation.studies import published
 
 STYLE = Path(__file__).parent / "compare" / "page.css"
 
@@ -53,7 +54,7 @@ def _sections(choice: Choice) -> None:
     opening(models, verdict)
     if not models:
         return
-    studies, damaged = published()
+    studies, damaged = published(Study)
     for name, reason in damaged.items():
         st.caption(f"Left out: the study {name}. {reason}")
     learning_section(models, studies)

@@ -21,7 +21,7 @@ objects by size (`objects_found`, `objects`). Checkpoints scored before there we
 the first four columns only.
 
 Beside the checkpoints, `weights/reported/` holds such folders without weights, whose figures are
-reported and which nothing offers, and `weights/studies/` the summaries of small-data studies.
+reported and which nothing offers, and `weights/studies/` what studies found.
 
 This module imports no torch: an app can list its checkpoints at once.
 """
@@ -308,7 +308,7 @@ def list_reported() -> list[Checkpoint]:
 
 
 def study_files() -> list[Path]:
-    """The summaries of small-data studies in `weights/studies/`, by name."""
+    """What studies found, one file each in `weights/studies/`, by name."""
     return sorted((weights_folder() / STUDIES_FOLDER).glob("*.json"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.checkpoints import folder
-from model.errors import CheckpointError, ConfigError
+from model.errors import CheckpointError, ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,10 @@ def evaluate(command: Evaluate) -> None:
 def results(command: Results) -> None:
     """Runs `results`. Raises `ConfigError` if a file cannot be written, `CheckpointError` or
     `DataError` if one of those in weights/ is damaged."""
-    from model.evaluation.report import small_data
-    from model.evaluation.results import document, markdown_table, pictures
+    from model.evaluation.report.small_data import Study
+    from model.evaluation.results import document, markdown_table
+    from model.evaluation.studies import CrossValidationResult, SearchResult, published
+    from model.evaluation.study_sections import pictures
 
     for run in command.report:
         from model.checkpoints.reporting import report
@@ -92,11 +94,16 @@ def results(command: Results) -> None:
     if command.output is None:
         print(markdown_table(checkpoints))
         return
-    studies = {path.stem: small_data.read(path) for path in folder.study_files()}
+    kinds = []
+    for kind in (Study, CrossValidationResult, SearchResult):
+        studies, damaged = published(kind)
+        for reason in damaged.values():
+            raise DataError(reason)
+        kinds.append(studies)
     try:
-        text = document([*checkpoints, *folder.list_reported()], studies)
+        text = document([*checkpoints, *folder.list_reported()], *kinds)
         folder.write_text(command.output, text)
-        for name, picture in pictures(studies).items():
+        for name, picture in pictures(kinds[0]).items():
             folder.write_text(command.output.parent / name, picture)
     except OSError as error:
         raise ConfigError(

@@ -1,7 +1,6 @@
 """The figures of the bundled checkpoints as Markdown: generated, never typed.
 
-`markdown_table` is the README's table, `document` the whole of docs/results.md and `pictures` its
-charts.
+`markdown_table` is the README's table, `document` the whole of docs/results.md.
 """
 
 from __future__ import annotations
@@ -12,22 +11,18 @@ from typing import Any
 from model.checkpoints.folder import Checkpoint
 from model.evaluation.compare import recorded
 from model.evaluation.goals import GOALS
+from model.evaluation.markdown import FIGURES, percent, table
 from model.evaluation.published import PUBLISHED
 from model.evaluation.report.candidate import Candidate, candidates
-from model.evaluation.report.small_data import Point, Study, colours, in_words, points
-from model.evaluation.report.small_data import groups as study_groups
+from model.evaluation.report.small_data import Study
 from model.evaluation.report.verdict import judge
 from model.evaluation.report.words import NOTHING
-
-FIGURES = {
-    "mean_iou": "mean IoU",
-    "mean_dice": "mean Dice (F1)",
-    "mean_precision": "precision",
-    "mean_recall": "recall",
-    "accuracy": "accuracy",
-}
-
-CHART_WIDTH = 640
+from model.evaluation.studies import CrossValidationResult, SearchResult
+from model.evaluation.study_sections import (
+    cross_validation_section,
+    search_section,
+    small_data_sections,
+)
 
 GOALS_INTRODUCTION = """\
 What this project set out to reach, in per cent on the test part, and what the best checkpoint of
@@ -65,15 +60,21 @@ def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:
             ]
         )
     head = ["checkpoint", "network", "start", "parameters", "mean IoU", "mean Dice", "accuracy"]
-    return _table([*head, "pictures"], rows)
+    return table([*head, "pictures"], rows)
 
 
-def document(checkpoints: Sequence[Checkpoint], studies: Mapping[str, Study] | None = None) -> str:
+def document(
+    checkpoints: Sequence[Checkpoint],
+    small_data: Mapping[str, Study] | None = None,
+    cross_validations: Mapping[str, CrossValidationResult] | None = None,
+    searches: Mapping[str, SearchResult] | None = None,
+) -> str:
     """Everything that is recorded, data set by data set.
 
     Args:
         checkpoints: those without weights are marked as reported, not shipped.
-        studies: of small data, by name; their charts are `pictures`.
+        small_data, cross_validations, searches: studies by name; the charts of the first are
+            `pictures`.
     """
     groups: dict[str, list[Checkpoint]] = {}
     for checkpoint in checkpoints:
@@ -82,21 +83,11 @@ def document(checkpoints: Sequence[Checkpoint], studies: Mapping[str, Study] | N
     sections = [
         _goals(groups),
         *(_section(name, group) for name, group in sorted(groups.items())),
-        *_small_data(studies or {}),
+        *small_data_sections(small_data or {}),
+        *map(cross_validation_section, (cross_validations or {}).values()),
+        *map(search_section, (searches or {}).values()),
     ]
     return "\n\n".join([INTRODUCTION, *sections]) + "\n"
-
-
-def pictures(studies: Mapping[str, Study]) -> dict[str, str]:
-    """The charts that `document` shows, as SVG by file name."""
-    from model.evaluation.report.charts import small_data_curve
-    from model.evaluation.report.document import PAPER_CONFIG, svg
-
-    drawn = {}
-    for file, group in _study_groups(studies).items():
-        found = points(group)
-        drawn[file] = svg(small_data_curve(found, colours(found, {})), CHART_WIDTH, PAPER_CONFIG)
-    return drawn
 
 
 def _section(name: str, group: list[Checkpoint]) -> str:
@@ -131,13 +122,13 @@ def _scores(part: str, group: list[Checkpoint]) -> str:
         for checkpoint, figures in scored
     ]
     heading = f"**{part.capitalize()}**, {scored[0][1]['num_images']} pictures, float32:"
-    return f"{heading}\n\n{_table(['checkpoint', *FIGURES.values()], rows)}"
+    return f"{heading}\n\n{table(['checkpoint', *FIGURES.values()], rows)}"
 
 
 def _with_interval(figures: dict[str, Any], name: str) -> str:
-    value = _percent(figures.get(name))
+    value = percent(figures.get(name))
     ends = figures.get("intervals", {}).get(name)
-    return f"{value} ({_percent(ends[0])} to {_percent(ends[1])})" if ends else value
+    return f"{value} ({percent(ends[0])} to {percent(ends[1])})" if ends else value
 
 
 def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
@@ -152,63 +143,12 @@ def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
             size = f"{100 * abs(margin):.1f}" if abs(margin) >= 0.0005 else "less than 0.1"
             by = f"{'reached' if margin > 0 else 'missed'} by {size}"
             tried = f". {goal.tried}" if margin <= 0 and goal.tried else ""
-            found = [_name(best), _percent(goal.figure(best)), by + tried]
+            found = [_name(best), percent(goal.figure(best)), by + tried]
         side = "above" if goal.above else "under"
         aim = f"{goal.what} {side} {100 * goal.threshold:.1f}"
         rows.append([goal.data, aim, goal.start, *found])
     head = ["data", "goal on test", "start", "best checkpoint", "figure", "result"]
-    return f"## Goals\n\n{GOALS_INTRODUCTION}\n\n{_table(head, rows)}"
-
-
-def _small_data(studies: Mapping[str, Study]) -> list[str]:
-    """The curve of each data set, and the figures behind it."""
-    sections = []
-    for file, group in _study_groups(studies).items():
-        found = points(group)
-        models = list(dict.fromkeys(point.model for point in found))
-        rows = []
-        for count in sorted({point.pictures for point in found}):
-            own = {point.model: point for point in found if point.pictures == count}
-            cells = [
-                _with_deviation(own[model], figure) if model in own else NOTHING
-                for figure in ("mean_dice", "mean_iou")
-                for model in models
-            ]
-            rows.append([count, max(len(point.runs) for point in own.values()), *cells])
-        head = [f"{title}, {model}" for title in ("mean Dice", "mean IoU") for model in models]
-        study = next(iter(group.values()))
-        steps = sorted({run.steps for each in group.values() for run in each.runs})
-        commands = "\n".join(each.command for each in group.values())
-        text = (
-            f"## With fewer training pictures: {study.data.title}\n\n"
-            f"![Mean Dice on the test part by number of training pictures]({file})\n\n"
-            f"{in_words(found)} Each run took {' or '.join(f'{n:,}' for n in steps)} steps of the "
-            "optimizer, whatever the number of pictures, and chose its epoch on all "
-            f"{study.data.split_sizes['validation']} validation pictures; "
-            f"{study.data.split_sizes['test']} test pictures at their original resolution (split "
-            f"`{study.data.split_digest}`). Each seed draws other pictures, the same for each "
-            "network; ± is the standard deviation over the seeds.\n\n"
-            f"{_table(['training pictures', 'seeds', *head], rows)}\n\n```sh\n{commands}\n```"
-        )
-        sections.append(text)
-    return sections
-
-
-def _study_groups(studies: Mapping[str, Study]) -> dict[str, dict[str, Study]]:
-    """Those that are drawn together, by the name of their chart's file."""
-    named: dict[str, dict[str, Study]] = {}
-    for group in study_groups(studies):
-        data = next(iter(group.values())).data
-        file = f"small-data-{data.name}"
-        named[f"{file}-{data.split_digest}.svg" if f"{file}.svg" in named else f"{file}.svg"] = (
-            group
-        )
-    return named
-
-
-def _with_deviation(point: Point, figure: str) -> str:
-    mean, deviation = point.spread(figure)
-    return f"{100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+    return f"## Goals\n\n{GOALS_INTRODUCTION}\n\n{table(head, rows)}"
 
 
 def _verdicts(group: list[Checkpoint]) -> list[str]:
@@ -246,7 +186,7 @@ def _trainings(group: list[Checkpoint]) -> str:
             ]
         )
     head = ["checkpoint", "network", "start", "parameters", "file", "epoch kept", "time", "machine"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _prices(group: list[Checkpoint]) -> str:
@@ -258,8 +198,8 @@ def _prices(group: list[Checkpoint]) -> str:
         prices = checkpoint.prices()
         costs = [f"{prices[p]:.2f}" if p in prices else NOTHING for p in ("bf16", "int8")]
         rows.append([f"`{checkpoint.name}`", checkpoint.price_split, *costs])
-    table = _table(["points of mean IoU lost", "on", "bf16", "int8"], rows)
-    return f"Prices of faster arithmetic:\n\n{table}"
+    head = ["points of mean IoU lost", "on", "bf16", "int8"]
+    return f"Prices of faster arithmetic:\n\n{table(head, rows)}"
 
 
 def _classes(group: list[Checkpoint]) -> str:
@@ -270,12 +210,12 @@ def _classes(group: list[Checkpoint]) -> str:
         [
             info.name,
             f"{100 * support[info.id] / max(1, sum(support)):.2f}",
-            *(_percent(per_class["iou"][info.id]) for per_class in figures),
+            *(percent(per_class["iou"][info.id]) for per_class in figures),
         ]
         for info in group[0].classes
     ]
-    table = _table(["IoU on test", "% of pixels", *(f"`{c.name}`" for c in group)], rows)
-    return f"Each class:\n\n{table}"
+    head = ["IoU on test", "% of pixels", *(f"`{c.name}`" for c in group)]
+    return f"Each class:\n\n{table(head, rows)}"
 
 
 def _published(name: str) -> list[str]:
@@ -283,7 +223,7 @@ def _published(name: str) -> list[str]:
         return []
     rows = [[p.what, p.figure, p.protocol, p.differs] for p in PUBLISHED[name]]
     head = ["published by others", "figure", "their protocol", "what differs here"]
-    return [_table(head, rows)]
+    return [table(head, rows)]
 
 
 def _start(checkpoint: Checkpoint) -> str:
@@ -298,12 +238,3 @@ def _name(checkpoint: Checkpoint) -> str:
 
 def _is_pretrained(model: Candidate) -> bool:
     return bool(model.checkpoint.description.get("encoder", {}).get("pretrained"))
-
-
-def _percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.1f}"
-
-
-def _table(head: list[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [f"| {' | '.join(map(str, line))} |" for line in (head, *rows)]
-    return "\n".join([lines[0], f"|{'---|' * len(head)}", *lines[1:]])

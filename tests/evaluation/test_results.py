@@ -14,6 +14,7 @@ from model.evaluation.goals import Goal, headline
 from model.evaluation.report import small_data
 from model.evaluation.report.words import NOTHING
 from model.evaluation.results import document, markdown_table
+from model.evaluation.studies import CrossValidationResult, SearchResult, published
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results.md"
 
@@ -193,7 +194,59 @@ def test_studies_are_drawn_and_tabled(shelf, make_study, here, tmp_path):
 
 
 def test_our_own_studies_can_be_read():
-    good, damaged = small_data.published()
-    assert damaged == {}
-    for group in small_data.groups(good):
+    for kind in (small_data.Study, CrossValidationResult, SearchResult):
+        good, damaged = published(kind)
+        assert damaged == {}
+        assert all(isinstance(study, kind) for study in good.values())
+    for group in small_data.groups(published(small_data.Study)[0]):
         assert len({run.steps for study in group.values() for run in study.runs}) == 1
+
+
+def figures(*iou: float | None) -> dict:
+    """Figures of three classes whose IoUs are given; the others are as large."""
+    known = [value for value in iou if value is not None]
+    means = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
+    return {
+        **dict.fromkeys(means, sum(known) / len(known)),
+        "per_class": {name: list(iou) for name in ("iou", "dice", "precision", "recall")},
+        "confusion_matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    }
+
+
+def test_folds_and_searches_have_their_sections(shelf, make_study, here, tmp_path):
+    toy = make_study(None, {80: (0.7,)})
+    shared = {"data": toy.data, "training": toy.training}
+    folds = CrossValidationResult(
+        **shared, class_names=["bear", "ball", "kite"], folds=2, fold_rule="group", num_images=90,
+        network=toy.network, encoder=toy.encoder, command="python -m model crossval --folds 2",
+        each=[figures(0.5, 0.5, None), figures(0.7, 0.3, 0.9)],
+        pooled=figures(0.6, 0.35, 0.9), ensemble_on_test=figures(0.8, 0.8, 0.8),
+    )  # fmt: skip
+    tried = [(0, "complete", 0.41), (1, "pruned", 0.12), (2, "complete", 0.57), (3, "fail", None)]
+    search = SearchResult(
+        **shared, network="unet", command="python -m model tune --trials 4", trial=2,
+        validation_iou=0.57, chosen={"lr": 0.0031, "loss": "dice"}, train="t", retrain="r",
+        trials=[
+            {"trial": number, "state": state, "epochs": 3, "validation_iou": value,
+             "chosen": {"lr": 0.001 * (number + 1), "loss": "dice"}}
+            for number, state, value in tried
+        ],
+    )  # fmt: skip
+    (shelf / "studies").mkdir()
+    for name, study in (("folds", folds), ("search", search), ("small", toy)):
+        (shelf / "studies" / f"{name}.json").write_text(study.model_dump_json())
+    code, _, errors = here("results", "--output", tmp_path / "results.md")
+    assert code == 0, errors
+    text = (tmp_path / "results.md").read_text()
+    assert "## Cross-validation: Toys, painted" in text
+    assert "| over the 2 folds | 56.7 ± 9.4 |" in text
+    assert "on the 20 test pictures | 80.0 |" in text
+    assert "| bear | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 |" in text
+    assert "| kite | 90.0 | 90.0 |" in text, "one fold alone has kites"
+    assert "whole groups, such as tiles, held out in turn" in text
+    section = text.partition("## Search for settings: Toys, painted")[2]
+    assert "1 ended early" in section
+    assert "The best: lr 0.0031, loss dice." in section
+    rows = re.findall(r"^\| (\d) \|.*$", section, re.MULTILINE)
+    assert rows == ["2", "0", "1"], "best first, without what has no figure"
+    assert "| 1 | dice | 0.002 | 3 | 12.0 | ended early |" in section

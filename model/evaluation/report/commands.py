@@ -42,8 +42,9 @@ def compare(command: Compare) -> None:
     """Runs `compare`. Raises `StudioError`; `ConfigError` for what cannot be compared."""
     from model.evaluation.report.candidate import MOST, candidates
     from model.evaluation.report.document import Report, protocol_text
-    from model.evaluation.report.small_data import published
+    from model.evaluation.report.small_data import Study
     from model.evaluation.report.verdict import judge
+    from model.evaluation.studies import published
 
     if not 2 <= len(command.models) <= MOST:
         raise ConfigError(f"Name two to {MOST} checkpoints to compare, got {len(command.models)}.")
@@ -58,7 +59,7 @@ def compare(command: Compare) -> None:
     if verdict.refused:
         raise ConfigError(" ".join([f"{verdict.headline}.", *verdict.warnings]))
     costs = _costs(checkpoints) if command.latency else {}
-    studies, damaged = published()
+    studies, damaged = published(Study)
     for name, reason in damaged.items():
         print(f"warning: the study {name} is left out: {reason}", file=sys.stderr)
     report = Report(models, verdict, costs, studies)

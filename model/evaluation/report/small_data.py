@@ -9,22 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from model.checkpoints import folder
 from model.checkpoints.titles import title_of, told_apart
-from model.data.schema import Record, parse_json, validate
-from model.errors import DataError
+from model.data.schema import Record
 from model.evaluation.compare import Protocol
 from model.evaluation.report.candidate import MODEL_COLOURS
-
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-
+from model.evaluation.studies import Count, Network, Share, StudyData
 
 HOW_DRAWN = (
     "Each dot is a training with pictures and random numbers of its own, by seed; the line runs "
@@ -47,24 +41,6 @@ class Trained(Record):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class StudyData(Record):
-    """The data set and the split that the runs draw from, as a checkpoint records them."""
-
-    name: str
-    title: str
-    digest: str
-    split_rule: str
-    split_digest: str
-    split_sizes: dict[Literal["train", "validation", "test"], Count]
-
-
-class Network(Record):
-    """The network, as a checkpoint records it."""
-
-    name: str
-    parameters: Count
-
-
 class Study(Record):
     """All runs of one network: what the file holds.
 
@@ -81,11 +57,6 @@ class Study(Record):
     training: dict[str, Any]
     command: str
     runs: list[Trained]
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """Name and digest of the data, and digest of the split: what must agree to compare."""
-        return self.data.name, self.data.digest, self.data.split_digest
 
 
 @dataclass(frozen=True)
@@ -109,35 +80,17 @@ class Point:
         return [getattr(run, figure) for run in self.runs]
 
 
-def read(path: Path) -> Study:
-    """Raises `DataError` naming the file and what is wrong in it."""
-    return validate(Study, parse_json(path), path)
-
-
-def published() -> tuple[dict[str, Study], dict[str, str]]:
-    """The studies in `weights/studies/` by the names of their files, and for each damaged one
-    its error message."""
-    good: dict[str, Study] = {}
-    damaged: dict[str, str] = {}
-    for path in folder.study_files():
-        try:
-            good[path.stem] = read(path)
-        except DataError as error:
-            damaged[path.stem] = str(error)
-    return good, damaged
-
-
 def comparable(studies: Mapping[str, Study], protocol: Protocol) -> dict[str, Study]:
     """Those of the data and split that models were scored on."""
     key = (protocol.data, protocol.digest, protocol.split_digest)
-    return {name: study for name, study in studies.items() if study.key == key}
+    return {name: study for name, study in studies.items() if study.data.key == key}
 
 
 def groups(studies: Mapping[str, Study]) -> list[dict[str, Study]]:
     """Those that can be compared together: of the same data and split."""
     by_key: dict[tuple[str, str, str], dict[str, Study]] = defaultdict(dict)
     for name, study in studies.items():
-        by_key[study.key][name] = study
+        by_key[study.data.key][name] = study
     return [by_key[key] for key in sorted(by_key)]
 
 

@@ -17,15 +17,16 @@ def crossval(config: CrossValidation) -> int:
     with going_on(GOES_ON):
         found = folds.cross_validate(config)
     print(f"{config.folds} folds of {config.data}, original resolution; % over the folds:")
+    result = found.result
     for figure in folds.HEADLINE:
-        mean, deviation = found.spread(figure)
+        mean, deviation = (100 * value for value in result.spread(figure))
         title = TITLES.get(figure, figure.replace("_", " "))
-        print(f"  {title:15}{100 * mean:6.1f} ± {100 * deviation:.1f}")
-    pooled = found.pooled.to_json()
+        print(f"  {title:15}{mean:6.1f} ± {deviation:.1f}")
     print("All out-of-fold predictions in one confusion matrix:")
-    print(class_table(found.classes.names, pooled["per_class"]))
+    print(class_table(result.class_names, result.pooled.per_class))
     print(
-        f"  mean IoU {100 * pooled['mean_iou']:.1f} %, mean Dice {100 * pooled['mean_dice']:.1f} %"
+        f"  mean IoU {100 * result.pooled.mean_iou:.1f} %, "
+        f"mean Dice {100 * result.pooled.mean_dice:.1f} %"
     )
     print(
         summary(

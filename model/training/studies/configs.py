@@ -31,6 +31,10 @@ class CrossValidation(TrainConfig):
         _alone(self)
         _holds_out(self)
 
+    def command(self) -> str:
+        """The command line that trains the same folds again."""
+        return f"{super().command()} --folds {self.folds}"
+
     def fold(self, number: int) -> TrainConfig:
         """The settings of a fold, counted from 1."""
         return _plain(self, output=self.output / f"fold-{number}", skip_check=True)
@@ -69,6 +73,13 @@ class Tuning(TrainConfig):
             raise ConfigError(f"--trials must be at least 1, got {self.trials}.")
         if not self.search or not self.losses:
             raise ConfigError("--search and --losses must name something to search.")
+
+    def command(self) -> str:
+        """The command line that searches the same again."""
+        own = f"--trials {self.trials} --search {' '.join(self.searched)}"
+        if "loss" in self.searched:
+            own += f" --losses {' '.join(self.losses)}"
+        return f"{super().command()} {own}"
 
     @property
     def searched(self) -> list[str]:

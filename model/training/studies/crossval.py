@@ -15,16 +15,16 @@ import numpy as np
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor, splits
-from model.data.classes import ClassTable
 from model.data.datasets import DataSet
 from model.errors import ConfigError
 from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
 from model.evaluation.metrics import Metrics
+from model.evaluation.studies import CrossValidationResult, Figures
 from model.inference.segmenter import Segmenter
 from model.training.guards import explained
 from model.training.studies.configs import GOES_ON, CrossValidation, make_folder
-from model.training.studies.runs import trained, with_split
+from model.training.studies.runs import study_data, trained, with_split
 from model.training.writer import RESUME_FILE
 
 SUMMARY_FILE = "crossval.json"
@@ -36,35 +36,17 @@ PER_CLASS = ("iou", "dice", "precision", "recall")
 
 @dataclass(frozen=True)
 class Folds:
-    """What the folds found.
+    """The folds and what they found.
 
     Attributes:
         checkpoints: one for each fold, its validation figures recorded.
-        classes: what the rows and columns of the matrices mean.
-        pooled: of all out-of-fold predictions together.
-        each: of each fold's validation part.
         ensemble: all folds together as one checkpoint, its figures on the test part recorded.
+        result: what `crossval.json` holds.
     """
 
     checkpoints: list[Checkpoint]
-    classes: ClassTable
-    pooled: Metrics
-    each: list[Metrics]
     ensemble: Checkpoint
-
-    def spread(self, figure: str, class_id: int | None = None) -> tuple[float, float]:
-        """Mean and standard deviation (n - 1) over the folds that have the figure, in [0, 1].
-
-        Args:
-            figure: an attribute of `Metrics`; class_id: for figures per class.
-        """
-        values = np.array([getattr(metrics, figure) for metrics in self.each], np.float64)
-        if class_id is not None:
-            values = values[:, class_id]
-        known = values[~np.isnan(values)]
-        if not known.size:
-            return float("nan"), float("nan")
-        return float(known.mean()), float(known.std(ddof=1)) if known.size > 1 else float("nan")
+    result: CrossValidationResult
 
 
 def cross_validate(config: CrossValidation) -> Folds:
@@ -92,10 +74,11 @@ def _cross_validate(config: CrossValidation) -> Folds:
         rule = f"fold {number} of {config.folds} of training and validation ({data.split_rule})"
         fold = with_split(data, part, rule)
         checkpoints.append(trained(config.fold(number), fold, ["validation", "test"]))
-    found = _summarise(checkpoints, _ensemble(config, checkpoints, data))
-    folder.write_json(config.output / SUMMARY_FILE, _summary(config, data, found))
-    folder.write_text(config.output / TABLE_FILE, folder.csv_text(_table(found)))
-    return found
+    ensemble = _ensemble(config, checkpoints, data)
+    result = _result(config, data, checkpoints, ensemble)
+    folder.write_text(config.output / SUMMARY_FILE, result.model_dump_json(indent=1) + "\n")
+    folder.write_text(config.output / TABLE_FILE, folder.csv_text(_table(result)))
+    return Folds(checkpoints, ensemble, result)
 
 
 def _check_output(config: CrossValidation) -> None:
@@ -130,46 +113,46 @@ def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: Data
     return recording.record(segmenter.checkpoint, "test", result)
 
 
-def _summarise(checkpoints: list[Checkpoint], ensemble: Checkpoint) -> Folds:
-    matrices = [
-        np.array(checkpoint.figures("validation")["confusion_matrix"]) for checkpoint in checkpoints
-    ]
-    return Folds(
-        checkpoints,
-        checkpoints[0].classes,
-        Metrics.of(sum(matrices)),
-        [Metrics.of(matrix) for matrix in matrices],
-        ensemble,
+def _result(
+    config: CrossValidation, data: DataSet, checkpoints: list[Checkpoint], ensemble: Checkpoint
+) -> CrossValidationResult:
+    figures = [checkpoint.figures("validation") for checkpoint in checkpoints]
+    matrices = [np.array(each["confusion_matrix"]) for each in figures]
+    description = ensemble.description
+    return CrossValidationResult(
+        data=study_data(data),
+        class_names=data.classes.names,
+        folds=config.folds,
+        fold_rule=data.fold_rule,
+        num_images=sum(each["num_images"] for each in figures),
+        network=description["network"],
+        encoder=description["encoder"],
+        training=replace(config, resume=False).portable()
+        | {"machine": description["training"]["machine"]},
+        command=replace(config, resume=False).command(),
+        pooled=Figures.of(Metrics.of(sum(matrices))),
+        each=[Figures.of(Metrics.of(matrix)) for matrix in matrices],
+        ensemble_on_test=ensemble.figures("test"),
     )
 
 
-def _summary(config: CrossValidation, data: DataSet, found: Folds) -> dict[str, Any]:
-    return {
-        "data": data.name,
-        "folds": config.folds,
-        "fold_rule": data.fold_rule,
-        "num_images": sum(c.figures("validation")["num_images"] for c in found.checkpoints),
-        "resolution": "original",
-        "training": replace(config, resume=False).portable(),
-        "pooled": found.pooled.to_json(),
-        "each": [metrics.to_json() for metrics in found.each],
-        "ensemble_on_test": found.ensemble.figures("test"),
-    }
-
-
-def _table(found: Folds) -> list[dict[str, Any]]:
+def _table(result: CrossValidationResult) -> list[dict[str, Any]]:
     """A row for each figure: all classes together, then class by class; in [0, 1]."""
     figures = [("all", name, None) for name in HEADLINE]
-    figures += [(info.name, name, info.id) for info in found.classes for name in PER_CLASS]
-    return [_row(found, *figure) for figure in figures]
+    figures += [
+        (title, name, class_id)
+        for class_id, title in enumerate(result.class_names)
+        for name in PER_CLASS
+    ]
+    return [_row(result, *figure) for figure in figures]
 
 
-def _row(found: Folds, title: str, figure: str, class_id: int | None) -> dict[str, Any]:
-    mean, deviation = found.spread(figure, class_id)
-    pooled = getattr(found.pooled, figure)
-    if class_id is not None:
-        pooled = float(pooled[class_id])
+def _row(
+    result: CrossValidationResult, title: str, figure: str, class_id: int | None
+) -> dict[str, Any]:
+    mean, deviation = result.spread(figure, class_id)
+    pooled = result.pooled.value(figure, class_id)
     numbers = {"mean": mean, "standard_deviation": deviation, "pooled": pooled}
     return {"class": title, "figure": figure} | {
-        name: "" if np.isnan(value) else round(value, 6) for name, value in numbers.items()
+        name: "" if value is None else round(value, 6) for name, value in numbers.items()
     }

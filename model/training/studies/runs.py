@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from model.checkpoints.folder import Checkpoint
+from model.data import splits
 from model.data.datasets import DataSet
 from model.data.splits import Split
 from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
+from model.evaluation.studies import StudyData
 from model.inference.segmenter import Segmenter
 from model.training.config import TrainConfig
 from model.training.run import train
@@ -22,6 +24,18 @@ def with_split(data: DataSet, split: Split, rule: str) -> DataSet:
     other = copy.copy(data)
     other.use_split(split, rule)
     return other
+
+
+def study_data(data: DataSet) -> StudyData:
+    """What a study's file says of the data."""
+    return StudyData(
+        name=data.name,
+        title=data.title,
+        digest=data.digest(),
+        split_rule=data.split_rule,
+        split_digest=splits.digest(data.split),
+        split_sizes={part: len(names) for part, names in data.split.items()},
+    )
 
 
 def trained(config: TrainConfig, data: DataSet, parts: Sequence[str]) -> Checkpoint:

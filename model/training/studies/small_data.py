@@ -15,12 +15,12 @@ from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor, split_file, splits
 from model.data.datasets import DataSet
 from model.errors import ConfigError
-from model.evaluation.report import small_data as documents
+from model.evaluation import studies
 from model.evaluation.report.small_data import Study, Trained
 from model.training.config import TrainConfig, changed_settings
 from model.training.guards import explained
 from model.training.studies.configs import GOES_ON, SmallData, make_folder
-from model.training.studies.runs import trained, with_split
+from model.training.studies.runs import study_data, trained, with_split
 from model.training.writer import RESUME_FILE
 
 SUMMARY_FILE = "small-data.json"
@@ -56,7 +56,7 @@ def _small_data(config: SmallData) -> Study:
             f"--pictures {max(config.pictures)}: there are {every} training pictures, which are "
             "trained on last in any case. Give smaller numbers."
         )
-    study = documents.read(path) if path.exists() else None
+    study = studies.read(Study, path) if path.exists() else None
     if study:
         _check_same(config, study, data)
     elif not config.skip_check:
@@ -88,13 +88,8 @@ def _run(config: SmallData, data: DataSet, count: int, seed: int) -> Checkpoint:
 
 def _begin(config: SmallData, data: DataSet, checkpoint: Checkpoint) -> Study:
     """The summary without runs yet."""
-    own = checkpoint.description["data"] | {
-        "split_rule": data.split_rule,
-        "split_digest": splits.digest(data.split),
-        "split_sizes": {part: len(names) for part, names in data.split.items()},
-    }
     return Study(
-        data=own,
+        data=study_data(data),
         network=checkpoint.description["network"],
         encoder=checkpoint.description["encoder"],
         training=_settings(config, data)
@@ -129,7 +124,7 @@ def _check_same(config: SmallData, study: Study, data: DataSet) -> None:
             f"--resume: the study in {config.output} was begun with {', '.join(changed)}. Repeat "
             "its own settings, or choose another --output."
         )
-    if study.key != (data.name, data.digest(), splits.digest(data.split)):
+    if study.data.key != (data.name, data.digest(), splits.digest(data.split)):
         raise ConfigError(
             f"--resume: the data set {data.name} or its split has changed since the study in "
             f"{config.output} was begun. Choose another --output."

@@ -24,11 +24,13 @@ from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor
 from model.data.datasets import DataSet
 from model.errors import ConfigError, TrainingError
+from model.evaluation.studies import SearchResult, SearchTrial
 from model.networks.losses import loss_by_name
 from model.training.config import changed_settings
 from model.training.guards import explained
 from model.training.run import train
 from model.training.studies.configs import GOES_ON, Tuning, make_folder
+from model.training.studies.runs import study_data
 from model.training.writer import RESUME_FILE, Row
 
 STORAGE_FILE = "search.db"
@@ -80,24 +82,15 @@ def _tune(config: Tuning) -> Checkpoint | None:
                 lambda _, trial: shutil.rmtree(_folder(config, trial) / "resume", True),
             ],
         )
-    best = _best(study)
-    chosen = dict(best.params)
-    folder.write_json(
-        config.output / BEST_FILE,
-        {
-            "trial": best.number,
-            "validation_iou": round(best.value, 6),
-            "chosen": chosen,
-            "command": config.trial(_folder(config, best), chosen).command(),
-            "retrain": config.winner(chosen).command(),
-        },
-    )
-    folder.write_text(config.output / TABLE_FILE, folder.csv_text(_table(study)))
+    result = _result(study, config, data)
+    folder.write_text(config.output / BEST_FILE, result.model_dump_json(indent=1) + "\n")
+    folder.write_text(config.output / TABLE_FILE, folder.csv_text(_table(result)))
     _plot(study, config)
     if not config.retrain:
         return None
-    winner = config.winner(chosen)
-    print(f"trial {best.number:04d} again, on all but the test part: {_in_words(chosen)}")
+    winner = config.winner(result.chosen)
+    words = _in_words(result.chosen)
+    print(f"trial {result.trial:04d} again, on all but the test part: {words}")
     return train(replace(winner, resume=(winner.output / RESUME_FILE).exists()), data)
 
 
@@ -223,17 +216,41 @@ def _best(study: optuna.Study) -> FrozenTrial:
         ) from error
 
 
-def _table(study: optuna.Study) -> list[dict[str, Any]]:
-    names = sorted({name for trial in study.trials for name in trial.params})
+def _result(study: optuna.Study, config: Tuning, data: DataSet) -> SearchResult:
+    best = _best(study)
+    trials = [
+        SearchTrial(
+            trial=trial.number,
+            state=trial.state.name.lower(),
+            epochs=max(trial.intermediate_values, default=0),
+            chosen=trial.params,
+            validation_iou=None if trial.value is None else round(trial.value, 6),
+        )
+        for trial in study.trials
+    ]
+    return SearchResult(
+        data=study_data(data),
+        network=config.network,
+        training=replace(config, resume=False).portable(),
+        command=replace(config, resume=False).command(),
+        trial=best.number,
+        validation_iou=round(best.value, 6),
+        chosen=best.params,
+        train=config.trial(_folder(config, best), best.params).command(),
+        retrain=config.winner(best.params).command(),
+        trials=trials,
+    )
+
+
+def _table(result: SearchResult) -> list[dict[str, Any]]:
+    names = sorted({name for trial in result.trials for name in trial.chosen})
     return [
         {
-            "trial": trial.number,
-            "state": trial.state.name.lower(),
-            "validation_iou": "" if trial.value is None else round(trial.value, 6),
-            "epochs": max(trial.intermediate_values, default=0),
-            **{name: trial.params.get(name, "") for name in names},
+            **trial.model_dump(exclude={"chosen", "validation_iou"}),
+            "validation_iou": "" if trial.validation_iou is None else trial.validation_iou,
+            **{name: trial.chosen.get(name, "") for name in names},
         }
-        for trial in study.trials
+        for trial in result.trials
     ]
 
 

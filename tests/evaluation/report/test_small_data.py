@@ -18,10 +18,9 @@ from model.evaluation.report.small_data import (
     groups,
     in_words,
     points,
-    published,
-    read,
 )  # fmt: skip
 from model.evaluation.report.verdict import judge
+from model.evaluation.studies import published, read
 
 
 @pytest.fixture
@@ -115,7 +114,7 @@ def test_published_ones_are_found_and_damaged_ones_named(studies_folder, both):
     (studies_folder / "good.json").write_text(both["scratch"].model_dump_json())
     (studies_folder / "torn.json").write_text('{"kind": ')
     (studies_folder / "README.md").write_text("what this is")
-    good, damaged = published()
+    good, damaged = published(Study)
     assert good == {"good": both["scratch"]}
     assert "torn.json is not JSON" in damaged["torn"]
 
@@ -136,4 +135,4 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, both, change: Callable, plac
     change(content)
     (tmp_path / "study.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=rf"study\.json, at {place}: "):
-        read(tmp_path / "study.json")
+        read(Study, tmp_path / "study.json")

@@ -12,7 +12,9 @@ import pytest
 from model.checkpoints import folder
 from model.data import split_file, splits, streets
 from model.errors import ConfigError, TrainingError
+from model.evaluation import studies
 from model.evaluation.metrics import Metrics
+from model.evaluation.studies import CrossValidationResult
 from model.inference.segmenter import Segmenter
 from model.training.studies.configs import CrossValidation
 from model.training.studies.crossval import cross_validate
@@ -47,20 +49,22 @@ def test_every_picture_is_held_out_once_and_the_test_part_never(config, found):
 
 def test_the_pooled_matrix_is_the_sum_and_its_pixels_are_all_of_them(config, found):
     matrices = [np.array(c.figures("validation")["confusion_matrix"]) for c in found.checkpoints]
-    assert np.array_equal(found.pooled.matrix, sum(matrices))
-    assert found.pooled.matrix.sum() == 12 * 320 * 240
-    assert summary(config)["pooled"]["mean_iou"] == pytest.approx(found.pooled.mean_iou, abs=1e-6)
+    pooled = found.result.pooled
+    assert np.array_equal(pooled.confusion_matrix, sum(matrices))
+    assert np.sum(pooled.confusion_matrix) == 12 * 320 * 240
+    assert pooled.mean_iou == pytest.approx(Metrics.of(sum(matrices)).mean_iou, abs=1e-6)
+    assert studies.read(CrossValidationResult, config.output / "crossval.json") == found.result
 
 
 def test_mean_and_deviation_are_those_of_the_folds(config, found):
-    values = [metrics.mean_iou for metrics in found.each]
-    mean, deviation = found.spread("mean_iou")
+    values = [figures.mean_iou for figures in found.result.each]
+    mean, deviation = found.result.spread("mean_iou")
     assert mean == pytest.approx(sum(values) / 3)
     assert deviation == pytest.approx(np.std(values, ddof=1))
     with open(config.output / "crossval.csv", newline="") as file:
         rows = {(row["class"], row["figure"]): row for row in csv.DictReader(file)}
     assert float(rows["all", "mean_iou"]["mean"]) == pytest.approx(mean, abs=1e-6)
-    sky = [metrics.iou[6] for metrics in found.each]
+    sky = [figures.per_class["iou"][6] for figures in found.result.each]
     assert float(rows["sky", "iou"]["mean"]) == pytest.approx(np.mean(sky), abs=1e-6)
 
 
@@ -69,7 +73,7 @@ def test_only_the_missing_fold_is_trained_again(config, found, tmp_path, capsys)
     shutil.rmtree(again.output / "fold-2")
     result = cross_validate(again)
     assert capsys.readouterr().out.count("epoch 1/2") == 1
-    assert np.array_equal(result.pooled.matrix, found.pooled.matrix)
+    assert result.result == found.result
 
 
 def test_folds_are_not_written_over_and_not_mixed(config, found):
@@ -87,7 +91,7 @@ def test_the_command_prints_the_table(here, found, config):
         "--skip-check", "--output", config.output,
     )  # fmt: skip
     assert code == 0
-    assert f"mean IoU {100 * found.pooled.mean_iou:.1f} %" in printed
+    assert f"mean IoU {100 * found.result.pooled.mean_iou:.1f} %" in printed
     assert "±" in printed
 
 

@@ -42,7 +42,7 @@ def test_the_best_trial_is_named_with_the_command_that_trains_it(config, winner)
     best = json.loads((config.output / "best.json").read_text())
     top = max(rows, key=lambda row: float(row["validation_iou"] or 0))
     assert best["trial"] == int(top["trial"])
-    for command in (best["command"], best["retrain"]):
+    for command in (best["train"], best["retrain"]):
         assert f"--lr {best['chosen']['lr']}" in command
     assert best["retrain"] == winner.description["training"]["command"]
     assert "--include-validation" in best["retrain"]

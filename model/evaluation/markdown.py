@@ -1,0 +1,25 @@
+"""Tables and figures as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from model.evaluation.report.words import NOTHING
+
+FIGURES = {
+    "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice (F1)",
+    "mean_precision": "precision",
+    "mean_recall": "recall",
+    "accuracy": "accuracy",
+}
+
+
+def percent(value: float | None) -> str:
+    return NOTHING if value is None else f"{100 * value:.1f}"
+
+
+def table(head: list[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [f"| {' | '.join(map(str, line))} |" for line in (head, *rows)]
+    return "\n".join([lines[0], f"|{'---|' * len(head)}", *lines[1:]])
