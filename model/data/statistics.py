@@ -37,11 +37,8 @@ class Statistics:
     def empty(cls, num_classes: int) -> Statistics:
         return cls(np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64))
 
-    def add(self, labels: np.ndarray) -> None:
-        """Counts the labels of one sample, uint8 (H, W)."""
-        self._add(histogram(labels), labels.shape)
-
-    def _add(self, counts: np.ndarray, size_hw: tuple[int, int]) -> None:
+    def add(self, counts: np.ndarray, size_hw: tuple[int, int]) -> None:
+        """Adds one sample. Args: counts: the `histogram` of its labels."""
         self.num_images += 1
         self.pixels += counts[: len(self.pixels)]
         self.images += counts[: len(self.pixels)] > 0
@@ -102,5 +99,5 @@ def measure(
         for counts, size_hw in tqdm(
             counted, description, total=len(names), unit="picture", disable=None
         ):
-            statistics._add(counts, size_hw)
+            statistics.add(counts, size_hw)
     return statistics

@@ -168,22 +168,6 @@ class Comparison:
     differences: dict[str, Difference]
     class_intervals: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def reversed(self) -> Comparison:
-        """Second against first."""
-        return Comparison(
-            self.pictures,
-            self.units,
-            self.block_length,
-            self.second_ahead,
-            self.first_ahead,
-            self.pooled,
-            {
-                name: Difference(name, d.second, d.first, -d.high, -d.low, d.p)
-                for name, d in self.differences.items()
-            },
-            {name: -ends[::-1] for name, ends in self.class_intervals.items()},
-        )
-
 
 def recorded_protocol(checkpoint: Checkpoint) -> Protocol:
     """What a checkpoint's own figures are, or will be, measured on."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.data.datasets import DataSet
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.evaluation.boundary import BoundaryQuality, boundary_counts
 from model.evaluation.calibration import LEVELS, Calibration, confidence_counts
 from model.evaluation.intervals import intervals
@@ -57,7 +57,8 @@ class Evaluation:
 def evaluate(segmenter: Segmenter, data: DataSet, names: Iterable[str]) -> Evaluation:
     """Segments the named samples and compares with their labels.
 
-    Raises: `ConfigError` if the checkpoint's classes are not the data set's.
+    Raises: `ConfigError` if the checkpoint's classes are not the data set's; `DataError` if all
+        labels are void, which leaves nothing to score.
     """
     if segmenter.classes.names != data.classes.names:
         raise ConfigError(
@@ -99,6 +100,11 @@ def evaluate(segmenter: Segmenter, data: DataSet, names: Iterable[str]) -> Evalu
                 "objects_found": _listed(things[0].sum(0)),
                 "objects": _listed(things[1].sum(0)),
             }
+        )
+    if not total.any():
+        raise DataError(
+            f"{data.name}: every pixel of the {len(names)} masks is void, so there is nothing to "
+            "score. `python -m model data check` says what masks hold."
         )
     return Evaluation(
         metrics=Metrics.of(total),

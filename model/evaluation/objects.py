@@ -67,13 +67,6 @@ class ObjectRecall:
         with np.errstate(invalid="ignore"):
             return found / every
 
-    @property
-    def by_class_and_size(self) -> np.ndarray:
-        """float64 (C, 4) in [0, 1], NaN for sizes of a class that do not occur."""
-        found, every = self.counts
-        with np.errstate(invalid="ignore"):
-            return found / every
-
     def to_json(self) -> dict:
         recall = [None if np.isnan(value) else round(float(value), 6) for value in self.by_size]
         found, every = self.counts.tolist()

@@ -20,7 +20,7 @@ from model.data import datasets, split_file
 from model.data.commands import DataCommand, run
 from model.data.download import fetch_archive
 from model.data.masks import read_index
-from model.data.statistics import Statistics, measure
+from model.data.statistics import Statistics, histogram, measure
 from model.errors import ConfigError, DataError
 
 
@@ -160,8 +160,8 @@ def test_commands_do_not_wait_for_heavy_imports():
 
 def test_statistics_count_pixels_pictures_and_void():
     statistics = Statistics.empty(3)
-    statistics.add(np.uint8([[0, 0, 1], [255, 0, 1]]))
-    statistics.add(np.uint8([[0, 255]]))
+    for labels in (np.uint8([[0, 0, 1], [255, 0, 1]]), np.uint8([[0, 255]])):
+        statistics.add(histogram(labels), labels.shape)
     assert statistics.pixels.tolist() == [4, 2, 0]
     assert statistics.images.tolist() == [2, 1, 0]
     assert statistics.shares.tolist() == pytest.approx([4 / 6, 2 / 6, 0])

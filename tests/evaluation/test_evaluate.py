@@ -8,7 +8,7 @@ import pytest
 
 from model.checkpoints import folder
 from model.data.classes import VOID, ClassTable
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.evaluation.evaluate import evaluate
 from model.evaluation.metrics import Metrics, confusion_matrix
 from model.inference.segmenter import Segmenter
@@ -46,6 +46,12 @@ def test_predictions_that_are_right_score_full_marks(segmenter):
     result = evaluate(segmenter, data, SIZES)
     assert result.metrics.mean_iou == result.metrics.accuracy == 1
     assert [row["accuracy"] for row in result.per_image] == [1, 1, 1]
+
+
+def test_void_alone_cannot_be_scored(segmenter):
+    data = Drawn(segmenter.classes, truth=lambda image: np.full(image.shape[:2], VOID, np.uint8))
+    with pytest.raises(DataError, match="every pixel of the 3 masks is void"):
+        evaluate(segmenter, data, SIZES)
 
 
 def test_figures_are_pooled_at_the_original_resolution(segmenter):

@@ -18,6 +18,8 @@ MOST_VOID = 0.5
 MOST_PLAIN = 0.02
 """Share of the masks up to which those of a single class are worth a look."""
 
+PARTS_NEEDED = "Training needs pictures to learn from, to choose the best epoch, and to test on."
+
 
 def figures(classes: ClassTable, counts: dict[str, np.ndarray]) -> tuple[list[ClassFigures], float]:
     """What the report says of each class, and the share of all pixels that is void.
@@ -101,6 +103,17 @@ def balance(case: Case, classes: ClassTable, counts: dict[str, np.ndarray]) -> I
         )
     void = [name for name, found in counts.items() if found[VOID] == found.sum()]
     if void:
+        parts = {case.part_of.get(name) for name in counts}
+        parts -= {None, *(case.part_of.get(name) for name in counts.keys() - set(void))}
+        for part in sorted(parts):
+            yield Finding(
+                code="void",
+                severity="error",
+                what=f"Every mask of the {part} part is void altogether.",
+                why=PARTS_NEEDED,
+                mend="If 255 stands for a class, name it in classes.yaml under `values`; else put "
+                "pictures with masks into this part.",
+            )
         yield Finding(
             code="void",
             severity="warning",

@@ -114,7 +114,7 @@ def _split(case: Case) -> Iterator[Finding]:
             code="split",
             severity="error",
             what=str(error),
-            why="Training needs pictures to learn from, to choose the best epoch, and to test on.",
+            why=balance.PARTS_NEEDED,
             mend="Add pictures, or put them into other parts.",
         )
 

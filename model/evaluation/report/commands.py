@@ -30,6 +30,9 @@ class Compare:
     checkpoints have recorded on it are used; on another one they are scored now."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
+    split_file: Path | None = None
+    """The split that they were trained with, where that was --split of `train`; its test part is
+    scored on."""
     output: Path | None = None
     """Write the report here: one HTML file with charts, which needs nothing else."""
     tables: Path | None = None
@@ -82,9 +85,15 @@ def _scores(checkpoints: Mapping[str, Checkpoint], command: Compare) -> Mapping[
 
     own = {name: recorded(checkpoint) for name, checkpoint in checkpoints.items()}
     on_it = [scored is not None and scored.protocol.data == command.data for scored in own.values()]
-    if command.data is None or all(on_it):
+    if command.split_file is None and (command.data is None or all(on_it)):
         return own
-    data = datasets.load(command.data, command.data_root)
+    known = {checkpoint.data_name for checkpoint in checkpoints.values()}
+    if command.data is None and len(known) > 1:
+        raise ConfigError(
+            f"--split-file: these checkpoints were trained on {', '.join(sorted(known))}. Say by "
+            "--data which of them it splits."
+        )
+    data = datasets.load(command.data or known.pop(), command.data_root, command.split_file)
     digests = data.digest(), split_rules.digest(data.split)
     for name, scored in own.items():
         if scored and (scored.protocol.digest, scored.protocol.split_digest) == digests:

@@ -429,3 +429,16 @@ def test_a_fault_is_found_and_mended(name, photos, tmp_path):
 
 def name_of(path: Path, root: Path) -> str:
     return path.relative_to(root / "images").with_suffix("").as_posix()
+
+
+def test_a_part_without_anything_to_score_is_an_error(photos):
+    """Training would come to its end, and then have nothing to be tested on."""
+    root = photos()
+    in_parts(root)
+    (root / "images/test/50.jpg").unlink()
+    (root / "masks/test/50.png").unlink()
+    for path in (root / "masks/test").iterdir():
+        save(path, np.full((60, 80), 255, np.uint8))
+    seen = doctor.check(str(root))
+    errors = [finding.what for finding in seen.report.of("error")]
+    assert errors == ["Every mask of the test part is void altogether."]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from model.checkpoints import folder
+from model.data import datasets, split_file
 
 
 @pytest.fixture
@@ -50,6 +51,28 @@ def test_figures_that_the_checkpoints_have_are_used(command, runs):
     done = command("compare", *runs)
     assert done.returncode == 0, done.stderr
     assert "Scoring" not in done.stdout
+
+
+def test_a_split_of_ones_own_is_scored_on(command, runs, tmp_path):
+    """Recorded figures are of another test part, so both are scored anew."""
+    names = datasets.load("streets").split
+    own = {"train": names["train"], "validation": names["validation"], "test": names["test"][:6]}
+    path = tmp_path / "own.json"
+    split_file.write(path, own, data="streets", rule="the first six")
+    done = command("compare", *runs, "--split-file", path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Scoring") == 2
+    assert "on 6 pictures" in done.stdout or "these 6 pictures" in done.stdout
+
+
+def test_a_split_of_which_data_must_be_said(command, runs):
+    file = runs[1] / folder.DESCRIPTION_FILE
+    description = json.loads(file.read_text())
+    description["data"]["name"] = "pets"
+    folder.write_json(file, description)
+    done = command("compare", *runs, "--split-file", "own.json")
+    assert done.returncode == 2
+    assert "trained on pets, streets. Say by --data which" in done.stderr
 
 
 def test_other_splits_are_refused(command, runs):
