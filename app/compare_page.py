@@ -20,8 +20,7 @@ from app.compare.watch import watch
 from app.compare.where import where_section
 from app.look import ACCENT, ACCENT_DARK, TAGLINE, TITLE
 from model.evaluation.report.candidate import MODEL_COLOURS
-from model.evaluation.report.small_data import Study
-from model.evaluation.studies import published
+from model.evaluation.studies import SmallDataResult, of_kind, published
 
 STYLE = Path(__file__).parent / "compare" / "page.css"
 
@@ -54,14 +53,15 @@ def _sections(choice: Choice) -> None:
     opening(models, verdict)
     if not models:
         return
-    studies, damaged = published(Study)
+    studies, damaged = published()
     for name, reason in damaged.items():
         st.caption(f"Left out: the study {name}. {reason}")
-    learning_section(models, studies)
+    small_data = of_kind(SmallDataResult, studies)
+    learning_section(models, small_data)
     where_section(models, verdict)
     picture_section(models)
     price_section(models)
-    takeaway_section(models, verdict, studies)
+    takeaway_section(models, verdict, small_data)
 
 
 def _colours() -> str:

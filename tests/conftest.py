@@ -20,7 +20,7 @@ from model.data.classes import OKABE_ITO, ClassTable
 from model.data.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from model.evaluation.report.small_data import Study
+    from model.evaluation.studies import SmallDataResult
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -66,20 +66,22 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
 
 
 @pytest.fixture(scope="session")
-def make_study() -> Callable[..., Study]:
+def make_study() -> Callable[..., SmallDataResult]:
     """A function that makes the summary of a small-data study.
 
     Args: encoder: a pretrained one's name, None for a network from scratch; dice: of the runs, by
         number of pictures; the rest: of its data.
     """
-    from model.evaluation.report.small_data import Study
+    from model.evaluation.studies import SmallDataResult
 
-    def make(encoder: str | None, dice: dict[int, tuple[float, ...]], **data: str) -> Study:
+    def make(
+        encoder: str | None, dice: dict[int, tuple[float, ...]], **data: str
+    ) -> SmallDataResult:
         told = {"name": "toy", "title": "Toys, painted", "digest": "d", "split_digest": "s"}
         told |= {"split_rule": "by hand", **data}
         sizes = {"train": max(dice), "validation": 10, "test": 20}
         shared = {"epochs": 3, "best_epoch": 2, "steps": 30, "seconds": 1.5, "accuracy": 0.9}
-        return Study(
+        return SmallDataResult(
             data={**told, "split_sizes": sizes},
             network={"name": f"unet-{encoder}" if encoder else "unet", "parameters": 1000},
             encoder={"name": encoder, "pretrained": encoder is not None},

@@ -13,19 +13,19 @@ from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.charts import Series
 from model.evaluation.report.small_data import (
     HOW_DRAWN,
-    Study,
     colours,
     comparable,
     in_words,
     points,
 )
 from model.evaluation.report.tables import learning_table
+from model.evaluation.studies import SmallDataResult
 
 AXES = {"epoch": "Epochs", "minutes": "Minutes"}
 
 
 @st.fragment
-def learning_section(models: Sequence[Candidate], studies: Mapping[str, Study]) -> None:
+def learning_section(models: Sequence[Candidate], studies: Mapping[str, SmallDataResult]) -> None:
     """Draws the section. A fragment: smoothing redraws nothing else.
 
     Args: studies: of small data, by name; those of the models' data are drawn.

@@ -9,12 +9,12 @@ import streamlit as st
 from app.compare.price import measured_costs
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.document import Report
-from model.evaluation.report.small_data import Study
 from model.evaluation.report.verdict import Verdict
+from model.evaluation.studies import SmallDataResult
 
 
 def takeaway_section(
-    models: Sequence[Candidate], verdict: Verdict, studies: Mapping[str, Study]
+    models: Sequence[Candidate], verdict: Verdict, studies: Mapping[str, SmallDataResult]
 ) -> None:
     """Draws the section."""
     if verdict.refused:

@@ -38,7 +38,8 @@ class Statistics:
         return cls(np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64))
 
     def add(self, counts: np.ndarray, size_hw: tuple[int, int]) -> None:
-        """Adds one sample. Args: counts: the `histogram` of its labels."""
+        """Adds one sample. Args: counts: the `histogram` of its labels, int64 (256,); size_hw: its
+        height and width in pixels."""
         self.num_images += 1
         self.pixels += counts[: len(self.pixels)]
         self.images += counts[: len(self.pixels)] > 0

@@ -79,9 +79,8 @@ def evaluate(command: Evaluate) -> None:
 def results(command: Results) -> None:
     """Runs `results`. Raises `ConfigError` if a file cannot be written, `CheckpointError` or
     `DataError` if one of those in weights/ is damaged."""
-    from model.evaluation.report.small_data import Study
     from model.evaluation.results import document, markdown_table
-    from model.evaluation.studies import CrossValidationResult, SearchResult, published
+    from model.evaluation.studies import published
     from model.evaluation.study_sections import pictures
 
     for run in command.report:
@@ -94,16 +93,13 @@ def results(command: Results) -> None:
     if command.output is None:
         print(markdown_table(checkpoints))
         return
-    kinds = []
-    for kind in (Study, CrossValidationResult, SearchResult):
-        studies, damaged = published(kind)
-        for reason in damaged.values():
-            raise DataError(reason)
-        kinds.append(studies)
+    studies, damaged = published()
+    for reason in damaged.values():
+        raise DataError(reason)
     try:
-        text = document([*checkpoints, *folder.list_reported()], *kinds)
+        text = document([*checkpoints, *folder.list_reported()], studies)
         folder.write_text(command.output, text)
-        for name, picture in pictures(kinds[0]).items():
+        for name, picture in pictures(studies).items():
             folder.write_text(command.output.parent / name, picture)
     except OSError as error:
         raise ConfigError(

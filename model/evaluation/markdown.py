@@ -1,4 +1,4 @@
-"""Tables and figures as Markdown."""
+"""Figures and tables as Markdown; figures alone are the same on a terminal."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ FIGURES = {
     "accuracy": "accuracy",
 }
 
+CLASS_FIGURES = {"iou": "IoU", "dice": "Dice (F1)", "precision": "precision", "recall": "recall"}
+
 
 def percent(value: float | None) -> str:
     return NOTHING if value is None else f"{100 * value:.1f}"
+
+
+def percent_over(mean: float | None, deviation: float | None) -> str:
+    """Mean and standard deviation, "45.0 ± 7.1"; a single value has none."""
+    return percent(mean) + ("" if deviation is None else f" ± {percent(deviation)}")
 
 
 def table(head: list[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -9,20 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.checkpoints.folder import Checkpoint
+from model.evaluation import study_sections
 from model.evaluation.compare import recorded
 from model.evaluation.goals import GOALS
 from model.evaluation.markdown import FIGURES, percent, table
 from model.evaluation.published import PUBLISHED
 from model.evaluation.report.candidate import Candidate, candidates
-from model.evaluation.report.small_data import Study
 from model.evaluation.report.verdict import judge
 from model.evaluation.report.words import NOTHING
-from model.evaluation.studies import CrossValidationResult, SearchResult
-from model.evaluation.study_sections import (
-    cross_validation_section,
-    search_section,
-    small_data_sections,
-)
+from model.evaluation.studies import Study
 
 GOALS_INTRODUCTION = """\
 What this project set out to reach, in per cent on the test part, and what the best checkpoint of
@@ -63,18 +58,12 @@ def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:
     return table([*head, "pictures"], rows)
 
 
-def document(
-    checkpoints: Sequence[Checkpoint],
-    small_data: Mapping[str, Study] | None = None,
-    cross_validations: Mapping[str, CrossValidationResult] | None = None,
-    searches: Mapping[str, SearchResult] | None = None,
-) -> str:
-    """Everything that is recorded, data set by data set.
+def document(checkpoints: Sequence[Checkpoint], studies: Mapping[str, Study] | None = None) -> str:
+    """Everything that is recorded, data set by data set, then what studies found.
 
     Args:
         checkpoints: those without weights are marked as reported, not shipped.
-        small_data, cross_validations, searches: studies by name; the charts of the first are
-            `pictures`.
+        studies: by name; their charts are `study_sections.pictures`.
     """
     groups: dict[str, list[Checkpoint]] = {}
     for checkpoint in checkpoints:
@@ -83,9 +72,7 @@ def document(
     sections = [
         _goals(groups),
         *(_section(name, group) for name, group in sorted(groups.items())),
-        *small_data_sections(small_data or {}),
-        *map(cross_validation_section, (cross_validations or {}).values()),
-        *map(search_section, (searches or {}).values()),
+        *study_sections.sections(studies or {}),
     ]
     return "\n\n".join([INTRODUCTION, *sections]) + "\n"
 

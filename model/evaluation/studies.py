@@ -1,19 +1,19 @@
 """What a study leaves: one JSON file, which is published by a copy of it in `weights/studies/`.
 
-Cross-validation and the search for settings are recorded here, small data in
-`report.small_data`, where its curve is. Each file says its `kind`.
+There are three kinds: small data, cross-validation, and the search for settings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from model.checkpoints import folder
-from model.data.schema import Finite, Record, parse_json, validate
+from model.data.schema import Record, parse_json, validate
 from model.errors import DataError
 from model.evaluation.metrics import Metrics
 
@@ -44,18 +44,58 @@ class Network(Record):
     parameters: Count
 
 
-class Figures(Record):
-    """Figures of one confusion matrix, in [0, 1]; None where a class neither is nor is predicted.
+class Trained(Record):
+    """One run: what it was trained on, and its figures on the test part, in [0, 1]."""
 
-    `per_class` holds "iou", "dice", "precision" and "recall", by class id.
+    pictures: Annotated[int, Field(ge=1)]
+    seed: Count
+    mean_iou: Share
+    mean_dice: Share
+    accuracy: Share
+    epochs: Count
+    best_epoch: Count
+    steps: Count
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class SmallDataResult(Record):
+    """A small-data study: all runs of one network, on more and more pictures.
+
+    `encoder` says whether and on what it was pretrained, as in a checkpoint; `training` holds the
+    settings that the runs share, by their names in `TrainConfig`, and the machine.
     """
 
-    mean_iou: Share | None
-    mean_dice: Share | None
-    mean_precision: Share | None
-    mean_recall: Share | None
-    accuracy: Share | None
-    per_class: dict[str, list[Finite | None]]
+    kind: Literal["small-data"] = "small-data"
+    schema_version: Literal[1] = 1
+    data: StudyData
+    network: Network
+    encoder: dict[str, Any]
+    resolution: Literal["original"] = "original"
+    training: dict[str, Any]
+    command: str
+    runs: list[Trained]
+
+
+class PerClass(Record):
+    """Figures by class id, in [0, 1]; None where a class neither is nor is predicted. `support`
+    counts pixels."""
+
+    iou: list[Share | None]
+    dice: list[Share | None]
+    precision: list[Share | None]
+    recall: list[Share | None]
+    support: list[Count]
+
+
+class Figures(Record):
+    """Figures of one confusion matrix, in [0, 1], over the classes that occur."""
+
+    mean_iou: Share
+    mean_dice: Share
+    mean_precision: Share
+    mean_recall: Share
+    accuracy: Share
+    per_class: PerClass
     confusion_matrix: list[list[Count]]
 
     @classmethod
@@ -63,8 +103,10 @@ class Figures(Record):
         return cls.model_validate(metrics.to_json())
 
     def value(self, figure: str, class_id: int | None = None) -> float | None:
-        """Args: figure: an attribute, or with `class_id` a key of `per_class`."""
-        return getattr(self, figure) if class_id is None else self.per_class[figure][class_id]
+        """Args: figure: an attribute, with `class_id` one of `per_class`."""
+        if class_id is None:
+            return getattr(self, figure)
+        return getattr(self.per_class, figure)[class_id]
 
 
 class CrossValidationResult(Record):
@@ -97,8 +139,9 @@ class CrossValidationResult(Record):
 
 
 class SearchTrial(Record):
-    """One trial: its settings, and its best mean IoU on validation, in [0, 1]; None if it has
-    come to no end. `state` is Optuna's: "complete", "pruned" (ended early), "fail", "running"."""
+    """One trial: its settings, and its best mean IoU on validation, in [0, 1]; None if no epoch
+    was finished. `state` is Optuna's: "complete", "pruned" (ended early, or diverged), "fail"
+    (taken up again by another trial), "running", "waiting"."""
 
     trial: Count
     state: str
@@ -125,7 +168,12 @@ class SearchResult(Record):
     trials: list[SearchTrial]
 
 
+Study = SmallDataResult | CrossValidationResult | SearchResult
 Kind = TypeVar("Kind", bound=Record)
+
+
+class _File(RootModel[Annotated[Study, Field(discriminator="kind")]]):
+    pass
 
 
 def read(kind: type[Kind], path: Path) -> Kind:
@@ -133,21 +181,19 @@ def read(kind: type[Kind], path: Path) -> Kind:
     return validate(kind, parse_json(path), path)
 
 
-def published(kind: type[Kind]) -> tuple[dict[str, Kind], dict[str, str]]:
-    """The studies of a kind in `weights/studies/` by the names of their files, and for each
-    damaged file its error message."""
-    good: dict[str, Kind] = {}
+def published() -> tuple[dict[str, Study], dict[str, str]]:
+    """The studies in `weights/studies/` by the names of their files, and for each damaged file
+    its error message."""
+    good: dict[str, Study] = {}
     damaged: dict[str, str] = {}
     for path in folder.study_files():
         try:
-            content = parse_json(path)
-            named = content.get("kind") if isinstance(content, dict) else None
-            if named in _KINDS - {kind.model_fields["kind"].default}:
-                continue
-            good[path.stem] = validate(kind, content, path)
+            good[path.stem] = read(_File, path).root
         except DataError as error:
             damaged[path.stem] = str(error)
     return good, damaged
 
 
-_KINDS = {"small-data", "cross-validation", "search"}
+def of_kind(kind: type[Kind], studies: Mapping[str, Study]) -> dict[str, Kind]:
+    """Those of one kind."""
+    return {name: study for name, study in studies.items() if isinstance(study, kind)}

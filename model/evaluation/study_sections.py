@@ -9,14 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.checkpoints.titles import title_of
-from model.evaluation.markdown import FIGURES, percent, table
-from model.evaluation.report.small_data import Point, Study, colours, groups, in_words, points
+from model.evaluation.markdown import CLASS_FIGURES, FIGURES, percent, percent_over, table
+from model.evaluation.report.small_data import colours, groups, in_words, points
 from model.evaluation.report.words import NOTHING
-from model.evaluation.studies import CrossValidationResult, SearchResult
+from model.evaluation.studies import (
+    CrossValidationResult,
+    SearchResult,
+    SmallDataResult,
+    Study,
+    of_kind,
+)
 
 CHART_WIDTH = 640
-
-OF_A_CLASS = {"iou": "IoU", "dice": "Dice (F1)", "precision": "precision", "recall": "recall"}
 
 FOLD_RULES = {
     "contiguous": "whole stretches of film held out in turn",
@@ -26,7 +30,28 @@ FOLD_RULES = {
 }
 
 
-def small_data_sections(studies: Mapping[str, Study]) -> list[str]:
+def sections(studies: Mapping[str, Study]) -> list[str]:
+    """Small data, cross-validation, searches. Args: studies: by name."""
+    return [
+        *_small_data(of_kind(SmallDataResult, studies)),
+        *map(_cross_validation, of_kind(CrossValidationResult, studies).values()),
+        *map(_search, of_kind(SearchResult, studies).values()),
+    ]
+
+
+def pictures(studies: Mapping[str, Study]) -> dict[str, str]:
+    """The charts that `sections` shows, as SVG by file name."""
+    from model.evaluation.report.charts import small_data_curve
+    from model.evaluation.report.document import PAPER_CONFIG, svg
+
+    drawn = {}
+    for file, group in _study_groups(of_kind(SmallDataResult, studies)).items():
+        found = points(group)
+        drawn[file] = svg(small_data_curve(found, colours(found, {})), CHART_WIDTH, PAPER_CONFIG)
+    return drawn
+
+
+def _small_data(studies: Mapping[str, SmallDataResult]) -> list[str]:
     """The curve of each data set, and the figures behind it."""
     sections = []
     for file, group in _study_groups(studies).items():
@@ -36,7 +61,7 @@ def small_data_sections(studies: Mapping[str, Study]) -> list[str]:
         for count in sorted({point.pictures for point in found}):
             own = {point.model: point for point in found if point.pictures == count}
             cells = [
-                _with_deviation(own[model], figure) if model in own else NOTHING
+                percent_over(*own[model].spread(figure)) if model in own else NOTHING
                 for figure in ("mean_dice", "mean_iou")
                 for model in models
             ]
@@ -60,21 +85,9 @@ def small_data_sections(studies: Mapping[str, Study]) -> list[str]:
     return sections
 
 
-def pictures(studies: Mapping[str, Study]) -> dict[str, str]:
-    """The charts that `document` shows, as SVG by file name."""
-    from model.evaluation.report.charts import small_data_curve
-    from model.evaluation.report.document import PAPER_CONFIG, svg
-
-    drawn = {}
-    for file, group in _study_groups(studies).items():
-        found = points(group)
-        drawn[file] = svg(small_data_curve(found, colours(found, {})), CHART_WIDTH, PAPER_CONFIG)
-    return drawn
-
-
-def _study_groups(studies: Mapping[str, Study]) -> dict[str, dict[str, Study]]:
+def _study_groups(studies: Mapping[str, SmallDataResult]) -> dict[str, dict[str, SmallDataResult]]:
     """Those that are drawn together, by the name of their chart's file."""
-    named: dict[str, dict[str, Study]] = {}
+    named: dict[str, dict[str, SmallDataResult]] = {}
     for group in groups(studies):
         data = next(iter(group.values())).data
         file = f"small-data-{data.name}"
@@ -84,16 +97,12 @@ def _study_groups(studies: Mapping[str, Study]) -> dict[str, dict[str, Study]]:
     return named
 
 
-def _with_deviation(point: Point, figure: str) -> str:
-    mean, deviation = point.spread(figure)
-    return f"{100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
-
-
-def cross_validation_section(result: CrossValidationResult) -> str:
+def _cross_validation(result: CrossValidationResult) -> str:
     """All figures as mean and standard deviation over the folds, and pooled."""
     test = result.data.split_sizes["test"]
     rows = [
-        [f"over the {result.folds} folds", *(_over_folds(result, name) for name in FIGURES)],
+        [f"over the {result.folds} folds",
+         *(percent_over(*result.spread(name)) for name in FIGURES)],
         ["all predictions pooled", *(percent(result.pooled.value(name)) for name in FIGURES)],
         [f"all networks together, on the {test} test pictures",
          *(percent(result.ensemble_on_test.value(name)) for name in FIGURES)],
@@ -101,7 +110,7 @@ def cross_validation_section(result: CrossValidationResult) -> str:
     classes = [
         [
             title,
-            *(_over_folds(result, name, class_id) for name in OF_A_CLASS),
+            *(percent_over(*result.spread(name, class_id)) for name in CLASS_FIGURES),
             percent(result.pooled.value("iou", class_id)),
         ]
         for class_id, title in enumerate(result.class_names)
@@ -114,17 +123,12 @@ def cross_validation_section(result: CrossValidationResult) -> str:
         "from the test part. ± is the standard deviation over the folds; pooled: the predictions "
         "of all folds in one confusion matrix.\n\n"
         f"{table(['', *FIGURES.values()], rows)}\n\n"
-        f"{table(['class', *OF_A_CLASS.values(), 'IoU, pooled'], classes)}\n\n"
+        f"{table(['class', *CLASS_FIGURES.values(), 'IoU, pooled'], classes)}\n\n"
         f"```sh\n{result.command}\n```"
     )
 
 
-def _over_folds(result: CrossValidationResult, figure: str, class_id: int | None = None) -> str:
-    mean, deviation = result.spread(figure, class_id)
-    return percent(mean) + ("" if deviation is None else f" ± {percent(deviation)}")
-
-
-def search_section(result: SearchResult) -> str:
+def _search(result: SearchResult) -> str:
     """The trials, best first."""
     names = sorted({name for trial in result.trials for name in trial.chosen})
     ended = [trial for trial in result.trials if trial.validation_iou is not None]
@@ -134,18 +138,17 @@ def search_section(result: SearchResult) -> str:
             *(_setting(trial.chosen.get(name, NOTHING)) for name in names),
             trial.epochs,
             percent(trial.validation_iou),
-            "" if trial.state == "complete" else "ended early",
         ]
         for trial in sorted(ended, key=lambda trial: -trial.validation_iou)
     ]
     best = ", ".join(f"{name} {_setting(result.chosen[name])}" for name in result.chosen)
-    early = sum(trial.state == "pruned" for trial in result.trials)
     return (
         f"## Search for settings: {result.data.title}\n\n"
-        f"{len(result.trials)} trials of `{result.network}`, judged by the best mean IoU on the "
+        f"{len(ended)} trials of `{result.network}`, judged by the best mean IoU on the "
         f"{result.data.split_sizes['validation']} validation pictures, at the network's "
-        f"resolution; {early} ended early, being below the median. The best: {best}.\n\n"
-        f"{table(['trial', *names, 'epochs', 'mean IoU on validation', ''], rows)}\n\n"
+        "resolution. Those with fewer epochs were ended because they lay below the median or "
+        f"diverged. The best: {best}.\n\n"
+        f"{table(['trial', *names, 'epochs', 'mean IoU on validation'], rows)}\n\n"
         f"```sh\n{result.command}\n```"
     )
 

@@ -34,6 +34,8 @@ class TrainConfig:
     """Train a network on a data set and write a checkpoint folder."""
 
     COMMAND: ClassVar[str] = "train"
+    OWN: ClassVar[tuple[str, ...]] = ()
+    """Settings that `train` does not know, as `command` is to repeat them."""
 
     preset: str = ""
     """A recipe whose settings the other flags override: road-vgg16, road-scratch, carla-scratch,
@@ -271,9 +273,13 @@ class TrainConfig:
         """The command line that trains the same again, given its files; without the preset,
         whose settings a later version may change."""
         words = ["python", "-m", "model", self.COMMAND]
+        defaults = {item.name: item.default for item in fields(self)}
         for name, value in self.portable().items():
-            if name != "preset" and value != _DEFAULTS[name]:
+            if name != "preset" and value != defaults[name]:
                 words += [flag(name)] if value is True else [flag(name), str(value)]
+        for name in self.OWN:
+            value = getattr(self, name)
+            words += [flag(name), *map(str, value if isinstance(value, tuple) else [value])]
         return shlex.join(words)
 
 

@@ -14,7 +14,13 @@ from model.evaluation.goals import Goal, headline
 from model.evaluation.report import small_data
 from model.evaluation.report.words import NOTHING
 from model.evaluation.results import document, markdown_table
-from model.evaluation.studies import CrossValidationResult, SearchResult, published
+from model.evaluation.studies import (
+    CrossValidationResult,
+    SearchResult,
+    SmallDataResult,
+    of_kind,
+    published,
+)
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results.md"
 
@@ -194,12 +200,20 @@ def test_studies_are_drawn_and_tabled(shelf, make_study, here, tmp_path):
 
 
 def test_our_own_studies_can_be_read():
-    for kind in (small_data.Study, CrossValidationResult, SearchResult):
-        good, damaged = published(kind)
-        assert damaged == {}
-        assert all(isinstance(study, kind) for study in good.values())
-    for group in small_data.groups(published(small_data.Study)[0]):
+    good, damaged = published()
+    assert damaged == {}
+    assert set(good) == {path.stem for path in folder.study_files()}
+    for group in small_data.groups(of_kind(SmallDataResult, good)):
         assert len({run.steps for study in group.values() for run in study.runs}) == 1
+
+
+@pytest.mark.parametrize("content", ['{"kind": ["x"]}', '{"folds": 5}', '{"kind": "survey"}', "[]"])
+def test_a_study_of_no_known_kind_is_named(shelf, content, here, tmp_path):
+    (shelf / "studies").mkdir()
+    (shelf / "studies" / "odd.json").write_text(content)
+    code, _, errors = here("results", "--output", tmp_path / "results.md")
+    assert code == 2
+    assert "odd.json" in errors
 
 
 def figures(*iou: float | None) -> dict:
@@ -208,7 +222,8 @@ def figures(*iou: float | None) -> dict:
     means = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
     return {
         **dict.fromkeys(means, sum(known) / len(known)),
-        "per_class": {name: list(iou) for name in ("iou", "dice", "precision", "recall")},
+        "per_class": dict.fromkeys(("iou", "dice", "precision", "recall"), iou)
+        | {"support": [1, 1, 1]},
         "confusion_matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
     }
 
@@ -245,8 +260,8 @@ def test_folds_and_searches_have_their_sections(shelf, make_study, here, tmp_pat
     assert "| kite | 90.0 | 90.0 |" in text, "one fold alone has kites"
     assert "whole groups, such as tiles, held out in turn" in text
     section = text.partition("## Search for settings: Toys, painted")[2]
-    assert "1 ended early" in section
+    assert "3 trials of `unet`" in section
     assert "The best: lr 0.0031, loss dice." in section
     rows = re.findall(r"^\| (\d) \|.*$", section, re.MULTILINE)
     assert rows == ["2", "0", "1"], "best first, without what has no figure"
-    assert "| 1 | dice | 0.002 | 3 | 12.0 | ended early |" in section
+    assert "| 1 | dice | 0.002 | 3 | 12.0 |" in section

@@ -10,6 +10,7 @@ import tyro
 from model.errors import ConfigError
 from model.training.config import TrainConfig, changed_settings
 from model.training.presets import PRESETS
+from model.training.studies.configs import CrossValidation, SmallData, Tuning
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,26 @@ def test_a_preset_is_recorded_as_its_settings(name):
     assert {key: getattr(config, key) for key in PRESETS[name]} == PRESETS[name]
     again = tyro.cli(TrainConfig, args=shlex.split(config.command())[4:])
     assert dataclasses.replace(again, preset=name) == config
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CrossValidation(data="pets", keep="best", folds=3),
+        CrossValidation(data="pets"),
+        Tuning(data="pets", losses=("0.5*ce+dice", "ce"), search=("loss", "lr"), trials=4),
+        Tuning(data="pets", network="unet-resnet34", storage="postgresql://me:secret@host/x"),
+        SmallData(data="pets", pictures=(5, 9), seeds=2, lr=1e-4),
+    ],
+    ids=lambda config: config.COMMAND,
+)
+def test_the_command_of_a_study_makes_it_again(config):
+    command = config.command()
+    again = tyro.cli(type(config), args=shlex.split(command)[4:])
+    secret = {"storage": ""} if isinstance(config, Tuning) else {}
+    assert again == dataclasses.replace(config, **secret)
+    assert "secret" not in command
+    assert "*" not in command.replace("'0.5*ce+dice'", "")
 
 
 def test_presets_are_those_of_the_five_systems():

@@ -102,18 +102,19 @@ def balance(case: Case, classes: ClassTable, counts: dict[str, np.ndarray]) -> I
             files=plain,
         )
     void = [name for name, found in counts.items() if found[VOID] == found.sum()]
+    # Of a part of which some masks cannot be read, there is an error for those.
+    hopeful = {part for name, part in case.part_of.items() if name not in void}
+    for part in sorted({case.part_of[name] for name in void if name in case.part_of} - hopeful):
+        yield Finding(
+            code="void",
+            severity="error",
+            what=f"Every mask of the {part} part is void altogether.",
+            why=PARTS_NEEDED,
+            mend="Put pictures with masks into this part"
+            + (", or, if 255 stands for a class, name it in classes.yaml under `values`."
+               if case.own else "."),
+        )  # fmt: skip
     if void:
-        parts = {case.part_of.get(name) for name in counts}
-        parts -= {None, *(case.part_of.get(name) for name in counts.keys() - set(void))}
-        for part in sorted(parts):
-            yield Finding(
-                code="void",
-                severity="error",
-                what=f"Every mask of the {part} part is void altogether.",
-                why=PARTS_NEEDED,
-                mend="If 255 stands for a class, name it in classes.yaml under `values`; else put "
-                "pictures with masks into this part.",
-            )
         yield Finding(
             code="void",
             severity="warning",

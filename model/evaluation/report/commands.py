@@ -27,7 +27,7 @@ class Compare:
     """Each a name in weights/, a folder's path, or owner/name[@revision] on the Hub."""
     data: str | None = None
     """The data set to compare on; by default the one that they were trained on. Figures that the
-    checkpoints have recorded on it are used; on another one they are scored now."""
+    checkpoints have recorded on it, and its split, are used; on others they are scored now."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     split_file: Path | None = None
@@ -45,9 +45,8 @@ def compare(command: Compare) -> None:
     """Runs `compare`. Raises `StudioError`; `ConfigError` for what cannot be compared."""
     from model.evaluation.report.candidate import MOST, candidates
     from model.evaluation.report.document import Report, protocol_text
-    from model.evaluation.report.small_data import Study
     from model.evaluation.report.verdict import judge
-    from model.evaluation.studies import published
+    from model.evaluation.studies import SmallDataResult, of_kind, published
 
     if not 2 <= len(command.models) <= MOST:
         raise ConfigError(f"Name two to {MOST} checkpoints to compare, got {len(command.models)}.")
@@ -62,10 +61,10 @@ def compare(command: Compare) -> None:
     if verdict.refused:
         raise ConfigError(" ".join([f"{verdict.headline}.", *verdict.warnings]))
     costs = _costs(checkpoints) if command.latency else {}
-    studies, damaged = published(Study)
+    studies, damaged = published()
     for name, reason in damaged.items():
         print(f"warning: the study {name} is left out: {reason}", file=sys.stderr)
-    report = Report(models, verdict, costs, studies)
+    report = Report(models, verdict, costs, of_kind(SmallDataResult, studies))
     print("\n".join([verdict.headline, *verdict.details, *verdict.warnings, *verdict.cautions]))
     print(protocol_text(models))
     if command.output:
@@ -94,12 +93,13 @@ def _scores(checkpoints: Mapping[str, Checkpoint], command: Compare) -> Mapping[
             "--data which of them it splits."
         )
     data = datasets.load(command.data or known.pop(), command.data_root, command.split_file)
+    hint = "" if command.split_file else " Give that split as --split-file."
     digests = data.digest(), split_rules.digest(data.split)
     for name, scored in own.items():
         if scored and (scored.protocol.digest, scored.protocol.split_digest) == digests:
             continue
         if warning := other_split(checkpoints[name], data):
-            print(f"warning: {warning}", file=sys.stderr)
+            print(f"warning: {warning}{hint}", file=sys.stderr)
         print(f"Scoring {name} on {data.title} ...", flush=True)
         segmenter = Segmenter(checkpoints[name], precision="f32")
         own[name] = measured(evaluate(segmenter, data, data.names("test")), data)

@@ -19,7 +19,6 @@ from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.per_class import bar_rows, difference_rows, per_class
 from model.evaluation.report.small_data import (
     HOW_DRAWN,
-    Study,
     colours,
     comparable,
     in_words,
@@ -28,6 +27,7 @@ from model.evaluation.report.small_data import (
 from model.evaluation.report.tables import Table
 from model.evaluation.report.verdict import Verdict
 from model.evaluation.report.words import FIGURE_TITLES, cell
+from model.evaluation.studies import SmallDataResult
 
 if TYPE_CHECKING:
     import altair as alt
@@ -103,7 +103,7 @@ class Report:
     models: Sequence[Candidate]
     verdict: Verdict
     costs: Mapping[str, Cost] = field(default_factory=dict)
-    studies: Mapping[str, Study] = field(default_factory=dict)
+    studies: Mapping[str, SmallDataResult] = field(default_factory=dict)
     smoothing: float = 0.0
 
     def tables(self) -> list[Table]:

@@ -1,7 +1,6 @@
 """The small-data study: the same training on more and more pictures, and what came out.
 
-`python -m model small-data` writes one JSON file for each network; those to be published lie in
-`weights/studies/`. Two of the same data and split make the comparison: from scratch, pretrained.
+Two results of the same data and split make the comparison: from scratch, pretrained.
 """
 
 from __future__ import annotations
@@ -10,53 +9,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
 
 from model.checkpoints.titles import title_of, told_apart
-from model.data.schema import Record
 from model.evaluation.compare import Protocol
 from model.evaluation.report.candidate import MODEL_COLOURS
-from model.evaluation.studies import Count, Network, Share, StudyData
+from model.evaluation.studies import SmallDataResult, Trained
 
 HOW_DRAWN = (
     "Each dot is a training with pictures and random numbers of its own, by seed; the line runs "
     "through their means, the band, where there are several, from the lowest to the highest. All "
     "took the same number of steps."
 )
-
-
-class Trained(Record):
-    """One run: what it was trained on, and its figures on the test part, in [0, 1]."""
-
-    pictures: Annotated[int, Field(ge=1)]
-    seed: Count
-    mean_iou: Share
-    mean_dice: Share
-    accuracy: Share
-    epochs: Count
-    best_epoch: Count
-    steps: Count
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Study(Record):
-    """All runs of one network: what the file holds.
-
-    `encoder` says whether and on what it was pretrained, as in a checkpoint; `training` holds the
-    settings that the runs share, by their names in `TrainConfig`, and the machine.
-    """
-
-    kind: Literal["small-data"] = "small-data"
-    schema_version: Literal[1] = 1
-    data: StudyData
-    network: Network
-    encoder: dict[str, Any]
-    resolution: Literal["original"] = "original"
-    training: dict[str, Any]
-    command: str
-    runs: list[Trained]
 
 
 @dataclass(frozen=True)
@@ -80,21 +43,23 @@ class Point:
         return [getattr(run, figure) for run in self.runs]
 
 
-def comparable(studies: Mapping[str, Study], protocol: Protocol) -> dict[str, Study]:
+def comparable(
+    studies: Mapping[str, SmallDataResult], protocol: Protocol
+) -> dict[str, SmallDataResult]:
     """Those of the data and split that models were scored on."""
     key = (protocol.data, protocol.digest, protocol.split_digest)
     return {name: study for name, study in studies.items() if study.data.key == key}
 
 
-def groups(studies: Mapping[str, Study]) -> list[dict[str, Study]]:
+def groups(studies: Mapping[str, SmallDataResult]) -> list[dict[str, SmallDataResult]]:
     """Those that can be compared together: of the same data and split."""
-    by_key: dict[tuple[str, str, str], dict[str, Study]] = defaultdict(dict)
+    by_key: dict[tuple[str, str, str], dict[str, SmallDataResult]] = defaultdict(dict)
     for name, study in studies.items():
         by_key[study.data.key][name] = study
     return [by_key[key] for key in sorted(by_key)]
 
 
-def points(studies: Mapping[str, Study]) -> list[Point]:
+def points(studies: Mapping[str, SmallDataResult]) -> list[Point]:
     """By network, those from scratch first, and number of pictures.
 
     Args: studies: by name; of the same data and split.

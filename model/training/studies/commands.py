@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from model.evaluation.commands import class_table, summary
+from model.evaluation.markdown import FIGURES, percent_over
 from model.interrupts import going_on, stopping_at_once
 from model.training.studies.configs import GOES_ON, CrossValidation, SmallData, Tuning
-
-TITLES = {"mean_iou": "mean IoU", "mean_dice": "mean Dice"}
 
 
 def crossval(config: CrossValidation) -> int:
@@ -18,12 +17,10 @@ def crossval(config: CrossValidation) -> int:
         found = folds.cross_validate(config)
     print(f"{config.folds} folds of {config.data}, original resolution; % over the folds:")
     result = found.result
-    for figure in folds.HEADLINE:
-        mean, deviation = (100 * value for value in result.spread(figure))
-        title = TITLES.get(figure, figure.replace("_", " "))
-        print(f"  {title:15}{mean:6.1f} ± {deviation:.1f}")
+    for figure, title in FIGURES.items():
+        print(f"  {title:16}{percent_over(*result.spread(figure))}")
     print("All out-of-fold predictions in one confusion matrix:")
-    print(class_table(result.class_names, result.pooled.per_class))
+    print(class_table(result.class_names, result.pooled.per_class.model_dump()))
     print(
         f"  mean IoU {100 * result.pooled.mean_iou:.1f} %, "
         f"mean Dice {100 * result.pooled.mean_dice:.1f} %"
@@ -66,9 +63,8 @@ def small_data(config: SmallData) -> int:
           "resolution; % over the seeds:")  # fmt: skip
     for point in points({"": found}):
         figures = ", ".join(
-            f"{title} {100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
-            for name, title in TITLES.items()
-            for mean, deviation in [point.spread(name)]
+            f"{FIGURES[name]} {percent_over(*point.spread(name))}"
+            for name in ("mean_iou", "mean_dice")
         )
         print(f"  {point.pictures:6} training pictures: {figures}")
     path = config.output / study.SUMMARY_FILE

@@ -19,6 +19,7 @@ class CrossValidation(TrainConfig):
     """Train one network for each fold, and score every picture by the one that never saw it."""
 
     COMMAND: ClassVar[str] = "crossval"
+    OWN: ClassVar[tuple[str, ...]] = ("folds",)
 
     keep: Literal["best", "last"] = "last"
     """The epoch whose weights each fold keeps: the last, or the best on the pictures that it is
@@ -30,10 +31,6 @@ class CrossValidation(TrainConfig):
         super().__post_init__()
         _alone(self)
         _holds_out(self)
-
-    def command(self) -> str:
-        """The command line that trains the same folds again."""
-        return f"{super().command()} --folds {self.folds}"
 
     def fold(self, number: int) -> TrainConfig:
         """The settings of a fold, counted from 1."""
@@ -48,6 +45,7 @@ class Tuning(TrainConfig):
     goes on until there are --trials of them together."""
 
     COMMAND: ClassVar[str] = "tune"
+    OWN: ClassVar[tuple[str, ...]] = ("trials", "search", "losses")
 
     trials: int = 30
     """How many settings are tried, over all machines; pruned ones count."""
@@ -73,13 +71,11 @@ class Tuning(TrainConfig):
             raise ConfigError(f"--trials must be at least 1, got {self.trials}.")
         if not self.search or not self.losses:
             raise ConfigError("--search and --losses must name something to search.")
-
-    def command(self) -> str:
-        """The command line that searches the same again."""
-        own = f"--trials {self.trials} --search {' '.join(self.searched)}"
-        if "loss" in self.searched:
-            own += f" --losses {' '.join(self.losses)}"
-        return f"{super().command()} {own}"
+        if not self.searched:
+            raise ConfigError(
+                f'--search {" ".join(self.search)}: width and depth are those of "unet"; '
+                f"{self.network} has none to search."
+            )
 
     @property
     def searched(self) -> list[str]:
@@ -108,6 +104,7 @@ class SmallData(TrainConfig):
     each network to compare."""
 
     COMMAND: ClassVar[str] = "small-data"
+    OWN: ClassVar[tuple[str, ...]] = ("pictures", "seeds")
 
     pictures: tuple[int, ...] = (25, 50, 100, 200)
     """How many training pictures; all of them come last, with one seed."""
@@ -130,11 +127,6 @@ class SmallData(TrainConfig):
         for name, reason in _UNEQUAL.items():
             if getattr(self, name) != defaults[name]:
                 raise ConfigError(f"{flag(name)} does not go with small-data: {reason}.")
-
-    def command(self) -> str:
-        """The command line that makes the same study again."""
-        numbers = " ".join(map(str, self.pictures))
-        return f"{super().command()} --pictures {numbers} --seeds {self.seeds}"
 
     def runs(self, every: int) -> list[tuple[int, int]]:
         """Number of pictures and seed of each run. Args: every: all that there are."""

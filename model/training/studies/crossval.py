@@ -7,7 +7,7 @@ project's contract. The two differ: a rare class may be missing from a fold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from model.data.datasets import DataSet
 from model.errors import ConfigError
 from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
+from model.evaluation.markdown import CLASS_FIGURES, FIGURES
 from model.evaluation.metrics import Metrics
 from model.evaluation.studies import CrossValidationResult, Figures
 from model.inference.segmenter import Segmenter
@@ -29,9 +30,6 @@ from model.training.writer import RESUME_FILE
 
 SUMMARY_FILE = "crossval.json"
 TABLE_FILE = "crossval.csv"
-
-HEADLINE = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
-PER_CLASS = ("iou", "dice", "precision", "recall")
 
 
 @dataclass(frozen=True)
@@ -127,9 +125,8 @@ def _result(
         num_images=sum(each["num_images"] for each in figures),
         network=description["network"],
         encoder=description["encoder"],
-        training=replace(config, resume=False).portable()
-        | {"machine": description["training"]["machine"]},
-        command=replace(config, resume=False).command(),
+        training=config.portable() | {"machine": description["training"]["machine"]},
+        command=config.command(),
         pooled=Figures.of(Metrics.of(sum(matrices))),
         each=[Figures.of(Metrics.of(matrix)) for matrix in matrices],
         ensemble_on_test=ensemble.figures("test"),
@@ -138,11 +135,11 @@ def _result(
 
 def _table(result: CrossValidationResult) -> list[dict[str, Any]]:
     """A row for each figure: all classes together, then class by class; in [0, 1]."""
-    figures = [("all", name, None) for name in HEADLINE]
+    figures = [("all", name, None) for name in FIGURES]
     figures += [
         (title, name, class_id)
         for class_id, title in enumerate(result.class_names)
-        for name in PER_CLASS
+        for name in CLASS_FIGURES
     ]
     return [_row(result, *figure) for figure in figures]
 

@@ -15,8 +15,7 @@ from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor, split_file, splits
 from model.data.datasets import DataSet
 from model.errors import ConfigError
-from model.evaluation import studies
-from model.evaluation.report.small_data import Study, Trained
+from model.evaluation.studies import SmallDataResult, Trained, read
 from model.training.config import TrainConfig, changed_settings
 from model.training.guards import explained
 from model.training.studies.configs import GOES_ON, SmallData, make_folder
@@ -26,7 +25,7 @@ from model.training.writer import RESUME_FILE
 SUMMARY_FILE = "small-data.json"
 
 
-def small_data(config: SmallData) -> Study:
+def small_data(config: SmallData) -> SmallDataResult:
     """Trains what is not trained yet, and writes `small-data.json` after each run.
 
     Each run is a checkpoint folder in `config.output`, such as `25-seed-0`, with the split that
@@ -40,7 +39,7 @@ def small_data(config: SmallData) -> Study:
         return _small_data(config)
 
 
-def _small_data(config: SmallData) -> Study:
+def _small_data(config: SmallData) -> SmallDataResult:
     path = config.output / SUMMARY_FILE
     if (config.output / RESUME_FILE).exists():
         raise ConfigError(f"{config.output} holds a run of its own. Choose another --output.")
@@ -56,7 +55,7 @@ def _small_data(config: SmallData) -> Study:
             f"--pictures {max(config.pictures)}: there are {every} training pictures, which are "
             "trained on last in any case. Give smaller numbers."
         )
-    study = studies.read(Study, path) if path.exists() else None
+    study = read(SmallDataResult, path) if path.exists() else None
     if study:
         _check_same(config, study, data)
     elif not config.skip_check:
@@ -86,9 +85,9 @@ def _run(config: SmallData, data: DataSet, count: int, seed: int) -> Checkpoint:
     return trained(settings, with_split(data, own, rule), ["test"])
 
 
-def _begin(config: SmallData, data: DataSet, checkpoint: Checkpoint) -> Study:
+def _begin(config: SmallData, data: DataSet, checkpoint: Checkpoint) -> SmallDataResult:
     """The summary without runs yet."""
-    return Study(
+    return SmallDataResult(
         data=study_data(data),
         network=checkpoint.description["network"],
         encoder=checkpoint.description["encoder"],
@@ -99,7 +98,7 @@ def _begin(config: SmallData, data: DataSet, checkpoint: Checkpoint) -> Study:
     )
 
 
-def _with(study: Study, checkpoint: Checkpoint, count: int, seed: int) -> Study:
+def _with(study: SmallDataResult, checkpoint: Checkpoint, count: int, seed: int) -> SmallDataResult:
     training, figures = checkpoint.description["training"], checkpoint.figures("test")
     batches = training["pictures_per_epoch"] // training["batch_size"]
     found = Trained(
@@ -117,7 +116,7 @@ def _with(study: Study, checkpoint: Checkpoint, count: int, seed: int) -> Study:
     return study.model_copy(update={"runs": runs})
 
 
-def _check_same(config: SmallData, study: Study, data: DataSet) -> None:
+def _check_same(config: SmallData, study: SmallDataResult, data: DataSet) -> None:
     """Raises `ConfigError` if the study was begun with other settings or data."""
     if changed := changed_settings(study.training, _settings(config, data)):
         raise ConfigError(

@@ -52,8 +52,8 @@ COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 def tune(config: Tuning) -> Checkpoint | None:
     """Searches until there are `config.trials` trials, and writes what was found.
 
-    Writes `trial-0000` and so on, `best.json` (settings of the winner, its command, and the one
-    that trains it on validation pictures too), `trials.csv` and two plots into `config.output`.
+    Writes `trial-0000` and so on, `best.json` (a `SearchResult`: the winner's settings, the
+    commands that train it, all trials), `trials.csv` and two plots into `config.output`.
 
     Returns: the winner trained on training and validation pictures, with `config.retrain`.
     Raises: as `train`; `ConfigError` if the storage cannot be used, belongs to another search,
@@ -231,8 +231,8 @@ def _result(study: optuna.Study, config: Tuning, data: DataSet) -> SearchResult:
     return SearchResult(
         data=study_data(data),
         network=config.network,
-        training=replace(config, resume=False).portable(),
-        command=replace(config, resume=False).command(),
+        training=config.portable(),
+        command=config.command(),
         trial=best.number,
         validation_iou=round(best.value, 6),
         chosen=best.params,

@@ -12,7 +12,6 @@ from model.evaluation.report import charts
 from model.evaluation.report.candidate import MODEL_COLOURS
 from model.evaluation.report.document import Report, svg
 from model.evaluation.report.small_data import (
-    Study,
     colours,
     comparable,
     groups,
@@ -20,11 +19,11 @@ from model.evaluation.report.small_data import (
     points,
 )  # fmt: skip
 from model.evaluation.report.verdict import judge
-from model.evaluation.studies import published, read
+from model.evaluation.studies import SmallDataResult, published, read
 
 
 @pytest.fixture
-def both(make_study) -> dict[str, Study]:
+def both(make_study) -> dict[str, SmallDataResult]:
     """From scratch: 0.4 and 0.5 on 25, 0.7 on 80 pictures; pretrained 0.2 more."""
     return {
         "a-pretrained": make_study("resnet34", {25: (0.6, 0.7), 80: (0.9,)}),
@@ -114,7 +113,7 @@ def test_published_ones_are_found_and_damaged_ones_named(studies_folder, both):
     (studies_folder / "good.json").write_text(both["scratch"].model_dump_json())
     (studies_folder / "torn.json").write_text('{"kind": ')
     (studies_folder / "README.md").write_text("what this is")
-    good, damaged = published(Study)
+    good, damaged = published()
     assert good == {"good": both["scratch"]}
     assert "torn.json is not JSON" in damaged["torn"]
 
@@ -135,4 +134,4 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, both, change: Callable, plac
     change(content)
     (tmp_path / "study.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=rf"study\.json, at {place}: "):
-        read(Study, tmp_path / "study.json")
+        read(SmallDataResult, tmp_path / "study.json")

@@ -64,7 +64,7 @@ def test_mean_and_deviation_are_those_of_the_folds(config, found):
     with open(config.output / "crossval.csv", newline="") as file:
         rows = {(row["class"], row["figure"]): row for row in csv.DictReader(file)}
     assert float(rows["all", "mean_iou"]["mean"]) == pytest.approx(mean, abs=1e-6)
-    sky = [figures.per_class["iou"][6] for figures in found.result.each]
+    sky = [figures.per_class.iou[6] for figures in found.result.each]
     assert float(rows["sky", "iou"]["mean"]) == pytest.approx(np.mean(sky), abs=1e-6)
 
 

@@ -9,8 +9,7 @@ import pytest
 from model.checkpoints import folder
 from model.data import split_file, splits
 from model.errors import ConfigError, DataError
-from model.evaluation.report.small_data import Study
-from model.evaluation.studies import read
+from model.evaluation.studies import SmallDataResult, read
 from model.training.studies import small_data as studies
 from model.training.studies.configs import SmallData
 from model.training.studies.small_data import SUMMARY_FILE, small_data
@@ -63,7 +62,7 @@ def test_a_larger_draw_holds_the_smaller_one_and_seeds_draw_others(config, found
 
 
 def test_the_summary_says_what_the_runs_recorded(config, found):
-    written = read(Study, config.output / SUMMARY_FILE)
+    written = read(SmallDataResult, config.output / SUMMARY_FILE)
     assert written == found
     for run in written.runs:
         figures = folder.read(config.output / f"{run.pictures}-seed-{run.seed}").figures("test")

@@ -167,6 +167,8 @@ def test_the_winner_is_not_limited_as_the_search_was():
 def test_width_and_depth_belong_to_the_scratch_network_alone():
     assert "depth" in Tuning(network="unet").searched
     assert Tuning(network="unet-resnet34").searched == ["lr", "loss", "augment"]
+    with pytest.raises(ConfigError, match="unet-resnet34 has none to search"):
+        Tuning(network="unet-resnet34", search=("depth",))
 
 
 def test_names_in_the_plots_do_not_overlap(tmp_path, monkeypatch):
