@@ -60,7 +60,7 @@ def evaluate(command: Evaluate) -> None:
     if warning := other_split(checkpoint, data):
         print(f"warning: {warning} Give that split as --split-file.")
     if command.record:
-        recording.check(checkpoint, data)
+        recording.check(checkpoint, data, command.split)
     segmenter = Segmenter(checkpoint, engine=command.engine, precision=command.precision)
     result = scoring.evaluate(segmenter, data, data.names(command.split))
     figures = result.to_json()

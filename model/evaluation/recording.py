@@ -12,10 +12,18 @@ from model.errors import ConfigError
 from model.evaluation.evaluate import Evaluation
 
 
-def check(checkpoint: Checkpoint, data: DataSet) -> None:
-    """Raises `ConfigError` unless the data and its split are those the checkpoint was trained on:
-    figures of other pictures would not compare with the recorded ones.
+def check(checkpoint: Checkpoint, data: DataSet, part: str) -> None:
+    """Raises `ConfigError` unless the data and its split are those the checkpoint was trained on,
+    since figures of other pictures would not compare with the recorded ones, and for validation
+    pictures that it learned from.
     """
+    if part == "validation" and checkpoint.description.get("training", {}).get(
+        "include_validation"
+    ):
+        raise ConfigError(
+            f"--record: {checkpoint.name} has learned from the validation pictures, so what it "
+            "scores on them says nothing. Use --split test, or leave --record out."
+        )
     here = {"name": data.name, "digest": data.digest(), "split_digest": splits.digest(data.split)}
     recorded = checkpoint.description.get("data", {})
     changed = [key for key, value in here.items() if recorded.get(key) != value]

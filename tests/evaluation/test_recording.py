@@ -61,6 +61,17 @@ def test_a_recorded_precision_has_a_price(run, command):
     assert price == pytest.approx(100 * (exact["mean_iou"] - figures["mean_iou"]), abs=1e-3)
 
 
+def test_validation_that_was_learned_from_is_not_recorded(run, command):
+    before = (run / folder.METRICS_FILE).read_bytes()
+    description = folder.read(run).description
+    training = description["training"] | {"include_validation": True}
+    folder.write_json(run / folder.DESCRIPTION_FILE, description | {"training": training})
+    done = command("evaluate", "--checkpoint", run, "--split", "validation", "--record")
+    assert done.returncode == 2
+    assert "has learned from the validation pictures" in done.stderr
+    assert (run / folder.METRICS_FILE).read_bytes() == before
+
+
 def test_figures_of_other_data_are_not_recorded(run, command):
     before = (run / folder.METRICS_FILE).read_bytes()
     path = run / folder.DESCRIPTION_FILE

@@ -43,5 +43,6 @@ def quantise(command: Quantise) -> None:
     print(f"{checkpoint.int8_path}: {size:.0f} kB, calibrated on {found.pictures} pictures.")
     print(
         "What it costs: python -m model evaluate "
-        f"--checkpoint {command.checkpoint} --split validation --precision int8 --record"
+        f"--checkpoint {command.checkpoint} --split {checkpoint.price_split} "
+        "--precision int8 --record"
     )
