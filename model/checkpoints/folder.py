@@ -117,6 +117,11 @@ class Checkpoint:
         return total.hexdigest()
 
     @property
+    def learned_from_validation(self) -> bool:
+        """Whether it was trained on the validation pictures too (`--include-validation`)."""
+        return bool(self.description.get("training", {}).get("include_validation"))
+
+    @property
     def price_split(self) -> str:
         """On which split prices of precisions are measured: validation, or test where the
         network has learned from validation too."""

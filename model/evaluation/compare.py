@@ -283,7 +283,7 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
             f"{names[1]} from {second_many}."
         )
     for name, checkpoint in zip(names, (first, second), strict=True):
-        if checkpoint.description.get("training", {}).get("include_validation"):
+        if checkpoint.learned_from_validation:
             found.append(f"{name} has learned from the validation pictures too.")
     seen = [_seen(checkpoint) for checkpoint in (first, second)]
     if None not in seen and seen[0] != seen[1]:

@@ -17,9 +17,7 @@ def check(checkpoint: Checkpoint, data: DataSet, part: str) -> None:
     since figures of other pictures would not compare with the recorded ones, and for validation
     pictures that it learned from.
     """
-    if part == "validation" and checkpoint.description.get("training", {}).get(
-        "include_validation"
-    ):
+    if part == "validation" and checkpoint.learned_from_validation:
         raise ConfigError(
             f"--record: {checkpoint.name} has learned from the validation pictures, so what it "
             "scores on them says nothing. Use --split test, or leave --record out."

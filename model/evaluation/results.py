@@ -78,7 +78,7 @@ def document(checkpoints: Sequence[Checkpoint], studies: Mapping[str, Study] | N
 
 
 def _section(name: str, group: list[Checkpoint]) -> str:
-    whole = [c for c in group if not c.description.get("training", {}).get("include_validation")]
+    whole = [c for c in group if not c.learned_from_validation]
     others = [_name(checkpoint) for checkpoint in group if checkpoint not in whole]
     data = (whole or group)[0].description["data"]
     sizes = data.get("split_sizes", {})

@@ -175,6 +175,13 @@ def test_goals_are_reached_or_missed_by_so_much(monkeypatch):
     assert row(goal(0.5, data="roads")).endswith(none)
 
 
+def page(here, folder_path: Path) -> str:
+    """What `results` writes into a folder."""
+    code, _, errors = here("results", "--output", folder_path / "results.md")
+    assert code == 0, errors
+    return (folder_path / "results.md").read_text()
+
+
 def test_studies_are_drawn_and_tabled(shelf, make_study, here, tmp_path):
     (shelf / "studies").mkdir()
     for name, encoder, dice in (
@@ -183,9 +190,7 @@ def test_studies_are_drawn_and_tabled(shelf, make_study, here, tmp_path):
     ):
         study = make_study(encoder, dice)
         (shelf / "studies" / f"{name}.json").write_text(study.model_dump_json())
-    code, _, errors = here("results", "--output", tmp_path / "results.md")
-    assert code == 0, errors
-    text = (tmp_path / "results.md").read_text()
+    text = page(here, tmp_path)
     assert "## With fewer training pictures: Toys, painted" in text
     assert "](small-data-toy.svg)" in text
     assert "| 25 | 2 | 45.0 ± 7.1 | 62.0 ± 2.8 | 22.5 ± 3.5 | 31.0 ± 1.4 |" in text
@@ -250,9 +255,7 @@ def test_folds_and_searches_have_their_sections(shelf, make_study, here, tmp_pat
     (shelf / "studies").mkdir()
     for name, study in (("folds", folds), ("search", search), ("small", toy)):
         (shelf / "studies" / f"{name}.json").write_text(study.model_dump_json())
-    code, _, errors = here("results", "--output", tmp_path / "results.md")
-    assert code == 0, errors
-    text = (tmp_path / "results.md").read_text()
+    text = page(here, tmp_path)
     assert "## Cross-validation: Toys, painted" in text
     assert "| over the 2 folds | 56.7 ± 9.4 |" in text
     assert "on the 20 test pictures | 80.0 |" in text
