@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from model.evaluation.report.tables import Column, Table
+from model.evaluation.report.table import Column, Table
 from model.evaluation.report.words import NOTHING
 
 SCALES = {"share": 100, "points": 100}

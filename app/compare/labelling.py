@@ -15,7 +15,7 @@ from app.compare.predictions import disagreement
 from app.compare.sources import Entry, Picture
 from model.errors import StudioError
 from model.evaluation.report.candidate import Candidate
-from model.evaluation.report.tables import Column, Table
+from model.evaluation.report.table import Column, Table
 
 RANKING = "ranking"
 """In the session: the ranked pictures, and the models that ranked them."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app.compare import frames
-from model.evaluation.report.tables import Table
+from model.evaluation.report.table import Table
 
 HEIGHT = 320
 """Of the table in pixels: about eight pictures, the rest by scrolling."""

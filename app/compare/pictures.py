@@ -19,7 +19,8 @@ from app.compare.sources import Picture
 from model.data.datasets import DATA_ROOT_VARIABLE, DataSet, UserFolder
 from model.errors import StudioError
 from model.evaluation.report.candidate import Candidate
-from model.evaluation.report.tables import Column, Table, picture_table
+from model.evaluation.report.table import Column, Table
+from model.evaluation.report.tables import picture_table
 
 TEST, EXAMPLES, OWN, NEXT = "Test pictures", "Examples", "Your own", "What to label next"
 

@@ -15,7 +15,7 @@ from model.evaluation.cost import ROUNDS, TYPICAL_WH, Cost, measure
 from model.evaluation.report import charts
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.charts import Series
-from model.evaluation.report.tables import price_table
+from model.evaluation.report.prices import price_table
 
 COSTS = "costs"
 """In the session: what was measured, by the models that took turns."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from model.evaluation.report.candidate import Candidate
-from model.evaluation.report.tables import recorded_price
+from model.evaluation.report.prices import recorded_price
 from model.evaluation.report.words import NOTHING, duration, megabytes, million, percent
 
 

@@ -11,9 +11,8 @@ from model.evaluation.report import charts
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.charts import Series
 from model.evaluation.report.per_class import PerClass, bar_rows, difference_rows, per_class
+from model.evaluation.report.table import Column, Table
 from model.evaluation.report.tables import (
-    Column,
-    Table,
     boundary_table,
     calibration_table,
     object_table,

@@ -24,7 +24,7 @@ from model.evaluation.report.small_data import (
     in_words,
     points,
 )
-from model.evaluation.report.tables import Table
+from model.evaluation.report.table import Table, archive
 from model.evaluation.report.verdict import Verdict
 from model.evaluation.report.words import FIGURE_TITLES, cell
 from model.evaluation.studies import SmallDataResult
@@ -111,7 +111,7 @@ class Report:
 
     def csv(self) -> bytes:
         """A zip file with all tables as CSV."""
-        return tables.archive(self.tables(), protocol_text(self.models))
+        return archive(self.tables(), protocol_text(self.models))
 
     def html(self) -> str:
         """The whole report."""

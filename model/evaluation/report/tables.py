@@ -2,75 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from model.checkpoints import folder
-from model.errors import CheckpointError
 from model.evaluation.calibration import BINS
 from model.evaluation.compare import CLASS_FIGURES
-from model.evaluation.cost import SIZES_WH, Cost
+from model.evaluation.cost import Cost
 from model.evaluation.objects import SIZE_TEXTS, SIZES
 from model.evaluation.report.candidate import Candidate, leader_first
 from model.evaluation.report.learning import learning
+from model.evaluation.report.prices import price_table
+from model.evaluation.report.table import Cell, Column, Table, known
 from model.evaluation.report.verdict import Verdict
-from model.evaluation.report.words import FIGURE_TITLES, SCORE_TITLES, title_of_kind
-
-Cell = str | float | int | None
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its heading, and what its values are.
-
-    kind: "text"; "count"; "share" in [0, 1]; "points", a difference of shares; "p"; "megabytes",
-        "milliseconds", "minutes", "billions", "number".
-    """
-
-    title: str
-    kind: str = "text"
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of figures, unrounded; None where there is no figure.
-
-    Attributes:
-        key: the name of its file, without suffix.
-        note: what it was measured on and how, beyond what all tables share.
-    """
-
-    key: str
-    title: str
-    columns: list[Column]
-    rows: list[list[Cell]] = field(default_factory=list)
-    note: str = ""
-
-    def csv(self) -> str:
-        """Comma-separated, numbers as they are, units in the headings."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([title_of_kind(column.title, column.kind) for column in self.columns])
-        writer.writerows(["" if cell is None else cell for cell in row] for row in self.rows)
-        return buffer.getvalue()
-
-
-def archive(tables: Sequence[Table], protocol: str) -> bytes:
-    """A zip file with a CSV file per table, and a text file with how they were measured."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        notes = [protocol] + [f"{t.key}.csv: {t.title}. {t.note}".strip() for t in tables]
-        file.writestr("protocol.txt", "\n\n".join(notes) + "\n")
-        for table in tables:
-            file.writestr(f"{table.key}.csv", table.csv())
-    return buffer.getvalue()
+from model.evaluation.report.words import FIGURE_TITLES, SCORE_TITLES
 
 
 def all_tables(
@@ -160,12 +106,12 @@ def score_table(models: Sequence[Candidate]) -> Table:
         [
             [
                 model.title,
-                _known(model.metrics.mean_iou),
-                _known(model.metrics.mean_dice),
-                _known(model.metrics.accuracy),
-                _known(scored.boundary and scored.boundary.mean_iou),
-                _known(scored.objects and _recall(scored.objects.counts)),
-                _known(scored.calibration and scored.calibration.ece),
+                known(model.metrics.mean_iou),
+                known(model.metrics.mean_dice),
+                known(model.metrics.accuracy),
+                known(scored.boundary and scored.boundary.mean_iou),
+                known(scored.objects and _recall(scored.objects.counts)),
+                known(scored.calibration and scored.calibration.ece),
                 scored.protocol.pictures,
             ]
             for model in models
@@ -205,7 +151,7 @@ def class_table(models: Sequence[Candidate], verdict: Verdict) -> Table:
         "Classes",
         columns,
         [
-            [names[i], support[i] / support.sum(), *(_known(column[i]) for column in values)]
+            [names[i], support[i] / support.sum(), *(known(column[i]) for column in values)]
             for i in np.argsort(-support, kind="stable")
         ],
         "From and To are the ends of the difference's 95 % interval. No figure: the class occurs "
@@ -254,7 +200,7 @@ def boundary_table(models: Sequence[Candidate]) -> Table:
         "Boundary IoU",
         [Column("Class"), *(Column(title, "share") for title in columns)],
         [
-            [name, *(_known(column[i]) for column in columns.values())]
+            [name, *(known(column[i]) for column in columns.values())]
             for i, name in enumerate(names)
             if any(not np.isnan(column[i]) for column in columns.values())
         ],
@@ -283,7 +229,7 @@ def object_table(models: Sequence[Candidate]) -> Table:
                 size,
                 SIZE_TEXTS[i],
                 int(every[i]),
-                *(_known(model.scored.objects.by_size[i]) for model in having),
+                *(known(model.scored.objects.by_size[i]) for model in having),
             ]
             for i, size in enumerate(SIZES)
             if every[i]
@@ -308,7 +254,7 @@ def calibration_table(models: Sequence[Candidate]) -> Table:
         row: list[Cell] = [i / BINS, (i + 1) / BINS]
         for model in having:
             curve = model.scored.calibration
-            row += [int(curve.pixels[i]), _known(curve.confidence[i]), _known(curve.accuracy[i])]
+            row += [int(curve.pixels[i]), known(curve.confidence[i]), known(curve.accuracy[i])]
         rows.append(row)
     return Table(
         "calibration",
@@ -369,109 +315,10 @@ def history_table(models: Sequence[Candidate]) -> Table:
         "Learning curves",
         [Column("Model"), *(Column(name, "number") for name in names)],
         [
-            [title, *(_known(row.get(name)) for name in names)]
+            [title, *(known(row.get(name)) for name in names)]
             for title, rows in histories.items()
             for row in rows
         ],
-    )
-
-
-def price_table(models: Sequence[Candidate], costs: Mapping[str, Cost]) -> Table:
-    """What each model costs; columns of what was measured here only if it was."""
-    measured = [costs[model.name] for model in models if model.name in costs]
-    columns = [
-        Column("Model"),
-        Column("Parameters", "count"),
-        Column("File", "megabytes"),
-        Column("Training", "minutes"),
-        Column("Epochs", "count"),
-    ]
-    if measured:
-        columns += [
-            Column("Operations", "billions"),
-            *(Column(f"{width} x {height}", "milliseconds") for width, height in SIZES_WH),
-            Column("Memory", "megabytes"),
-            Column("Computed with"),
-        ]
-    measurements = len(columns) - 5
-    columns += [
-        Column("Starts from"),
-        Column("Network"),
-        Column("Checkpoint"),
-        Column("Trained on"),
-    ]
-    rows = []
-    for model in models:
-        price = recorded_price(model)
-        row: list[Cell] = [
-            model.title,
-            price.parameters,
-            None if price.file_bytes is None else price.file_bytes / 1e6,
-            None if price.seconds is None else price.seconds / 60,
-            price.epochs,
-        ]
-        if measured:
-            cost = costs.get(model.name)
-            row += (
-                [
-                    cost.flops / 1e9,
-                    *(cost.latency[size].median for size in SIZES_WH),
-                    None if cost.memory_bytes is None else cost.memory_bytes / 1e6,
-                    f"{cost.engine} {cost.precision}",
-                ]
-                if cost
-                else [None] * measurements
-            )
-        row += [price.start, model.checkpoint.network_name, model.name, price.machine]
-        rows.append(row)
-    return Table(
-        "price",
-        "Price",
-        columns,
-        rows,
-        "Latency: median wall time from a decoded picture to its labels, models taking turns, on "
-        "this machine. Operations for a picture of 640 x 480, a multiplication and the addition "
-        "after it counted as two. Memory: what opening the model and segmenting that picture add "
-        "to the peak of a process."
-        if measured
-        else "",
-    )
-
-
-@dataclass(frozen=True)
-class RecordedPrice:
-    """What a checkpoint says of its price; None where it does not."""
-
-    parameters: int | None
-    file_bytes: int | None
-    seconds: float | None
-    epochs: int | None
-    start: str
-    machine: str
-
-
-def recorded_price(model: Candidate) -> RecordedPrice:
-    """From the checkpoint's description, whatever it lacks; of an ensemble, of all its networks."""
-    description = model.checkpoint.description
-    training = description.get("training", {})
-    try:
-        networks = folder.members(model.checkpoint)
-    except CheckpointError:  # of an ensemble that cannot be opened nothing is known in full
-        networks = []
-
-    def total(part: str, key: str) -> float | None:
-        return _sum(_number(one.description.get(part, {}).get(key)) for one in networks)
-
-    origin = str(description.get("encoder", {}).get("origin") or "")
-    # What an origin says in brackets is for the model card.
-    start = "random weights" if origin == "none" else origin.split(" (")[0]
-    return RecordedPrice(
-        parameters=total("network", "parameters"),
-        file_bytes=_sum(_size(one.weights_path) for one in networks),
-        seconds=total("training", "seconds"),
-        epochs=total("training", "epochs_done"),
-        start=start,
-        machine=str(training.get("machine") or ""),
     )
 
 
@@ -495,7 +342,7 @@ def picture_table(
         columns.append(Column("Disagreement", "share"))
     rows: list[list[Cell]] = []
     for name in names:
-        values = [_known(score.get(name)) for score in scores]
+        values = [known(score.get(name)) for score in scores]
         row: list[Cell] = [name, *values]
         if len(having) > 1:
             row.append(None if None in values[:2] else values[0] - values[1])
@@ -522,24 +369,3 @@ def _recall(counts: np.ndarray) -> float:
     """Of all objects, from counts (2, C, 4)."""
     found, every = counts.sum((1, 2))
     return float(found / every) if every else math.nan
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
-
-
-def _number(value: object):
-    return value if isinstance(value, int | float) else None
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def _sum(values: Iterable[float | None]) -> float | None:
-    """None where one is unknown."""
-    known = list(values)
-    return sum(known) if known and None not in known else None

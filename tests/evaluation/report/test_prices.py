@@ -1,11 +1,11 @@
-"""What the tables say of a price that checkpoints have recorded."""
+"""The price that a checkpoint has recorded."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from model.checkpoints import folder
-from model.evaluation.report.tables import recorded_price
+from model.evaluation.report.prices import recorded_price
 
 
 def test_an_ensemble_costs_what_its_networks_cost_together(candidate, make_checkpoint, tmp_path):
