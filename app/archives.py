@@ -8,7 +8,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -44,7 +44,7 @@ class Archive:
     def __init__(
         self,
         file: BinaryIO,
-        suffixes: Container[str] | None = None,
+        suffixes: Collection[str] | None = None,
         unpacked_bytes: int = UNPACKED_BYTES,
     ) -> None:
         _check_directory(file)
@@ -52,7 +52,15 @@ class Archive:
             self._zip = zipfile.ZipFile(file)
         except _DAMAGE as error:
             raise ImageError(f"The ZIP is damaged ({error}). Pack it again.") from error
-        self.members = [info for info in self._zip.infolist() if _wanted(info, suffixes)]
+        self.members = [info for info in self._zip.infolist() if _wanted(info)]
+        if not self.members:
+            raise ImageError("The ZIP holds no files.")
+        if suffixes is not None:
+            self.members = [info for info in self.members if _suffix(info) in suffixes]
+            if not self.members:
+                raise ImageError(
+                    f"The ZIP holds no pictures that are read here: {', '.join(sorted(suffixes))}."
+                )
         _check_members(self.members, unpacked_bytes)
 
     def names(self) -> list[str]:
@@ -100,17 +108,21 @@ def _check_directory(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _wanted(info: zipfile.ZipInfo, suffixes: Container[str] | None) -> bool:
+def _path(info: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(info.filename.replace("\\", "/"))
+
+
+def _suffix(info: zipfile.ZipInfo) -> str:
+    return _path(info).suffix.lower()
+
+
+def _wanted(info: zipfile.ZipInfo) -> bool:
     """Not folders, nor what systems add on their own."""
-    path = PurePosixPath(info.filename.replace("\\", "/"))
-    if info.is_dir() or (suffixes is not None and path.suffix.lower() not in suffixes):
-        return False
-    return not any(part.startswith(_IGNORED) for part in path.parts if part != "..")
+    parts = [part for part in _path(info).parts if part != ".."]
+    return not (info.is_dir() or any(part.startswith(_IGNORED) for part in parts))
 
 
 def _check_members(members: list[zipfile.ZipInfo], unpacked_bytes: int) -> None:
-    if not members:
-        raise ImageError("The ZIP holds no files.")
     if len(members) > MOST_FILES:
         raise ImageTooLargeError(_too_many(len(members)))
     for info in members:

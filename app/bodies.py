@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import anyio
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.limits import BODIES_BYTES, BODY_SECONDS, FORM_BYTES, MOST_FILES, base_name, safe_name
 from model.data.images import MAX_BYTES
-from model.errors import ConfigError
+from model.errors import ConfigError, ImageTooLargeError
 
 # It would report each malformed form, and let whoever sends them fill the log.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
@@ -58,7 +58,7 @@ class LimitedBody:
     FastAPI's own `max_body_size` answers in plain text where the length is declared.
 
     Args: limit: bytes of one body; total: of all that are there at a time; seconds: that the
-        whole body may take to come.
+        whole body may take to come; kept: says how many bytes earlier ones still take.
     """
 
     def __init__(
@@ -67,11 +67,13 @@ class LimitedBody:
         limit: int,
         total: int = BODIES_BYTES,
         seconds: float = BODY_SECONDS,
+        kept: Callable[[], int] = lambda: 0,
     ) -> None:
         self.app = app
         self.limit = limit
         self.total = total
         self.seconds = seconds
+        self.kept = kept
         self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,12 +81,11 @@ class LimitedBody:
             return await self.app(scope, receive, send)
         declared = Headers(scope=scope).get("content-length", "0")
         size = int(declared) if declared.isdecimal() else 0
-        mine = received = 0
+        received = 0
         complete = False
         give_up = anyio.current_time() + self.seconds
 
-        def hold(count: int) -> None:
-            nonlocal mine
+        def check(count: int) -> None:
             if count > self.limit:
                 # Of a form people know the picture that it holds.
                 known = MAX_BYTES if self.limit == FORM_BYTES else self.limit
@@ -93,21 +94,12 @@ class LimitedBody:
                     f"The upload is larger than the limit of {known // 2**20} MiB.",
                     headers=CLOSE,
                 )
-            if self.held + count - mine > self.total:
-                raise HTTPException(
-                    503,
-                    "Too many uploads are coming in at the same time. Try again in 10 s.",
-                    headers={**CLOSE, "Retry-After": "10"},
-                )
-            if count > mine:
-                self.held += count - mine
-                mine = count
 
         async def limited_receive() -> Message:
             nonlocal received, complete
             if complete:  # what comes now is that the client has gone
                 return await receive()
-            hold(size)
+            check(size)
             try:
                 with anyio.fail_after(give_up - anyio.current_time()):
                     message = await receive()
@@ -115,15 +107,24 @@ class LimitedBody:
                 raise HTTPException(
                     408, f"The upload took longer than {self.seconds:g} s.", headers=CLOSE
                 ) from None
-            received += len(message.get("body", b""))
-            hold(received)
+            come = len(message.get("body", b""))
+            check(received + come)
+            # What is only announced takes no place from others: it may never come.
+            if self.held + self.kept() + come > self.total:
+                raise HTTPException(
+                    503,
+                    "Too many uploads are here at the same time. Try again in 10 s.",
+                    headers={**CLOSE, "Retry-After": "10"},
+                )
+            received += come
+            self.held += come
             complete = not message.get("more_body", False)
             return message
 
         try:
             await self.app(scope, limited_receive, send)
         finally:
-            self.held -= mine
+            self.held -= received
 
 
 @contextlib.asynccontextmanager
@@ -136,7 +137,8 @@ async def sent(request: Request) -> AsyncIterator[Sent]:
     kind, _ = parse_options_header(request.headers.get("content-type", ""))
     kind = kind.decode("latin-1").lower()
     if kind == "multipart/form-data":
-        async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
+        form = await _form(request)
+        try:
             files, fields = [], {}
             for name, value in form.multi_items():
                 if isinstance(value, UploadFile):
@@ -153,6 +155,8 @@ async def sent(request: Request) -> AsyncIterator[Sent]:
                     "itself as the body."
                 )
             yield Sent(files, fields)
+        finally:
+            await form.close()
     elif not kind or kind.startswith(RAW_TYPES):
         with tempfile.SpooledTemporaryFile(SPOOLED_BYTES) as file:
             upload = UploadFile(file)
@@ -168,6 +172,17 @@ async def sent(request: Request) -> AsyncIterator[Sent]:
             f"A body of the type {kind[:100]} is not read here: send multipart/form-data with the "
             "field 'file', or the picture itself as image/png, image/jpeg, ...",
         )
+
+
+async def _form(request: Request) -> FormData:
+    try:
+        return await request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS)
+    except HTTPException as error:
+        if not error.detail.startswith("Too many files"):
+            raise
+        raise ImageTooLargeError(
+            f"The form holds more than {MOST_FILES} files, the limit. Send them in parts."
+        ) from None
 
 
 def _disposition_name(request: Request) -> str:

@@ -67,8 +67,14 @@ UPLOAD_BYTES = 2**30
 UPLOADS_SECONDS = 7200
 """How long they are kept."""
 
+COMPARED_BYTES = 2**30
+"""Pictures that the compare page holds in memory, of all visitors together."""
+
 PAGE_UNPACKED_BYTES = 512 * 2**20
 """What the pictures of a ZIP take unpacked on the page, which keeps them."""
+
+MADE_BYTES = 2**30
+"""What masks and overlays of all pictures that were brought, or of a film, may take."""
 
 MOST_FRAMES = 1500
 """Of a film: a minute at 25 frames a second."""

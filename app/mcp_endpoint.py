@@ -110,6 +110,8 @@ class _Whole:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":  # no other message has a body, nor a bound on it
+            return await self.app(scope, receive, send)
         body = await Request(scope, receive).body()
         read = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable
 
 from app.discretion import without_folders
 from app.queue import InferenceQueue, QueuedSegmenter
@@ -109,7 +110,7 @@ def label(checkpoint: Checkpoint) -> str:
     return f"{data_title(checkpoint)} · {title(checkpoint)}"
 
 
-def labels(checkpoints: list[Checkpoint]) -> dict[str, str]:
+def labels(checkpoints: Iterable[Checkpoint]) -> dict[str, str]:
     """Labels by checkpoint name, told apart as in `titles`."""
     return told_apart({checkpoint.name: label(checkpoint) for checkpoint in checkpoints})
 

@@ -52,10 +52,9 @@ class LegendRow:
 
 def legend(segmentation: Segmentation) -> list[LegendRow]:
     """The classes that occur, the largest share first."""
-    pixels = np.bincount(segmentation.labels.ravel(), minlength=len(segmentation.classes))
     confident = segmentation.confidence is not None
     confidences = segmentation.mean_confidences() if confident else None
-    return legend_rows(segmentation.classes, pixels, confidences)
+    return legend_rows(segmentation.classes, segmentation.pixels(), confidences)
 
 
 def legend_rows(
@@ -89,19 +88,8 @@ def share_text(share: float) -> str:
     return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
 
 
-def confidence_picture(confidence: np.ndarray) -> np.ndarray:
-    """A confidence map in false colours, dark violet (0) over green to yellow (1).
-
-    Args: confidence: float (H, W) in [0, 1].
-    Returns: RGB, uint8 (H, W, 3).
-    """
-    # uint8 levels are finer than the eye, and a table look-up is faster than interpolation.
-    levels = np.rint(confidence.astype(np.float32) * 255).astype(np.uint8)
-    return confidence_colours()[levels]
-
-
 def confidence_colours() -> np.ndarray:
-    """The colours of `confidence_picture` from 0 to 1, uint8 (256, 3)."""
+    """The colours of confidences from 0, dark violet, over green to 1, yellow: uint8 (256, 3)."""
     stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in _VIRIDIS])
     positions = np.linspace(0, 255, len(stops))
     channels = [np.interp(np.arange(256), positions, channel) for channel in stops.T]

@@ -56,9 +56,11 @@ class VisitorsAddress:
         if not f"{path}/".startswith(f"{root_path}/"):
             path = root_path + path
         scope = {**scope, "path": path, "root_path": root_path, "headers": [*scope["headers"]]}
+        seen = MutableHeaders(scope=scope)
+        # What tells `app.visitors` of the proxy, which may not have sent it.
+        seen["x-forwarded-prefix"] = root_path
         if host := _forwarded(headers, "x-forwarded-host"):
             # Gradio would take this for the whole address, without the path.
-            seen = MutableHeaders(scope=scope)
             seen["host"] = host
             del seen["x-forwarded-host"]
         return scope

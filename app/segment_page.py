@@ -22,7 +22,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from app.segment.jobs import Jobs, Watch
 from app.segment.layout import Layout
 from app.segment.options import Chosen, checked_precision
 from app.segment.rendering import Rendered, render
+from app.uploads import trim
 from app.visitors import sits_here
 from model.checkpoints.folder import Checkpoint
 from model.errors import StudioError
@@ -67,7 +68,10 @@ NO_MODELS = (
     "There is no model yet. Train one: python -m model train --data streets --network unet "
     "--output weights/streets-scratch"
 )
-CLEARED = "Your picture was cleared away, as all are after two hours. Choose it again."
+CLEARED = (
+    "Your picture was cleared away, as all are after two hours, or earlier where space is needed. "
+    "Choose it again."
+)
 NONE_CHOSEN = "There is no segmentation yet. Choose a picture first."
 
 
@@ -208,12 +212,16 @@ class SegmentPage:
             chosen=Chosen.from_query(query or {}),
             added=(asked,) if checkpoint.name == asked and "/" in asked else (),
         )
+        try:
+            shown = self._show(desk, checkpoint, request, progress)
+        except StudioError as error:  # another model, or the same one later, may well work
+            shown = [desk, views.notice(without_folders(error)), *[gr.skip()] * 9]
         return [
             # Asked again at each visit: models may have been trained since the start.
             offer.picked(desk, checkpoint),
             gr.Row(visible=local),
             *self._about(desk, checkpoint, request),
-            *self._show(desk, checkpoint, request, progress),
+            *shown,
         ]
 
     @spoken
@@ -423,6 +431,7 @@ class SegmentPage:
         with self._job(request, progress) as watch, models.QUEUE.job("batch"):
             segmenter = models.POOL.get(checkpoint, precision=precision)
             made = many.segment_all(desk, segmenter, ids, target, watch)
+        trim(Path(self.layout.upload.GRADIO_CACHE))
         for reason in made.failed[:3]:
             gr.Warning(without_folders(reason), title="Left out")
         if made.film is None:
@@ -445,7 +454,8 @@ class SegmentPage:
         return self._show(replace(desk, **changes), checkpoint, request, progress)
 
     def _find(self, model: str, request: gr.Request) -> Checkpoint:
-        return models.find(str(model), anywhere=_is_local(request))
+        # Without one, the page's first event has not come through.
+        return models.find(str(model) if model else None, anywhere=_is_local(request))
 
     def _job(
         self, request: gr.Request, progress: gr.Progress
@@ -490,7 +500,8 @@ class SegmentPage:
             raise StudioError(CLEARED)
         second = self._find(desk.second, request) if desk.second else None
         if desk.example and not second and not desk.truth and not desk.added:
-            rendered = render_example(desk, checkpoint)
+            with self._job(request, progress) as watch:
+                rendered = render_example(desk, checkpoint, watch)
         else:
             with self._turn(request, progress) as watch:
                 rendered = render(desk, checkpoint, second, watch)
@@ -512,7 +523,9 @@ class SegmentPage:
 
     def _file(self, desk: Desk, ending: str, content: bytes) -> str:
         folder = self.layout.mask.GRADIO_CACHE
-        return save_bytes_to_cache(content, f"{desk.path.stem}-{ending}", folder)
+        file = save_bytes_to_cache(content, f"{desk.path.stem}-{ending}", folder)
+        trim(Path(folder))
+        return file
 
 
 def _is_local(request: gr.Request) -> bool:
@@ -540,13 +553,25 @@ def _all_text(desk: Desk) -> str:
     return f"Segment all {len(desk.pictures)} and save them"
 
 
-def render_example(desk: Desk, checkpoint: Checkpoint) -> Rendered:
+def render_example(desk: Desk, checkpoint: Checkpoint, watch: Watch) -> Rendered:
     """As `render`, remembered: every visit begins with an example."""
     bare = Desk(desk.path, desk.name, example=True, chosen=desk.chosen)
-    return _render_example(bare, checkpoint.name, checkpoint.weights_path.stat().st_mtime_ns)
+    changed = checkpoint.weights_path.stat().st_mtime_ns
+    return _render_example(_Example(bare, checkpoint.name, changed, watch))
+
+
+@dataclass(frozen=True)
+class _Example:
+    """What is remembered, whoever watches."""
+
+    desk: Desk
+    model: str
+    changed: int
+    watch: Watch = field(compare=False)
 
 
 @functools.lru_cache(maxsize=16)
-def _render_example(desk: Desk, model: str, changed: int) -> Rendered:
-    with models.QUEUE.job("page"), models.QUEUE.turn("page"):
-        return render(desk, models.find(model))
+def _render_example(example: _Example) -> Rendered:
+    watch = example.watch
+    with models.QUEUE.job("page"), models.QUEUE.turn("page", watch.cancelled):
+        return render(example.desk, models.find(example.model), watch=watch)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio.to_thread
@@ -10,26 +12,33 @@ import gradio as gr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bodies import LimitedBody
-from app.limits import MESSAGE_BYTES, UPLOAD_BYTES, UPLOADS_BYTES
+from app.limits import COMPARED_BYTES, FORM_BYTES, MESSAGE_BYTES, UPLOAD_BYTES, UPLOADS_BYTES
 
 NOTHING_FETCHED = "This server fetches nothing from other addresses."
 
 
 def trim(folder: Path, most_bytes: int = UPLOADS_BYTES) -> None:
     """Deletes the oldest files below `folder` until the rest takes at most `most_bytes`."""
-    found = []
-    for path in folder.rglob("*"):
-        # Gradio may delete a file between its listing and this question.
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_file():
-                status = path.stat()
-                found.append((status.st_mtime_ns, status.st_size, path))
+    found = sorted((s.st_mtime_ns, s.st_size, path) for path, s in _files_below(folder))
     excess = sum(size for _, size, _ in found) - most_bytes
-    for _, size, path in sorted(found):
+    for _, size, path in found:
         if excess <= 0:
             return
         path.unlink(missing_ok=True)
         excess -= size
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below it."""
+    return sum(status.st_size for _, status in _files_below(folder))
+
+
+def _files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in folder.rglob("*"):
+        # It may be deleted, or get its name, between its listing and this question.
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                yield path, path.stat()
 
 
 class Refused(gr.Error):
@@ -44,22 +53,43 @@ class Refused(gr.Error):
 
 class LimitedRequests:
     """ASGI middleware that refuses what is too large or too slow: messages to Gradio, which reads
-    them whole, and uploads, which it writes to disk."""
+    them whole, uploads, which it writes to disk, and those of Streamlit, which keeps them in
+    memory."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.messages = LimitedBody(app, MESSAGE_BYTES)
         self.uploads = LimitedBody(app, UPLOAD_BYTES, total=UPLOADS_BYTES)
+        self.compared = LimitedBody(app, FORM_BYTES, total=COMPARED_BYTES, kept=kept_by_streamlit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        to_gradio = scope.get("method") == "POST" and "/gradio_api/" in path
-        if not to_gradio:
-            await self.app(scope, receive, send)
-        elif path.endswith("/gradio_api/upload"):
-            await self.uploads(scope, receive, send)
-        else:
-            await self.messages(scope, receive, send)
+        await self._limited(scope)(scope, receive, send)
+
+    def _limited(self, scope: Scope) -> ASGIApp:
+        path, method = scope.get("path", ""), scope.get("method")
+        if _is_gradio_upload(scope):
+            return self.uploads
+        if method == "POST" and "/gradio_api/" in path:
+            return self.messages
+        if method == "PUT" and "/_stcore/upload_file/" in path:
+            return self.compared
+        return self.app
+
+
+def kept_by_streamlit() -> int:
+    """Bytes of the files that visitors of the compare page have there."""
+    from streamlit import runtime
+
+    if not runtime.exists():
+        return 0
+    stats = runtime.get_instance().uploaded_file_mgr.get_stats()
+    return sum(one.byte_length for family in stats.values() for one in family)
+
+
+def _is_gradio_upload(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return False
+    return scope["path"].removeprefix(scope.get("root_path", "")) == "/gradio_api/upload"
 
 
 class BoundedUploads:
@@ -70,7 +100,7 @@ class BoundedUploads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
-        if scope["type"] == "http" and scope["path"].endswith("/gradio_api/upload"):
+        if _is_gradio_upload(scope):
             from gradio.utils import get_upload_folder
 
             await anyio.to_thread.run_sync(trim, Path(get_upload_folder()))

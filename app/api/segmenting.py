@@ -104,7 +104,7 @@ async def predict_batch(request: Request, in_address: Annotated[BatchWishes, Que
             segmented(task, pictures),
             resources=stack.pop_all(),
             media_type="application/zip",
-            headers={"X-Model": task.checkpoint.name, "Cache-Control": "no-store"}
+            headers={"X-Model": _in_header(task.checkpoint.name), "Cache-Control": "no-store"}
             | _disposition("attachment", "segmentations.zip"),
         )
 
@@ -133,11 +133,16 @@ def _merged(in_address: W, received: Sent) -> W:
 def _headers(result: Segmentation) -> dict[str, str]:
     steps = ", ".join(f"{name};dur={value:.1f}" for name, value in result.milliseconds.items())
     return {
-        "X-Model": result.model,
+        "X-Model": _in_header(result.model),
         "X-Precision": result.precision,
         "Server-Timing": steps,
         "Cache-Control": "no-store",
     }
+
+
+def _in_header(name: str) -> str:
+    """Headers are ASCII; what is not, and the sign for it, is percent-encoded."""
+    return quote(name, safe=" !#$&'()*+,/:;=?@[]")
 
 
 def _stem(name: str) -> str:

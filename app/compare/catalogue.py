@@ -54,13 +54,6 @@ def said(error: Exception) -> str:
     return str(error) if is_local() else without_folders(error)
 
 
-def group_of(checkpoint: Checkpoint) -> str:
-    """What can be compared at all: the data set; each folder of somebody's own is one."""
-    if checkpoint.data_name != UserFolder.name:
-        return checkpoint.data_name
-    return f"{UserFolder.name} {checkpoint.description.get('data', {}).get('digest', '')}"
-
-
 def group_title(checkpoint: Checkpoint) -> str:
     """The data set's name in words."""
     if checkpoint.data_name != UserFolder.name:

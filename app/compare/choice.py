@@ -13,7 +13,7 @@ from app.compare import catalogue
 from app.compare.catalogue import version
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
-from model.checkpoints.titles import title, told_apart
+from model.checkpoints.titles import data_key, title, told_apart
 from model.errors import CheckpointError
 from model.evaluation.compare import Scored, recorded
 from model.evaluation.report.candidate import MOST, Candidate, candidates
@@ -48,7 +48,7 @@ def choose() -> Choice:
         return Choice([], [], broken)
     groups: dict[str, dict[str, Checkpoint]] = {}
     for name, checkpoint in found.items():
-        groups.setdefault(catalogue.group_of(checkpoint), {})[name] = checkpoint
+        groups.setdefault(data_key(checkpoint), {})[name] = checkpoint
     left, right = st.columns([1, 2])
     data = left.selectbox(
         "Data set",
@@ -153,7 +153,7 @@ def _add(name: str) -> None:
         return
     if name not in st.session_state[ADDED]:
         st.session_state[ADDED].append(name)
-    data = catalogue.group_of(found[name])
+    data = data_key(found[name])
     key = f"models of {data}"
     if data == st.session_state.get("data"):
         # Its chooser is on the page already, and takes its value only before it is drawn.

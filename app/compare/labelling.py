@@ -9,11 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from app.compare import sources
-from app.compare.catalogue import is_local, said, weights_version
+from app.compare.catalogue import is_local, weights_version
 from app.compare.picking import picked
-from app.compare.predictions import disagreement
+from app.compare.predictions import disagreements
 from app.compare.sources import Entry, Picture
-from model.errors import StudioError
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.table import Column, Table
 
@@ -49,7 +48,9 @@ def next_to_label(models: Sequence[Candidate]) -> Picture | None:
         ]
         if folder.strip():
             entries += sources.of_folder(Path(folder.strip()).expanduser())
-        st.session_state[RANKING] = (key, *_ranked(models, entries))
+        shares, failures = disagreements(models, entries, st.empty())
+        ranking = [(shares[i], entry) for i, entry in enumerate(entries) if i in shares]
+        st.session_state[RANKING] = (key, sorted(ranking, key=lambda pair: -pair[0]), failures)
     ranked_by, ranking, failures = st.session_state.get(RANKING, (None, [], []))
     if ranked_by != key:
         return None
@@ -68,19 +69,3 @@ def next_to_label(models: Sequence[Candidate]) -> Picture | None:
         "The list as CSV", table.csv(), f"{table.key}.csv", "text/csv", on_click="ignore"
     )
     return ranking[picked(table, f"label next of {hash(tuple(map(str, table.rows)))}")][1].open()
-
-
-def _ranked(
-    models: Sequence[Candidate], entries: Sequence[Entry]
-) -> tuple[list[tuple[float, Entry]], list[str]]:
-    """The entries with their shares, the largest first, and what could not be read."""
-    ranking, failures = [], []
-    bar = st.progress(0.0)
-    for done, entry in enumerate(entries, 1):
-        try:
-            ranking.append((disagreement(models, entry.open()), entry))
-        except StudioError as error:
-            failures.append(f"{entry.title} is left out. {said(error)}")
-        bar.progress(done / len(entries), f"{done} of {len(entries)} pictures")
-    bar.empty()
-    return sorted(ranking, key=lambda pair: -pair[0]), failures

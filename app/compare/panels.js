@@ -274,16 +274,14 @@ class Viewer {
       { passive: false },
     );
     canvas.onkeydown = (event) => {
-      const { zoom, x, y } = this.view;
-      const step = 0.1 / zoom;
       const moves = {
         "+": () => this.zoomBy(1.6, 0.5, 0.5),
         "-": () => this.zoomBy(1 / 1.6, 0.5, 0.5),
         0: () => this.look(1, 0.5, 0.5),
-        ArrowLeft: () => this.look(zoom, x - step, y),
-        ArrowRight: () => this.look(zoom, x + step, y),
-        ArrowUp: () => this.look(zoom, x, y - step),
-        ArrowDown: () => this.look(zoom, x, y + step),
+        ArrowLeft: () => this.step(-1, 0),
+        ArrowRight: () => this.step(1, 0),
+        ArrowUp: () => this.step(0, -1),
+        ArrowDown: () => this.step(0, 1),
       };
       if (event.key in moves && !event.ctrlKey && !event.metaKey) {
         event.preventDefault();
@@ -292,13 +290,26 @@ class Viewer {
     };
   }
 
-  // What truth and models say of the pixel under the pointer.
+  // Moves the cross by keys; what is shown follows it.
+  step(right, down) {
+    const { zoom, x, y } = this.view;
+    const from = this.cross ?? { x, y };
+    const inside = (value) => Math.min(Math.max(value, 0), 0.999);
+    const to = { x: inside(from.x + (0.02 * right) / zoom), y: inside(from.y + (0.02 * down) / zoom) };
+    const half = 0.5 / zoom;
+    const follow = (value, at) => Math.min(Math.max(value, at - half), at + half);
+    this.look(zoom, follow(x, to.x), follow(y, to.y));
+    this.mark(to);
+  }
+
   point(where) {
-    if (!where) this.cross = null;
-    else {
-      const { zoom, x, y } = this.view;
-      this.cross = { x: x + (where[0] - 0.5) / zoom, y: y + (where[1] - 0.5) / zoom };
-    }
+    const { zoom, x, y } = this.view;
+    this.mark(where && { x: x + (where[0] - 0.5) / zoom, y: y + (where[1] - 0.5) / zoom });
+  }
+
+  // What truth and models say of the pixel at the cross.
+  mark(cross) {
+    this.cross = cross;
     this.readout.textContent = this.cross ? this.says(this.cross) : this.data.hint;
     this.draw();
   }

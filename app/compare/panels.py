@@ -26,7 +26,7 @@ from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.words import NOTHING, percent
 
 FOLDER = Path(__file__).parent
-HINT = "Drag to move, double click or Ctrl and wheel to zoom; all panels follow."
+HINT = "Drag to move, double click or Ctrl and wheel to zoom (arrows, + and -); all panels follow."
 JPEG_QUALITY = 92
 
 

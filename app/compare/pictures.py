@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -14,8 +15,8 @@ from app.compare.catalogue import is_local, said, weights_version
 from app.compare.labelling import next_to_label
 from app.compare.panels import panels
 from app.compare.picking import picked
-from app.compare.predictions import Prediction, disagreement, predict, reduced
-from app.compare.sources import Picture
+from app.compare.predictions import Prediction, disagreements, predict, reduced
+from app.compare.sources import Entry, Picture
 from model.data.datasets import DATA_ROOT_VARIABLE, DataSet, UserFolder
 from model.errors import StudioError
 from model.evaluation.report.candidate import Candidate
@@ -85,7 +86,7 @@ def _of_split(models: Sequence[Candidate], data: DataSet | None, reason: str) ->
         orders[DISAGREEMENT] = None
     order = st.selectbox("Order", list(orders), key=f"order of {len(orders)}") if orders else None
     if order == DISAGREEMENT:
-        shares = _disagreements(models, data)
+        shares = _disagreement_of_all(models, data)
         table = picture_table(models, shares) if shares else table
         place = len(table.columns) - 1
         orders[order] = (lambda row: -(row[place] or 0)) if shares else None
@@ -123,23 +124,21 @@ def _orders(table: Table) -> dict[str, Callable[[list], float] | None]:
     return orders
 
 
-def _disagreements(models: Sequence[Candidate], data: DataSet) -> dict[str, float]:
-    """By picture the share of pixels on which the models differ; {} until it is measured."""
+def _disagreement_of_all(models: Sequence[Candidate], data: DataSet) -> dict[str, float]:
+    """By picture the share of pixels on which the models differ, of those measured so far."""
     key = (data.name, os.environ.get(DATA_ROOT_VARIABLE), st.session_state.get("data folder"))
     key += tuple(weights_version(model.checkpoint) for model in models)
-    measured = st.session_state.setdefault(MEASURED, {})
-    names = data.names("test")
+    known = st.session_state.setdefault(MEASURED, {}).setdefault(key, {})
+    missing = [name for name in data.names("test") if name not in known]
     place = st.empty()
-    if key not in measured and place.button(
-        f"Segment all {len(names)} pictures with each model", key="measure disagreement"
-    ):
-        shares = {}
-        for done, name in enumerate(names, 1):
-            shares[name] = disagreement(models, sources.of_split(data, name))
-            place.progress(done / len(names), f"{done} of {len(names)} pictures")
-        place.empty()
-        measured[key] = shares
-    return measured.get(key, {})
+    which = f"the other {len(missing)}" if known else f"all {len(missing)} pictures"
+    if missing and place.button(f"Segment {which} with each model", key="measure disagreement"):
+        entries = [Entry(name, partial(sources.of_split, data, name)) for name in missing]
+        shares, failures = disagreements(models, entries, place)
+        known |= {missing[i]: share for i, share in shares.items()}
+        for text in failures:
+            st.warning(text)
+    return known
 
 
 def _ask_for_folder(models: Sequence[Candidate]) -> None:

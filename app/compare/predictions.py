@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import models
-from app.compare.catalogue import weights_version
-from app.compare.sources import Picture
+from app.compare.catalogue import said, weights_version
+from app.compare.sources import Entry, Picture
 from app.overlay import reduce_image, reduce_labels
 from model.checkpoints.folder import Checkpoint
 from model.data.images import decode
+from model.errors import StudioError
 from model.evaluation.metrics import Metrics, confusion_matrix
 from model.evaluation.report.candidate import Candidate
 
@@ -55,16 +57,29 @@ def reduced(picture: Picture) -> tuple[np.ndarray, str]:
     return _reduced(picture.key, picture)
 
 
-def disagreement(chosen: Sequence[Candidate], picture: Picture) -> float:
-    """The share of a picture's pixels on which not all models agree, in [0, 1].
+def disagreements(
+    chosen: Sequence[Candidate], entries: Sequence[Entry], place: DeltaGenerator
+) -> tuple[dict[int, float], list[str]]:
+    """The share of each picture's pixels on which not all models agree, in [0, 1].
 
     Where a committee of models quarrels, a label teaches most: H. S. Seung et al., "Query by
     Committee", COLT 1992.
 
-    Raises: `StudioError`.
+    Args: place: where the progress is shown.
+    Returns: the shares by the entry's index, and a sentence on each that could not be segmented.
     """
     key = tuple(weights_version(model.checkpoint) for model in chosen)
-    return _disagreement((key, picture.key), [model.checkpoint for model in chosen], picture)
+    checkpoints = [model.checkpoint for model in chosen]
+    shares, failures = {}, []
+    for i, entry in enumerate(entries):
+        try:
+            picture = entry.open()
+            shares[i] = _disagreement((key, picture.key), checkpoints, picture)
+        except StudioError as error:
+            failures.append(f"{entry.title} is left out. {said(error)}")
+        place.progress((i + 1) / len(entries), f"{i + 1} of {len(entries)} pictures")
+    place.empty()
+    return shares, failures
 
 
 def differ(labels: Iterable[np.ndarray]) -> np.ndarray:

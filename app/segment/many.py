@@ -18,11 +18,12 @@ from PIL import Image
 
 from app import models, overlay
 from app.archives import Archive
-from app.limits import MOST_FILES, MOST_FRAMES, PAGE_UNPACKED_BYTES
+from app.limits import MADE_BYTES, MOST_FILES, MOST_FRAMES, PAGE_UNPACKED_BYTES
 from app.overlay import LegendRow
 from app.segment.desk import Desk
 from app.segment.examples import Example
 from app.segment.jobs import Watch
+from app.uploads import size_of
 from model.data.images import SUFFIXES
 from model.errors import ImageError, ImageTooLargeError, StudioError
 from model.inference.folders import Job, segment_files
@@ -87,13 +88,13 @@ class _InTurns:
         self._watch = watch
         self._lock = threading.Lock()
         self.pictures = 0
-        self.pixels = np.zeros(len(segmenter.classes))
+        self.pixels = np.zeros(len(segmenter.classes), np.int64)
         self.certainty = np.zeros(len(segmenter.classes))
 
     def segment(self, picture: Picture, options: SegmentOptions) -> Segmentation:
         with models.QUEUE.turn("batch", self._watch.cancelled):
             result = self._segmenter.segment(picture, options, cancelled=self._watch.cancelled)
-        pixels = result.shares() * result.labels.size
+        pixels = result.pixels()
         with self._lock:
             self.pictures += 1
             self.pixels += pixels
@@ -103,7 +104,7 @@ class _InTurns:
 
     def legend(self) -> list[LegendRow]:
         mean = self.certainty / np.maximum(self.pixels, 1)
-        return overlay.legend_rows(self._segmenter.classes, np.rint(self.pixels), mean)
+        return overlay.legend_rows(self._segmenter.classes, self.pixels, mean)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._segmenter, name)
@@ -132,6 +133,11 @@ def segment_all(
             raise Cancelled("The segmentation was cancelled.")
         if counts["done"] > MOST_FRAMES:  # not every film says how long it is
             raise _too_long(desk.name, f"more than {MOST_FRAMES}")
+        if size_of(target.parent) > MADE_BYTES:
+            raise ImageTooLargeError(
+                f"The masks and overlays take more than {MADE_BYTES // 2**30} GiB. Bring fewer or "
+                "smaller pictures, or use the command line: docs/outputs.md."
+            )
         watch.progress(min(1.0, counts["done"] / counts["all"]))
 
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -73,14 +74,14 @@ class Chosen:
             "flips": lambda text: _one_of(text, FLIPS.values()),
             "native": lambda text: text == "1",
             "tile": lambda text: _one_of(int(text), TILES.values()),
-            "threshold": lambda text: min(max(float(text), 0.05), 0.95),
-            "minimum_area": lambda text: min(max(int(float(text)), 0), MOST_AREA),
+            "threshold": lambda text: min(max(_finite(text), 0.05), 0.95),
+            "minimum_area": lambda text: int(min(max(_finite(text), 0), MOST_AREA)),
         }
         asked = {}
         for field in fields(cls):
             try:
                 asked[field.name] = read[field.name](str(query[field.name]))
-            except (KeyError, ValueError, OverflowError):
+            except (KeyError, ValueError):
                 continue
         return cls(**asked)
 
@@ -115,6 +116,12 @@ def _price_text(points: float | None) -> str:
     if points <= 0:
         return "costs nothing measurable"
     return f"costs {points:.2f} points of mean IoU"
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def _one_of(value, known):

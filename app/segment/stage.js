@@ -46,7 +46,7 @@ const read = async (figure) => {
   };
   const soft = await pixelsOf(doubts);
   const { width, height } = soft;
-  maps = {
+  const found = {
     key,
     classes: await ids(labels),
     truth: await ids(truth),
@@ -54,6 +54,7 @@ const read = async (figure) => {
     confidence: { width, height, values: soft.channel(0) },
     entropy: { width, height, values: soft.channel(1) },
   };
+  if (reading === key) maps = found; // else a newer figure has come meanwhile
 };
 
 // Where a style draws: `overlay.drawn_as` does the same for files.

@@ -22,7 +22,7 @@ from app.look import TAGLINE, TITLE
 from app.overlay import LegendRow
 from app.segment.examples import Example
 from model.checkpoints.folder import Checkpoint
-from model.checkpoints.titles import data_title, told_apart
+from model.checkpoints.titles import data_title
 from model.data.classes import ClassTable
 from model.data.images import decode
 from model.errors import ImageError
@@ -219,7 +219,7 @@ def downloads(names: Sequence[str]) -> str:
 
 def menu(checkpoints: Sequence[Checkpoint]) -> str:
     """Options of the model picker, grouped by data set."""
-    calls = told_apart({c.name: models.label(c) for c in checkpoints})
+    calls = models.labels(checkpoints)
     groups: dict[str, list[Checkpoint]] = {}
     for checkpoint in checkpoints:
         groups.setdefault(data_title(checkpoint), []).append(checkpoint)

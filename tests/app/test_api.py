@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import socket
 import struct
 import zipfile
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import numpy as np
@@ -74,6 +75,17 @@ def test_mask_is_what_the_segmenter_computes_bit_for_bit(client, weights, scene)
     assert len(np.unique(expected)) > 2
     palette = np.reshape(mask.getpalette(), (-1, 3))[: len(CLASSES)]
     assert palette.tolist() == [list(info.rgb) for info in CLASSES]
+
+
+def test_models_may_have_any_name(client, weights, scene):
+    named = weights / "дорога 100%"
+    shutil.copytree(weights / "streets-scratch", named)
+    try:
+        answer = post(client, encode(scene), model=named.name)
+        assert answer.status_code == 200
+        assert unquote(answer.headers["X-Model"]) == named.name
+    finally:
+        shutil.rmtree(named)
 
 
 def test_exif_rotation_is_applied(client, weights, scene):

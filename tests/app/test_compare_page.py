@@ -20,6 +20,7 @@ from model.checkpoints import folder
 from model.checkpoints.folder import WEIGHTS_VARIABLE
 from model.data import streets
 from model.data.datasets import DATA_ROOT_VARIABLE
+from model.errors import ImageError
 
 SCRIPT = Path(__file__).resolve().parents[2] / "app" / "compare_page.py"
 SCRATCH, WIDE, PETS = "streets-scratch", "streets-wide", "pets-scratch"
@@ -353,14 +354,28 @@ def test_pictures_can_be_ordered_by_a_models_score(shelf):
 
 
 def test_pictures_can_be_ordered_by_disagreement(shelf, monkeypatch):
-    """Once every picture was segmented, which somebody has to ask for."""
+    """Once they were segmented, which somebody has to ask for; one that fails stops no other."""
+    from app.compare import sources
     from model.data.datasets import DATA_SETS
+
+    of_split = sources.of_split
+
+    def one_is_damaged(data, name):
+        if name == "000483":
+            raise ImageError("000483.png is damaged.")
+        return of_split(data, name)
 
     page = open_page()
     order = next(box for box in page.selectbox if box.label == "Order")
     run(order.set_value("Most disagreement"))
     names = [f"{i:06d}" for i in range(480, 484)]
     monkeypatch.setattr(DATA_SETS["streets"], "names", lambda self, part: names)
+    with monkeypatch.context() as patched:
+        patched.setattr(sources, "of_split", one_is_damaged)
+        run(page.button(key="measure disagreement").click())
+    assert page.warning[0].value == "000483 is left out. 000483.png is damaged."
+    run(page)
+    assert page.button(key="measure disagreement").label.startswith("Segment the other 1 ")
     run(page.button(key="measure disagreement").click())
     shown = panels_of(page)["panels"][-1]
     assert shown["title"] == "Disagreement"
@@ -599,6 +614,22 @@ def test_view_stays_from_picture_to_picture(page):
     page.locator(f".panels:not([data-shown='{shown}'])").wait_for()
     assert page.locator(".panels").get_attribute("data-view").startswith("2.000")
     page.get_by_text("2 of ", exact=False).first.wait_for()
+
+
+@pytest.mark.browser
+def test_pixels_are_read_by_keys(page):
+    open_in_browser(page)
+    said = page.locator(".panels [role=status]")
+    assert "Drag to move" in said.text_content()
+    canvas = page.locator(".panel canvas").first
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    assert "truth: " in said.text_content().lower()
+    page.keyboard.press("+")
+    before = page.locator(".panels").get_attribute("data-view")
+    for _ in range(30):
+        page.keyboard.press("ArrowDown")
+    assert page.locator(".panels").get_attribute("data-view") != before  # it follows the cross
 
 
 @pytest.mark.browser

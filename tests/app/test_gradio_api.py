@@ -307,10 +307,20 @@ def test_mcp_refusals_are_sentences(endpoint, picture, arguments, words):
 
 def test_messages_are_bounded(server):
     text = b'{"data": ["' + bytes(MESSAGE_BYTES) + b'"]}'
-    for route in ("mcp/", "run/segment", "queue/join"):
+    for route in ("mcp/", "run/segment", "queue/join", "mcp/gradio_api/upload"):
         answer = httpx.post(f"{server.url}/gradio_api/{route}", content=text, headers=JSON_RPC)
         assert answer.status_code == 413, route
         assert f"{MESSAGE_BYTES // 2**20} MiB" in answer.text
+
+
+def test_only_messages_to_mcp_are_read(server):
+    """The others have no bound: who sends one is answered before its body has come."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    connection.putrequest("PUT", "/gradio_api/mcp/")
+    connection.putheader("Content-Length", str(2**40))
+    connection.endheaders(b"x")
+    assert connection.getresponse().status in (405, 413)
+    connection.close()
 
 
 def test_uploads_are_bounded_together(server):

@@ -504,6 +504,50 @@ def test_bodies_have_limits_of_size_time_and_number():
     assert call(app, 5, [b"12345"]) == 503
     assert call(app, None, [b"12345"]) == 503
     assert app.held == 12
+    app.held = 0
+    app.kept = lambda: 12  # and have sent
+    assert call(app, 5, [b"12345"]) == 503
+
+
+def test_more_files_than_a_batch_may_have(client):
+    files = [("files", (f"{i}.png", b"x")) for i in range(limits.MOST_FILES + 1)]
+    answer = client.post("/api/predict/batch", files=files)
+    assert answer.status_code == 413
+    assert f"more than {limits.MOST_FILES} files" in answer.text
+
+
+def test_a_zip_without_pictures_says_so():
+    content = packed({"a.heic": b"x", "notes.txt": b"x"})
+    with pytest.raises(ImageError, match=r"no pictures that are read here: \.jpg, \.png"):
+        Archive(io.BytesIO(content), (".png", ".jpg"))
+    with pytest.raises(ImageError, match="holds no files"):
+        Archive(io.BytesIO(packed({"__MACOSX/a.png": b"x"})), (".png",))
+
+
+def test_what_is_only_announced_takes_no_place_from_others():
+    async def inner(_, receive, __) -> None:
+        await receive()
+
+    app = LimitedBody(inner, limit=10, total=15)
+    idle = asyncio.Event()
+
+    async def scene() -> None:
+        async def never() -> dict:
+            await idle.wait()
+            return {"type": "http.disconnect"}
+
+        async def at_once() -> dict:
+            return {"type": "http.request", "body": b"12345"}
+
+        announced = {"type": "http", "headers": [(b"content-length", b"10")]}
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(app(announced, never, None))
+            await asyncio.sleep(0)
+            await app(announced, at_once, None)
+            idle.set()
+
+    run_apart(scene())
 
 
 def test_security_md_states_the_limits_as_they_are():
@@ -524,9 +568,11 @@ def test_security_md_states_the_limits_as_they_are():
         f"{limits.LARGEST_TILE} pixels",
         f"{limits.PAGE_UNPACKED_BYTES // 2**20} MiB",
         f"{limits.MOST_FRAMES} frames",
+        f"of a film | {limits.MADE_BYTES // 2**30} GiB",
         f"computation {limits.PAGE_SECONDS} s",
         f"{limits.MESSAGE_BYTES // 2**20} MiB of JSON",
         f"{limits.UPLOADS_BYTES // 2**30} GiB together",
+        f"visitors together {limits.COMPARED_BYTES // 2**30} GiB",
         limits.SECONDS_VARIABLE,
         ORIGINS_VARIABLE,
     ):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.overlay import (
-    confidence_picture,
+    confidence_colours,
     display_size,
     drawn_as,
     legend,
@@ -111,13 +111,12 @@ def test_shares_read_like_people_write_them(share, text):
 
 
 def test_confidence_colours_get_lighter_with_confidence():
-    picture = confidence_picture(np.linspace(0, 1, 101, dtype=np.float16)[None])
-    assert picture.dtype == np.uint8
-    assert picture.shape == (1, 101, 3)
-    luminance = picture[0] @ [0.2126, 0.7152, 0.0722]
+    colours = confidence_colours()
+    assert (colours.dtype, colours.shape) == (np.uint8, (256, 3))
+    luminance = colours @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance) > -0.5).all()
-    assert picture[0, 0].tolist() == [0x44, 0x01, 0x54]
-    assert picture[0, -1].tolist() == [0xFD, 0xE7, 0x25]
+    assert colours[0].tolist() == [0x44, 0x01, 0x54]
+    assert colours[-1].tolist() == [0xFD, 0xE7, 0x25]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from app.proxy import VisitorsAddress, checked_root_path
+from app.visitors import sits_here
 from model.checkpoints.folder import WEIGHTS_VARIABLE
 from model.data.streets import draw
 from model.errors import ConfigError
@@ -80,6 +81,12 @@ def test_the_visitors_host_counts():
     assert kept["host"] == "example.org:99"
     assert "x-forwarded-host" not in kept
     assert kept["accept"] == "*/*"
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_forwarded_host": "localhost"}])
+def test_nobody_behind_a_proxy_sits_at_the_machine(headers):
+    """Not even where the proxy says nothing, and --root-path alone tells of it."""
+    assert not sits_here("127.0.0.1", seen("/", "/studio", host="localhost:7860", **headers)[2])
 
 
 @pytest.mark.parametrize("text", ["studio", "/a b", "//a", "/a//b", "https://example.org/a"])

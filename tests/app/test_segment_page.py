@@ -290,6 +290,13 @@ def test_damaged_weights_get_a_sentence(page, weights):
         page.select_option("#model select", "streets-wide")
         page.get_by_test_id("toast-text").wait_for()
         assert "model.safetensors" in sentence(page)
+        # Whoever comes with it sees the sentence as well, and can choose another one.
+        page.goto("/?model=streets-wide")
+        page.locator(".studio-notice", has_text="model.safetensors").wait_for()
+        choose_model(page, "pets-scratch")
+        wait_for(page, "Cheetah")
+        page.select_option("#model select", "streets-wide")
+        page.get_by_test_id("toast-text").wait_for()
         # What is on the page was made with the other one.
         page.wait_for_function("document.querySelector('#model select').value === 'pets-scratch'")
         assert not page.locator("#cancel").is_visible()

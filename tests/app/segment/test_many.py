@@ -143,6 +143,18 @@ def test_long_films_and_films_among_others_are_refused(tmp_path, folder, monkeyp
         many.brought([(path, "drive.mp4")], folder)
 
 
+def test_results_have_a_limit_and_leave_nothing_behind(tmp_path, folder, weights, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(1))
+    desk = many.brought([(path, "a.png"), (path, "b.png")], folder)
+    monkeypatch.setattr(many, "MADE_BYTES", 100)
+    with pytest.raises(ImageTooLargeError, match="fewer or smaller"):
+        many.segment_all(
+            desk, Segmenter(weights / "streets-scratch"), {0}, folder / "a.zip", Watch()
+        )
+    assert not list(folder.iterdir())
+
+
 def test_cancelling_leaves_nothing_behind(tmp_path, folder, weights):
     path = tmp_path / "a.png"
     path.write_bytes(png(1))

@@ -32,6 +32,7 @@ def test_an_address_restores_the_choice(chosen):
         {"flips": "sideways", "tile": "33", "precision": "f64"},
         {"tile": "x", "threshold": "much", "minimum_area": ""},
         {"native": "yes", "nonsense": "1"},
+        {"threshold": "nan", "minimum_area": "inf"},
     ],
 )
 def test_nonsense_in_an_address_is_as_if_it_were_not_there(query):
