@@ -7,6 +7,7 @@ with which file or argument, and what to do.
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 
@@ -46,10 +47,18 @@ class UnknownModelError(CheckpointError):
 def exit_code(command: Callable[[], int | None]) -> int:
     """Runs a command for the command line.
 
-    Returns: its exit code; 2 after a `StudioError`, whose message goes to standard error.
+    Returns: its exit code; 2 after a `StudioError`, and where a file cannot be read or written,
+        with the reason on standard error.
     """
     try:
         return command() or 0
     except StudioError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if isinstance(error, BrokenPipeError) or not (error.filename or full):
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror}.", file=sys.stderr)
         return 2

@@ -54,6 +54,7 @@ METRICS_FILE = "metrics.json"
 PER_IMAGE_FILE = "per_image.csv"
 CURVES_FILE = "training.png"
 CARD_FILE = "README.md"
+REPORT_FILE = "report.html"
 
 REPORTED_FOLDER = "reported"
 STUDIES_FOLDER = "studies"
@@ -118,8 +119,15 @@ class Checkpoint:
 
     @property
     def learned_from_validation(self) -> bool:
-        """Whether it was trained on the validation pictures too (`--include-validation`)."""
-        return bool(self.description.get("training", {}).get("include_validation"))
+        """Whether it was trained on the validation pictures too (`--include-validation`), or goes
+        on from one of the same data that was."""
+        training = self.description.get("training", {})
+        data = training.get("data")
+        while training:
+            if training.get("include_validation") and training.get("data") == data:
+                return True
+            training = training.get("before")
+        return False
 
     @property
     def price_split(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from model.checkpoints.folder import Checkpoint
+from model.data.datasets import UserFolder
 
 ENCODER_TITLES = {
     "mobilenet_v2": "MobileNetV2",
@@ -33,6 +34,13 @@ def title_of(encoder: dict[str, Any]) -> str:
 def titles(checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
     """Titles by checkpoint name; where two would be called the same, the name tells them apart."""
     return told_apart({checkpoint.name: title(checkpoint) for checkpoint in checkpoints})
+
+
+def data_key(checkpoint: Checkpoint) -> str:
+    """What can be compared at all: the data set; each folder of somebody's own is one."""
+    if checkpoint.data_name != UserFolder.name:
+        return checkpoint.data_name
+    return f"{UserFolder.name} {checkpoint.description.get('data', {}).get('digest', '')}"
 
 
 def data_title(checkpoint: Checkpoint) -> str:

@@ -5,6 +5,29 @@ from __future__ import annotations
 from model.checkpoints.folder import Checkpoint
 from model.data import splits
 from model.data.datasets import DataSet
+from model.errors import ConfigError
+
+
+def check_start(start: Checkpoint, data: DataSet, *, include_validation: bool) -> None:
+    """Raises `ConfigError` if a training that goes on from `start` would choose its epoch on, or
+    be tested on, pictures of the data that `start` has learned from.
+
+    Args: include_validation: whether it learns from the validation pictures itself.
+    """
+    recorded = start.description.get("data", {})
+    if (recorded.get("name"), recorded.get("digest")) != (data.name, data.digest()):
+        return
+    if recorded.get("split_digest") != splits.digest(data.split):
+        raise ConfigError(
+            f"--start-from {start.name}: it was trained on another split of the same pictures "
+            f"({recorded.get('split_rule')}), and would be scored on some that it has learned "
+            "from. Give the same --split, or another checkpoint to start from."
+        )
+    if start.learned_from_validation and not include_validation:
+        raise ConfigError(
+            f"--start-from {start.name}: it has learned from the validation pictures, by which "
+            "the epoch is chosen. Add --include-validation, or give another checkpoint."
+        )
 
 
 def other_split(checkpoint: Checkpoint, data: DataSet) -> str:

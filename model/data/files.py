@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from model.data.images import SUFFIXES
 from model.errors import ConfigError, DataError
@@ -19,6 +19,7 @@ def list_pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]
 
     Returns: the files, and for each name that several have (they differ in their suffix only)
         all of these; the first of them is among the files.
+    Raises: `DataError` for a name that is no text.
     """
     found: dict[str, Path] = {}
     same: dict[str, list[Path]] = {}
@@ -27,12 +28,22 @@ def list_pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]
         # Hidden ones are other programs': "._a.jpg" of macOS, the folder .ipynb_checkpoints.
         if path.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in own.parts):
             continue
+        check_name(own)
         name = key_of(own)
         if name in found:
             same.setdefault(name, [found[name]]).append(path)
         else:
             found[name] = path
     return found, same
+
+
+def check_name(path: PurePath) -> None:
+    """Raises `DataError` for a name that is no text: no table, report or page could hold it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        raise DataError(f"The name of {shown} is not in UTF-8. Rename the file.") from error
 
 
 def pictures_in(folder: Path) -> dict[str, Path]:

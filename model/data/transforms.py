@@ -134,8 +134,11 @@ def augmentation(
         scales = 0.75**strength, 1.5**strength
         steps.append(RandomScaledCrop(crop, scales, preprocessing.mean))
     if strength:
-        steps += [v2.RandomHorizontalFlip(0.5)] + [RandomTurn()] * turn
-        steps += [RandomColour(0.3 * strength)]
+        steps.append(v2.RandomHorizontalFlip(0.5))
+    if turn:
+        steps.append(RandomTurn())
+    if strength:
+        steps.append(RandomColour(0.3 * strength))
     return v2.Compose(steps or [v2.Identity()])
 
 

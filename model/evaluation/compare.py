@@ -285,6 +285,9 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
     for name, checkpoint in zip(names, (first, second), strict=True):
         if checkpoint.learned_from_validation:
             found.append(f"{name} has learned from the validation pictures too.")
+        if before := checkpoint.description.get("training", {}).get("before"):
+            epochs = before.get("epochs_done", "some")
+            found.append(f"{name} goes on from an earlier training of {epochs} epochs.")
     seen = [_seen(checkpoint) for checkpoint in (first, second)]
     if None not in seen and seen[0] != seen[1]:
         found.append(

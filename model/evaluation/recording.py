@@ -33,6 +33,13 @@ def check(checkpoint: Checkpoint, data: DataSet, part: str) -> None:
         )
 
 
+def is_outdated(checkpoint: Checkpoint) -> bool:
+    """Whether the recorded figures are of other weights than are in the folder now."""
+    splits_of = checkpoint.metrics.get("splits", {}).values()
+    digests = {found["f32"].get("digest") for found in splits_of if "f32" in found}
+    return bool(digests - {checkpoint.digest()})
+
+
 def record(checkpoint: Checkpoint, split: str, result: Evaluation) -> Checkpoint:
     """Puts figures under splits -> split -> precision into `metrics.json`; others stay.
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.checkpoints.folder import Checkpoint
+from model.checkpoints.titles import data_key
 from model.evaluation import study_sections
 from model.evaluation.compare import recorded
 from model.evaluation.goals import GOALS
@@ -68,23 +69,23 @@ def document(checkpoints: Sequence[Checkpoint], studies: Mapping[str, Study] | N
     groups: dict[str, list[Checkpoint]] = {}
     for checkpoint in checkpoints:
         if checkpoint.figures("test"):
-            groups.setdefault(checkpoint.data_name, []).append(checkpoint)
+            groups.setdefault(data_key(checkpoint), []).append(checkpoint)
     sections = [
         _goals(groups),
-        *(_section(name, group) for name, group in sorted(groups.items())),
+        *(_section(group) for _, group in sorted(groups.items())),
         *study_sections.sections(studies or {}),
     ]
     return "\n\n".join([INTRODUCTION, *sections]) + "\n"
 
 
-def _section(name: str, group: list[Checkpoint]) -> str:
+def _section(group: list[Checkpoint]) -> str:
     whole = [c for c in group if not c.learned_from_validation]
     others = [_name(checkpoint) for checkpoint in group if checkpoint not in whole]
     data = (whole or group)[0].description["data"]
     sizes = data.get("split_sizes", {})
     learned = f" {' and '.join(others)} learned from the validation pictures too." if others else ""
     parts = [
-        f"## {data.get('title', name)}",
+        f"## {data.get('title', data['name'])}",
         f"{sizes.get('train')} pictures for training, {sizes.get('validation')} for validation, "
         f"{sizes.get('test')} for test; split: {data.get('split_rule')} "
         f"(digest `{data.get('split_digest')}`).{learned} {data.get('licence')}, "
@@ -95,7 +96,7 @@ def _section(name: str, group: list[Checkpoint]) -> str:
         _trainings(group),
         _prices(group),
         _classes(group),
-        *_published(name),
+        *_published(data["name"]),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -148,7 +149,9 @@ def _verdicts(group: list[Checkpoint]) -> list[str]:
         return []
     best = max(pretrained, key=lambda model: model.metrics.mean_iou)
     return [
-        " ".join([f"**{verdict.headline}.**", *verdict.details, *verdict.warnings])
+        " ".join(
+            [f"**{verdict.headline}.**", *verdict.details, *verdict.warnings, *verdict.cautions]
+        )
         for verdict in (judge([model, best]) for model in scratch)
     ]
 

@@ -114,8 +114,10 @@ def segment_files(
         progress: every frame of a video is a picture; before it is opened it counts as one.
         run: what does the work; the outcomes can come in any order.
 
-    Raises: `ConfigError` if the output folder cannot be used or written.
+    Raises: `ConfigError` for options that do not suit the classes, and if the output folder
+        cannot be used or written.
     """
+    job.options.check(job.segmenter.classes)  # before the folder is taken
     folder = OutputFolder(output, job.formats, job.settings(), resume=resume)
     report = Report()
     todo = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from model.data.files import key_of
+from model.data.files import check_name, key_of
 from model.data.images import SUFFIXES
 from model.errors import ConfigError, ImageError
 
@@ -71,7 +71,7 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
         output: files in there are results, not inputs.
 
     Raises: `ConfigError` for an input that is not there or means nothing, and for different
-        files whose outputs would have the same place.
+        files whose outputs would have the same place; `DataError` for a name that is no text.
     """
     if not inputs:
         raise ConfigError("Give what to segment: files, folders or patterns such as 'a/**/*.jpg'.")
@@ -86,6 +86,7 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
             if isinstance(full, Path) and full.is_relative_to(output):
                 continue
             count += 1
+            check_name(PurePosixPath(name))
             if seen.setdefault(full, name) != name:
                 continue
             if _full(place.setdefault(name, path)) != full:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from model.data.classes import ClassTable
 from model.errors import ConfigError
+from model.inference.tiling import OVERLAP
 
 TILE_MULTIPLE = 32
 
@@ -70,6 +71,12 @@ class SegmentOptions:
                 raise ConfigError(
                     f"{name} must be a multiple of {TILE_MULTIPLE} from {least} up, got {value}."
                 )
+
+        overlap = OVERLAP if self.overlap is None else self.overlap
+        if self.tile is not None and self.tile <= overlap:
+            raise ConfigError(
+                f"Tiles of {self.tile} pixels cannot overlap by {overlap}: tile must be larger."
+            )
 
     def check(self, classes: ClassTable) -> None:
         """Raises `ConfigError` for what does not suit these classes."""

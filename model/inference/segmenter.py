@@ -65,7 +65,11 @@ class Segmentation:
 
     def shares(self) -> np.ndarray:
         """Fraction of the picture's pixels per class, float64 (C,), sums to 1."""
-        return self._counts() / max(self.labels.size, 1)
+        return self.pixels() / max(self.labels.size, 1)
+
+    def pixels(self) -> np.ndarray:
+        """Pixels per class, int64 (C,)."""
+        return np.rint(self._sums()).astype(np.int64)
 
     def mean_confidences(self) -> np.ndarray:
         """Mean confidence per class over its own pixels, float64 (C,), NaN for absent classes.
@@ -75,9 +79,9 @@ class Segmentation:
         if self.confidence is None:
             raise ValueError("segment(..., confidence=True) is needed for confidences")
         with np.errstate(invalid="ignore"):
-            return self._counts(self.confidence) / self._counts()
+            return self._sums(self.confidence) / self.pixels()
 
-    def _counts(self, weights: np.ndarray | None = None) -> np.ndarray:
+    def _sums(self, weights: np.ndarray | None = None) -> np.ndarray:
         """Pixels, or their weights, summed by class."""
         total = np.zeros(len(self.classes))
         rows = 1 + 2**20 // self.labels.shape[1]  # bincount needs 8 or 16 bytes a pixel

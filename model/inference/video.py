@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.errors import ConfigError, ImageError
+from model.data.images import MAX_PIXELS
+from model.errors import ConfigError, ImageError, ImageTooLargeError
 
 if TYPE_CHECKING:
     import av
@@ -47,7 +48,8 @@ class VideoReader:
         time_base: the unit of frame times, in seconds.
         length: how many frames the file says it has; 0 where it does not say.
 
-    Raises: `ImageError` if it cannot be read as a video.
+    Raises: `ImageError` if it cannot be read as a video, `ImageTooLargeError` before anything is
+        decoded if a picture of its size would be too large.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,6 +63,8 @@ class VideoReader:
             raise ImageError(f"{path.name} has no video in it.") from error
         except av.FFmpegError as error:
             raise ImageError(f"{path.name} cannot be read as a video ({error}).") from error
+        context = self._stream.codec_context
+        _check_size(path, context.width, context.height)
         self._stream.thread_type = "AUTO"
         self.rate: Fraction = self._stream.average_rate or Fraction(25)
         self.time_base: Fraction = self._stream.time_base or 1 / self.rate
@@ -69,7 +73,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """Time, in units of `time_base` and always growing, and RGB, uint8 (H, W, 3).
 
-        Raises: `ImageError` naming the frame where the file is damaged.
+        Raises: `ImageError` naming the frame where the file is damaged; `ImageTooLargeError`.
         """
         import av
 
@@ -80,6 +84,7 @@ class VideoReader:
                 after = 0 if time is None else time + 1
                 expected = 0 if time is None else time + step
                 time = expected if frame.pts is None else max(frame.pts, after)
+                _check_size(self.path, frame.width, frame.height)  # it may change on the way
                 yield time, _upright(frame)
                 number += 1
         except av.FFmpegError as error:
@@ -172,6 +177,14 @@ class VideoWriter:
         even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
         frame = av.VideoFrame.from_ndarray(even, format="rgb24")
         return frame.reformat(format=self._stream.pix_fmt, dst_colorspace=BT_709)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageTooLargeError(
+            f"{path.name} has {width} x {height} pixels; the limit is {MAX_PIXELS / 1e6:.0f} "
+            "megapixels. Make it smaller."
+        )
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:

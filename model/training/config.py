@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+from model.checkpoints.hub_id import HubId
 from model.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, SizePolicy
 from model.errors import ConfigError
 from model.training.presets import PRESETS
@@ -194,6 +195,12 @@ class TrainConfig:
                 if getattr(self, name) != _DEFAULTS[name]:
                     raise ConfigError(f"{flag(name)} needs a network with an encoder: "
                                       "unet-<encoder>.")  # fmt: skip
+        else:
+            brought = _DEFAULTS | (_settings_of(self.preset) if self.preset else {})
+            for name in ("base_width", "depth", "dropout"):
+                if getattr(self, name) not in (_DEFAULTS[name], brought[name]):
+                    raise ConfigError(f'{flag(name)} is for --network "unet" alone; '
+                                      f"{self.network} has its own.")  # fmt: skip
         if self.include_validation and self.early_stopping is not None:
             raise ConfigError(
                 "--early-stopping waits for the validation pictures, which --include-validation "
@@ -261,7 +268,8 @@ class TrainConfig:
     def portable(self) -> dict[str, Any]:
         """The settings, without where things lay on this machine: files by their names only."""
         values = {name: getattr(self, name) for name in _DEFAULTS if name not in LOCAL}
-        values["start_from"] = Path(self.start_from).name
+        if Path(self.start_from).exists() or not HubId.matches(self.start_from):
+            values["start_from"] = Path(self.start_from).name
         values["split"] = self.split and self.split.name
         if self.encoder_weights.endswith(".safetensors"):
             values["encoder_weights"] = Path(self.encoder_weights).name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,12 +55,14 @@ class CollapseWatch:
 
     def _advice(self, name: str) -> str:
         config = self.config
-        weights = "--class-weights balanced, " if config.class_weights == "none" else ""
+        has_ce = "ce" in re.split(r"[+* ]+", config.loss)
+        balanced = config.class_weights == "balanced" and has_ce
+        weights = "" if balanced else ", with --class-weights balanced"
         return (
             f"For {COLLAPSE_EPOCHS} epochs the network has predicted '{name}' everywhere on the "
             "validation pictures; such a training seldom recovers. See whether the masks are "
             f"right with `python -m model data preview {config.data}`, then try a lower --lr (now "
-            f"{config.lr:g}), {weights}or --loss ce+dice (now {config.loss}). "
+            f"{config.lr:g}), or --loss ce+dice (now {config.loss}){weights}. "
             + (
                 "It stops here, as --on-collapse asks."
                 if config.on_collapse == "stop"

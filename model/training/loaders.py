@@ -20,9 +20,15 @@ from model.training.config import TrainConfig
 from model.training.processes import Processes
 
 
+def training_names(config: TrainConfig, data: DataSet) -> list[str]:
+    """The pictures that a run learns from."""
+    others = data.names("validation") if config.include_validation else []
+    return (data.names("train") + others)[: config.limit]
+
+
 def check_enough(config: TrainConfig, data: DataSet) -> None:
     """Raises `ConfigError` if there are fewer training pictures in an epoch than a batch needs."""
-    count, what = len(data.names("train")[: config.limit]), "training pictures"
+    count, what = len(training_names(config, data)), "training pictures"
     if config.pictures_per_epoch:
         count, what = config.pictures_per_epoch, "pictures of --pictures-per-epoch"
     if count < config.batch_size:
@@ -53,8 +59,7 @@ class Loaders:
         processes: Processes,
     ) -> None:
         others = data.names("validation")
-        names = data.names("train") + (others if config.include_validation else [])
-        names = names[: config.limit]
+        names = training_names(config, data)
         memory = config.cache_gib * 2**30 / (len(names) + len(others))  # per picture
         augmented = SampleDataset(
             data,

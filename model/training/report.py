@@ -20,7 +20,6 @@ from model.inference.segmenter import Segmenter
 from model.training import plots
 from model.training.progress import in_words
 
-REPORT_FILE = "report.html"
 CASES = 4
 TEMPLATE = Path(__file__).with_name("report.html")
 
@@ -37,7 +36,7 @@ def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) ->
     sheets = {}
     if data.publishable:
         sheets = {title: _sheet(segmenter, data, chosen) for title, chosen in cases.items()}
-    folder.write_text(checkpoint.path / REPORT_FILE, _page(checkpoint, cases, sheets))
+    folder.write_text(checkpoint.path / folder.REPORT_FILE, _page(checkpoint, cases, sheets))
 
 
 def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str, str]) -> str:

@@ -24,6 +24,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from model import __version__
 from model.checkpoints import folder
 from model.checkpoints.card import write_card
+from model.checkpoints.trained_on import check_start
 from model.data import datasets, doctor, splits
 from model.data.datasets import DataSet
 from model.data.preprocessing import Preprocessing
@@ -36,7 +37,7 @@ from model.networks.registry import Architecture, architecture, parameter_count
 from model.training.config import TrainConfig
 from model.training.encoder import build_with_encoder, start_from
 from model.training.guards import explained
-from model.training.loaders import Loaders, check_enough
+from model.training.loaders import Loaders, check_enough, training_names
 from model.training.module import SegmentationModule
 from model.training.processes import EndTogether, Processes
 from model.training.progress import RunProgress
@@ -99,6 +100,7 @@ def _train(
     description = _describe(config, data, preprocessing, plan.name, network, encoder)
     if config.start_from:
         before = start_from(network, config.start_from, data.classes)
+        check_start(before, data, include_validation=config.include_validation)
         description["encoder"] = before.description["encoder"]
         if "training" in before.description:  # that of another program says nothing of it
             description["training"]["before"] = before.description["training"]
@@ -229,10 +231,8 @@ def _used(config: TrainConfig, data: DataSet) -> dict[str, int]:
     """How many pictures the run learns from, chooses its epoch by, and is tested on, by part."""
     used = {part: len(names) for part, names in data.split.items()}
     if config.include_validation:
-        used |= {"train": used["train"] + used["validation"], "validation": 0}
-    if config.limit:
-        used["train"] = min(used["train"], config.limit)
-    return used
+        used["validation"] = 0
+    return used | {"train": len(training_names(config, data))}
 
 
 def _machine(config: TrainConfig) -> str:

@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import Callback
 from model.checkpoints import folder
 from model.checkpoints.weights import save_network
 from model.data.classes import ClassTable
+from model.evaluation import recording
 from model.evaluation.metrics import Metrics
 from model.interrupts import held_back
 from model.training.config import TrainConfig
@@ -32,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 RESUME_FILE = "resume/last.ckpt"
 CLASS_HISTORY_FILE = "history_per_class.csv"
+
+FOUND_OUT = (folder.METRICS_FILE, folder.PER_IMAGE_FILE, folder.INT8_FILE, folder.CARD_FILE,
+             folder.REPORT_FILE)  # fmt: skip
+"""What is known of a finished run's weights."""
 
 HISTORY_COLUMNS = (
     "epoch", "lr", "train_loss", "val_loss", "train_dice", "val_dice", "train_iou", "val_iou",
@@ -130,6 +135,11 @@ class RunWriter(Callback):
             "ended": self.ended,
         }
         folder.write_json(self.path / folder.DESCRIPTION_FILE, self.description)
+        # A finished run that was gone on with: what was found out about it was of other weights.
+        scored = (self.path / folder.METRICS_FILE).exists()
+        if scored and recording.is_outdated(folder.read(self.path)):
+            for name in FOUND_OUT:
+                (self.path / name).unlink(missing_ok=True)
         folder.write_text(self.path / CLASS_HISTORY_FILE, folder.csv_text(self.class_rows))
         folder.write_text(self.path / folder.HISTORY_FILE, folder.csv_text(self.rows))
 

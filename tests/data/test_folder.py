@@ -12,6 +12,7 @@ from model.data.annotations import read as read_annotations
 from model.data.annotations.convert import write_masks
 from model.data.class_file import ClassFile
 from model.data.classes import VOID
+from model.data.datasets.folder import UserFolder, own_split
 from model.data.masks import index_png
 from model.data.recognise import MOST_VALUES, recognise, scan
 from model.errors import ConfigError, DataError
@@ -129,6 +130,12 @@ def test_of_two_official_parts_the_second_is_for_testing(tmp_path):
     }
     assert all(name.startswith("val/") for name in data.names("test"))
     assert "15 % of train" in data.split_rule
+
+
+def test_a_picture_may_be_called_as_a_part_is():
+    split, rule = own_split(["train", "test", "a", "b", "c", "d", "e", "f", "g", "h"])
+    assert rule == UserFolder.split_rule
+    assert sum(map(len, split.values())) == 10
 
 
 def test_missing_folders_and_partners_are_named(tmp_path):

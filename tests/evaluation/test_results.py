@@ -9,6 +9,7 @@ import pytest
 
 from model.checkpoints import folder
 from model.checkpoints.card import card
+from model.data.classes import ClassTable
 from model.evaluation import results
 from model.evaluation.goals import Goal, headline
 from model.evaluation.report import small_data
@@ -76,6 +77,25 @@ def test_an_output_that_cannot_be_written_is_named(command, tmp_path):
     assert shown.returncode == 2
     assert "--output" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_each_folder_of_somebodys_own_has_its_section(tmp_path, make_checkpoint):
+    """Their classes differ, and so does what equal scores mean."""
+    checkpoints = []
+    for name, count in (("mine", 4), ("yours", 2)):
+        checkpoint = make_checkpoint(tmp_path / name, num_classes=count)
+        figures = folder.find("pets-scratch").figures("test")
+        per_class = {key: values[:1] * count for key, values in figures["per_class"].items()}
+        metrics = {"splits": {"test": {"f32": figures | {"per_class": per_class}}}}
+        classes = ClassTable.named(**{f"{name}_{i}": f"#00000{i}" for i in range(count)})
+        data = {"name": "folder", "title": name, "digest": name}
+        description = checkpoint.description | {"data": data}
+        checkpoints.append(
+            replace(checkpoint, description=description, metrics=metrics, classes=classes)
+        )
+    text = document(checkpoints)
+    mine, yours = text.index("## mine"), text.index("## yours")
+    assert mine < text.index("mine_3") < yours < text.index("yours_1")
 
 
 @pytest.fixture

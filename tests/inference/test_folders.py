@@ -1,6 +1,7 @@
 """Which files are meant, what their outputs are called, and what happens when writing fails."""
 
 import errno
+import os
 import threading
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.inference import inputs
 from model.inference.folders import Job, segment_files
 from model.inference.options import SegmentOptions
@@ -53,6 +54,13 @@ def test_patterns_keep_the_place_below_their_fixed_part(tmp_path):
     touch(tmp_path, "in/x/1.png", "in/x/y/2.png", "in/x/y/3.jpg", "in/z/4.png")
     assert list(found(tmp_path, "in/*/*.png")) == ["x/1.png", "z/4.png"]
     assert list(found(tmp_path, "in/x/**/*.png")) == ["1.png", "y/2.png"]
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    touch(tmp_path, "in/a.png")
+    os.rename(tmp_path / "in" / "a.png", os.fsencode(tmp_path / "in") + b"/caf\xe9.png")
+    with pytest.raises(DataError, match=r"caf\\udce9\.png is not in UTF-8"):
+        found(tmp_path, "in")
 
 
 def test_a_file_that_is_named_twice_is_segmented_once(tmp_path):

@@ -129,6 +129,12 @@ def test_the_resize_is_pillows_to_the_bit(source, target):
     assert np.array_equal(result.transpose(1, 2, 0), np.asarray(expected))
 
 
+def test_its_folder_is_made_before_anything_is_converted(checkpoint, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"one\.onnx cannot be made"):
+        write_onnx(checkpoint, tmp_path / "file" / "one.onnx")
+
+
 def test_the_file_says_what_it_is(checkpoint, tmp_path):
     path = tmp_path / "network.onnx"
     write_onnx(checkpoint, path)

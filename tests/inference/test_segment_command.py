@@ -284,6 +284,8 @@ def test_videos_become_videos(command, checkpoint, tmp_path):
         ([], "Give what to segment"),
         (["README.md", "--classes", "unicorn"], "no class 'unicorn'"),
         (["README.md", "--options"], "unrecognized|Unrecognized"),
+        (["README.md", "--threshold", "0.3"], "threshold is for checkpoints with two classes"),
+        (["README.md", "--tile", "32"], "cannot overlap by 32"),
     ],
 )
 def test_wrong_arguments_are_exit_code_2(command, checkpoint, tmp_path, words, message):

@@ -6,7 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from model.errors import ImageError
+from model.errors import ImageError, ImageTooLargeError
+from model.inference import video
 from model.inference.video import VideoReader, VideoWriter
 
 
@@ -131,6 +132,14 @@ def test_sound_alone_is_no_video(tmp_path):
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     with pytest.raises(ImageError, match="no video in it"):
+        VideoReader(path)
+
+
+def test_pictures_too_large_are_refused_before_any_is_decoded(tmp_path, monkeypatch):
+    path = tmp_path / "large.mp4"
+    film(path, moving_square(2, 32, 48), Fraction(25))
+    monkeypatch.setattr(video, "MAX_PIXELS", 32 * 48 - 1)
+    with pytest.raises(ImageTooLargeError, match=r"large\.mp4 has 48 x 32 pixels"):
         VideoReader(path)
 
 

@@ -55,11 +55,20 @@ from model.training.studies.configs import CrossValidation, SmallData, Tuning
         ({"seed": -1}, "--seed"),
         ({"seed": 2**32}, "--seed"),
         ({"network": "unet", "encoder_weights": "imagenet"}, "--encoder-weights"),
+        ({"network": "unet-resnet34", "base_width": 64}, "--base-width is for"),
+        ({"network": "unet-resnet34", "dropout": 0.3}, "--dropout is for"),
     ],
 )
 def test_impossible_settings_are_refused_by_flag(settings, flag):
     with pytest.raises(ConfigError, match=flag):
         TrainConfig(**settings)
+
+
+def test_what_a_preset_brought_for_another_network_is_no_mistake():
+    config = TrainConfig.of_preset("pets-scratch", network="unet-resnet34")
+    assert CrossValidation.of_preset("aerial", network="unet-resnet34").fold(1).network
+    with pytest.raises(ConfigError, match="--base-width is for"):
+        dataclasses.replace(config, base_width=16)
 
 
 def test_the_limits_themselves_are_allowed():
@@ -102,6 +111,8 @@ def test_the_recorded_command_names_no_place_of_this_machine():
     assert "--encoder-weights encoder.safetensors" in config.command()
     assert "--start-from first" in config.command()
     assert "--data folder:pictures" in config.command()
+    hub_id = TrainConfig(start_from="owner/name@v2")
+    assert "--start-from owner/name@v2" in hub_id.command()
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -78,6 +78,11 @@ def test_three_epochs_of_one_class_are_a_warning(caplog, tiny):
         assert advice in caplog.text
     watch.see(ONE_CLASS)
     assert len(caplog.records) == 1  # once is enough
+    caplog.clear()
+    watch = CollapseWatch(tiny(loss="0.5*ce+dice", class_weights="balanced"), CLASSES)
+    for _ in range(3):
+        watch.see(ONE_CLASS)
+    assert "--class-weights" not in caplog.text  # it has them
 
 
 def test_one_class_is_no_collapse_where_no_other_occurs(caplog, tiny):

@@ -12,6 +12,7 @@ from model.errors import ConfigError
 from model.training import run
 from model.training.module import SegmentationModule
 from model.training.run import train
+from model.training.studies.runs import with_split
 
 
 def tensors(config) -> dict[str, torch.Tensor]:
@@ -209,6 +210,43 @@ def test_an_epoch_may_be_shorter_or_longer_than_the_training_pictures(tiny, few_
     assert steps == [1, 1]
     with pytest.raises(ConfigError, match="more than the 3 pictures of --pictures-per-epoch"):
         train(tiny(pictures_per_epoch=3, output=tiny().output / "c"), few_streets)
+
+
+def test_validation_pictures_that_are_learned_from_count(tiny, few_streets):
+    train(tiny(batch_size=12, include_validation=True, epochs=1), few_streets, score=False)
+
+
+def test_what_was_found_out_about_other_weights_goes_with_them(tiny, few_streets):
+    """A finished run that is gone on with, and breaks off, shows no figures of before."""
+    limited = tiny(keep="last", time_limit=1e-6)
+    checkpoint = train(limited, few_streets)
+    assert checkpoint.figures("test")
+    assert len(checkpoint.history()) == 1
+    before = folder.CARD_FILE, folder.REPORT_FILE, folder.METRICS_FILE, folder.PER_IMAGE_FILE
+    assert all((checkpoint.path / name).exists() for name in before)
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(limited, resume=True, time_limit=None), few_streets, on_epoch=stop)
+    assert len(folder.read(checkpoint.path).history()) == 2
+    assert not any((checkpoint.path / name).exists() for name in before)
+
+
+def test_a_start_that_has_seen_the_scored_pictures_is_refused(tiny, few_streets, tmp_path):
+    first = tiny(output=tmp_path / "first", epochs=1, include_validation=True)
+    train(first, few_streets, score=False)
+    later = tiny(start_from=str(first.output), epochs=1)
+    with pytest.raises(ConfigError, match="has learned from the validation pictures"):
+        train(later, few_streets)
+    checkpoint = train(replace(later, include_validation=True), few_streets, score=False)
+    assert checkpoint.description["training"]["before"]["epochs_done"] == 1
+    assert checkpoint.learned_from_validation
+    parts = few_streets.split
+    other = with_split(few_streets, parts | {"test": parts["train"], "train": parts["test"]}, "?")
+    with pytest.raises(ConfigError, match="was trained on another split of the same pictures"):
+        train(replace(later, output=tmp_path / "other"), other)
 
 
 def test_a_resumed_run_goes_on_in_the_middle_of_a_pass(tiny, few_streets, tmp_path):

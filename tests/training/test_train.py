@@ -127,6 +127,7 @@ def test_resuming_a_finished_run_scores_it_again_and_changes_nothing(tiny, few_s
     metrics = json.loads((path / "metrics.json").read_text())
     (path / "metrics.json").unlink()
     train(tiny(resume=True), few_streets)
+    train(tiny(resume=True), few_streets, score=False)
     assert {name: (path / name).read_text() for name in before} == before
     assert json.loads((path / "metrics.json").read_text()) == metrics
 

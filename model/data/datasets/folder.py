@@ -126,7 +126,9 @@ def own_split(names: list[str]) -> tuple[Split, str]:
     """
     parts: dict[str, list[str]] = {}
     for name in names:
-        parts.setdefault(PART_OF.get(name.partition("/")[0].lower(), ""), []).append(name)
+        first, slash, _ = name.partition("/")
+        part = PART_OF.get(first.lower(), "") if slash else ""
+        parts.setdefault(part, []).append(name)
     if set(parts) == set(splits.PARTS):
         return parts, OWN_PARTS
     if len(parts) == 2 and "train" in parts and "" not in parts:

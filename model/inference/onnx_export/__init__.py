@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 
 def write_onnx(checkpoint: Checkpoint, output: Path) -> None:
-    """Writes the file, atomically. Raises as `onnx_model` does."""
+    """Writes the file, atomically.
+
+    Raises: as `onnx_model`; `ConfigError` before the conversion if there can be no file.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--output {output} cannot be made: {error.strerror}.") from error
     write_bytes(output, onnx_model(checkpoint).SerializeToString())
 
 

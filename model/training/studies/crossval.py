@@ -87,7 +87,8 @@ def _check_output(config: CrossValidation) -> None:
             f"{config.output} already holds {len(begun)} folds. Add --resume to go on, or choose "
             "another --output."
         )
-    if (config.output / RESUME_FILE).exists():
+    run = (config.output / folder.DESCRIPTION_FILE).exists() and not begun
+    if run or (config.output / RESUME_FILE).exists():
         raise ConfigError(
             f"{config.output} holds a run of its own. Choose another --output for the folds."
         )
@@ -99,11 +100,16 @@ def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: Data
     path = config.output
     folder.write_bytes(path / folder.WEIGHTS_FILE, first.weights_path.read_bytes())
     folder.write_json(path / folder.CONFIG_FILE, first.config)
+    sizes = {part: len(names) for part, names in data.split.items()}
+    sizes |= {"train": sizes["train"] + sizes["validation"], "validation": 0}
     split = {"split_rule": data.split_rule, "split_digest": splits.digest(data.split)}
     own = {
         "members": [other.path.name for other in others],
         # Its test part is everybody's: scores on it can be compared with those of other runs.
-        "data": first.description["data"] | split,
+        "data": first.description["data"] | split | {"split_sizes": sizes},
+        # Each picture of the others is one that all folds but one have learned from.
+        "training": first.description["training"]
+        | {"include_validation": True, "command": config.command()},
     }
     folder.write_json(path / folder.DESCRIPTION_FILE, first.description | own)
     segmenter = Segmenter(folder.read(path), engine="torch", precision="f32")

@@ -26,8 +26,9 @@ from model.data.datasets import DataSet
 from model.errors import ConfigError, TrainingError
 from model.evaluation.studies import SearchResult, SearchTrial
 from model.networks.losses import loss_by_name
-from model.training.config import changed_settings
+from model.training.config import TrainConfig, changed_settings
 from model.training.guards import explained
+from model.training.loaders import check_enough
 from model.training.run import train
 from model.training.studies.configs import GOES_ON, Tuning, make_folder
 from model.training.studies.runs import study_data
@@ -46,6 +47,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     RETRY = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
 HEARTBEAT_SECONDS = 20
+_ALSO_SAME = {
+    "search": "another --search",
+    "losses": "other --losses",
+    "data_digest": "other pictures or masks",
+}
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -70,9 +76,11 @@ def _tune(config: Tuning) -> Checkpoint | None:
     data = datasets.load(config.data, config.data_root, config.split)
     for loss in config.losses:
         loss_by_name(loss)  # a misspelt one is to be told now, not when a trial takes it
-    study = _open(config, data)
+    check_enough(config, data)
+    study = _open(config)
     if not config.skip_check and not study.trials:
         doctor.before_training(data)
+    _check_same(study, config, data)
     if _left(study, config):
         study.optimize(
             lambda trial: _train(trial, config, data),
@@ -89,13 +97,26 @@ def _tune(config: Tuning) -> Checkpoint | None:
     if not config.retrain:
         return None
     winner = config.winner(result.chosen)
+    _check_winner(winner)
     words = _in_words(result.chosen)
     print(f"trial {result.trial:04d} again, on all but the test part: {words}")
     return train(replace(winner, resume=(winner.output / RESUME_FILE).exists()), data)
 
 
-def _open(config: Tuning, data: DataSet) -> optuna.Study:
-    """Creates or continues the search."""
+def _check_winner(winner: TrainConfig) -> None:
+    """Raises `ConfigError` if an earlier winner's training is where this one's is to be."""
+    if not (winner.output / folder.DESCRIPTION_FILE).exists():
+        return
+    before = folder.read(winner.output).description["training"]
+    if changed := changed_settings(before, winner.portable()):
+        raise ConfigError(
+            f"{winner.output} holds the training of an earlier winner, with {', '.join(changed)}. "
+            "Rename or remove it, then repeat the command."
+        )
+
+
+def _open(config: Tuning) -> optuna.Study:
+    """Creates the search, or opens it."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     url = config.storage or f"sqlite:///{(config.output / STORAGE_FILE).resolve()}"
     try:
@@ -121,15 +142,21 @@ def _open(config: Tuning, data: DataSet) -> optuna.Study:
     study.sampler = optuna.samplers.TPESampler(
         seed=config.seed + len(study.trials), constant_liar=True
     )
+    return study
+
+
+def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
+    """Writes down the settings of a search that begins. Raises `ConfigError` if one that has
+    trials has others."""
     settings = config.portable() | {
         "search": sorted(config.search),
         "losses": list(config.losses),
         "data_digest": data.digest(),
     }
     before = study.user_attrs.get("settings")
-    if before is None:
+    if before is None or not study.trials:
         study.set_user_attr("settings", settings)
-        return study
+        return
     if not config.resume and not config.storage:
         raise ConfigError(
             f"{config.output} already holds a search with {len(study.trials)} trials. Add --resume "
@@ -138,8 +165,8 @@ def _open(config: Tuning, data: DataSet) -> optuna.Study:
     changed = changed_settings(before, settings)
     # One that an older version began does not say its losses.
     changed += [
-        name
-        for name in ("search", "losses", "data_digest")
+        words
+        for name, words in _ALSO_SAME.items()
         if before.get(name, settings[name]) != settings[name]
     ]
     if changed:
@@ -147,7 +174,6 @@ def _open(config: Tuning, data: DataSet) -> optuna.Study:
             f"The search '{config.study}' was started with other settings: {', '.join(changed)}. "
             "Repeat its own, or give another --study or --output."
         )
-    return study
 
 
 def _left(study: optuna.Study, config: Tuning) -> int:

@@ -119,6 +119,21 @@ def test_folds_do_not_go_into_the_folder_of_a_run(config, tmp_path):
         cross_validate(replace(config, output=tmp_path))
 
 
+def test_folds_do_not_go_over_a_checkpoint(config, tmp_path, make_checkpoint):
+    checkpoint = make_checkpoint(tmp_path / "mine")
+    before = checkpoint.digest()
+    with pytest.raises(ConfigError, match="holds a run of its own"):
+        cross_validate(replace(config, output=checkpoint.path))
+    assert checkpoint.digest() == before
+
+
+def test_the_ensemble_has_learned_from_validation(found, config):
+    assert found.ensemble.learned_from_validation
+    description = found.ensemble.description
+    assert description["data"]["split_sizes"] == {"train": 12, "validation": 0, "test": 4}
+    assert description["training"]["command"] == config.command()
+
+
 @pytest.mark.parametrize("study", ["crossval", "tune"])
 def test_a_folder_that_cannot_be_made_is_said(study, here, tmp_path):
     (tmp_path / "file").touch()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import optuna
@@ -9,7 +10,7 @@ import pytest
 from matplotlib import pyplot
 
 from model.checkpoints import folder
-from model.errors import ConfigError, TrainingError
+from model.errors import ConfigError, DataError, TrainingError
 from model.training.studies import tuning
 from model.training.studies.configs import Tuning
 
@@ -206,7 +207,7 @@ def test_a_full_disk_is_no_fault_of_the_settings(small, tmp_path, monkeypatch, f
 def test_other_losses_are_another_search(small, tmp_path, folders):
     config = Tuning(**small, trials=1, search=("loss",), output=tmp_path / "run")
     tuning.tune(config)
-    with pytest.raises(ConfigError, match="other settings: losses"):
+    with pytest.raises(ConfigError, match="other settings: other --losses"):
         tuning.tune(replace(config, losses=("ce",), trials=2, resume=True))
 
 
@@ -215,6 +216,38 @@ def test_a_loss_that_is_none_is_told_before_the_first_trial(small, tmp_path, fol
     with pytest.raises(ConfigError, match="dise"):
         tuning.tune(config)
     assert folders == []
+
+
+def test_a_search_that_never_began_can_be_mended(small, tmp_path, folders, monkeypatch):
+    output = tmp_path / "run"
+    config = Tuning(**small | {"batch_size": 40}, trials=1, search=("lr",), output=output)
+    with pytest.raises(ConfigError, match="--batch-size 40"):
+        tuning.tune(config)
+    config = replace(config, batch_size=3, skip_check=False)
+
+    def damaged(data):
+        raise DataError("A mask is damaged.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tuning.doctor, "before_training", damaged)
+        with pytest.raises(DataError):
+            tuning.tune(config)
+    tuning.tune(replace(config, batch_size=4))
+    assert len(folders) == 1
+
+
+def test_the_training_of_an_earlier_winner_stays(config, winner, tmp_path):
+    output = tmp_path / "run"
+    shutil.copytree(config.output, output)
+    later = replace(config, output=output, resume=True)
+    path = output / "best" / folder.DESCRIPTION_FILE
+    description = json.loads(path.read_text())
+    description["training"]["lr"] = 0.5
+    path.write_text(json.dumps(description))
+    before = folder.read(output / "best").digest()
+    with pytest.raises(ConfigError, match=r"an earlier winner, with --lr 0\.5 .* Rename or remove"):
+        tuning.tune(later)
+    assert folder.read(output / "best").digest() == before
 
 
 def test_trials_are_not_judged_by_what_they_learned_from():
