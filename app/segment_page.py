@@ -214,6 +214,8 @@ class SegmentPage:
         )
         try:
             shown = self._show(desk, checkpoint, request, progress)
+        except Cancelled:
+            raise  # something newer was asked for, which is what the page shows
         except StudioError as error:  # another model, or the same one later, may well work
             shown = [desk, views.notice(without_folders(error)), *[gr.skip()] * 9]
         return [

@@ -18,8 +18,13 @@ NOTHING_FETCHED = "This server fetches nothing from other addresses."
 
 
 def trim(folder: Path, most_bytes: int = UPLOADS_BYTES) -> None:
-    """Deletes the oldest files below `folder` until the rest takes at most `most_bytes`."""
-    found = sorted((s.st_mtime_ns, s.st_size, path) for path, s in _files_below(folder))
+    """Deletes the oldest files below `folder` until the rest takes at most `most_bytes`. Hidden
+    ones, and those in hidden folders, are being made and stay."""
+    found = sorted(
+        (status.st_mtime_ns, status.st_size, path)
+        for path, status in _files_below(folder)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
     excess = sum(size for _, size, _ in found) - most_bytes
     for _, size, path in found:
         if excess <= 0:
@@ -34,10 +39,12 @@ def size_of(folder: Path) -> int:
 
 
 def _files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    for path in folder.rglob("*"):
-        # It may be deleted, or get its name, between its listing and this question.
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_file():
+    # What is listed may be deleted, or get its name, before it is looked at; `rglob` would stop at
+    # a folder that is gone.
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                path = Path(root, name)
                 yield path, path.stat()
 
 

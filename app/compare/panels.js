@@ -293,10 +293,14 @@ class Viewer {
   // Moves the cross by keys; what is shown follows it.
   step(right, down) {
     const { zoom, x, y } = this.view;
-    const from = this.cross ?? { x, y };
-    const inside = (value) => Math.min(Math.max(value, 0), 0.999);
-    const to = { x: inside(from.x + (0.02 * right) / zoom), y: inside(from.y + (0.02 * down) / zoom) };
     const half = 0.5 / zoom;
+    const seen = (point) => Math.abs(point.x - x) <= half && Math.abs(point.y - y) <= half;
+    const from = this.cross && seen(this.cross) ? this.cross : { x, y };
+    const inside = (value, length) => Math.min(Math.max(value, 0), 1 - 0.5 / length);
+    const to = {
+      x: inside(from.x + (0.02 * right) / zoom, this.image.width),
+      y: inside(from.y + (0.02 * down) / zoom, this.image.height),
+    };
     const follow = (value, at) => Math.min(Math.max(value, at - half), at + half);
     this.look(zoom, follow(x, to.x), follow(y, to.y));
     this.mark(to);

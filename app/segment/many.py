@@ -141,12 +141,12 @@ def segment_all(
         watch.progress(min(1.0, counts["done"] / counts["all"]))
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as folder:
         output = Path(folder) / "segmented"
         report = segment_files(job, items, output, progress=progress)
         if not report.segmented:
             raise ImageError(" ".join(report.failed.values()))
-        part = target.with_suffix(".part")
+        part = Path(folder) / target.name
         with zipfile.ZipFile(part, "w") as archive:
             for file in sorted(path for path in output.rglob("*") if path.is_file()):
                 archive.write(file, file.relative_to(output))

@@ -21,7 +21,7 @@ def check_start(start: Checkpoint, data: DataSet, *, include_validation: bool) -
         raise ConfigError(
             f"--start-from {start.name}: it was trained on another split of the same pictures "
             f"({recorded.get('split_rule')}), and would be scored on some that it has learned "
-            "from. Give the same --split, or another checkpoint to start from."
+            "from. Give the split that it was trained on, or start from another checkpoint."
         )
     if start.learned_from_validation and not include_validation:
         raise ConfigError(

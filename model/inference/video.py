@@ -64,7 +64,14 @@ class VideoReader:
         except av.FFmpegError as error:
             raise ImageError(f"{path.name} cannot be read as a video ({error}).") from error
         context = self._stream.codec_context
-        _check_size(path, context.width, context.height)
+        if context is None:
+            self._container.close()
+            raise ImageError(f"{path.name} cannot be read as a video: its codec is not known here.")
+        try:
+            _check_size(path, context.width, context.height)
+        except ImageTooLargeError:
+            self._container.close()
+            raise
         self._stream.thread_type = "AUTO"
         self.rate: Fraction = self._stream.average_rate or Fraction(25)
         self.time_base: Fraction = self._stream.time_base or 1 / self.rate

@@ -26,6 +26,9 @@ LOCAL = ("output", "data_root", "skip_check", "resume", "samples_every", "cache_
          "devices", "num_nodes")  # fmt: skip
 """Settings that say where and how a run is watched, not what is trained."""
 
+OF_UNET = ("base_width", "depth", "dropout")
+"""Settings of the network from scratch; others have their own."""
+
 CHANGEABLE = ("preset", "device", "time_limit", "early_stopping", "on_collapse")
 """Settings that a resumed run may have otherwise than when it was started."""
 
@@ -195,12 +198,6 @@ class TrainConfig:
                 if getattr(self, name) != _DEFAULTS[name]:
                     raise ConfigError(f"{flag(name)} needs a network with an encoder: "
                                       "unet-<encoder>.")  # fmt: skip
-        else:
-            brought = _DEFAULTS | (_settings_of(self.preset) if self.preset else {})
-            for name in ("base_width", "depth", "dropout"):
-                if getattr(self, name) not in (_DEFAULTS[name], brought[name]):
-                    raise ConfigError(f'{flag(name)} is for --network "unet" alone; '
-                                      f"{self.network} has its own.")  # fmt: skip
         if self.include_validation and self.early_stopping is not None:
             raise ConfigError(
                 "--early-stopping waits for the validation pictures, which --include-validation "
@@ -278,12 +275,13 @@ class TrainConfig:
         return values
 
     def command(self) -> str:
-        """The command line that trains the same again, given its files; without the preset,
-        whose settings a later version may change."""
+        """The command line that trains the same again, given its files; without the preset, whose
+        settings a later version may change, and without what the network has no use for."""
         words = ["python", "-m", "model", self.COMMAND]
         defaults = {item.name: item.default for item in fields(self)}
+        unused = ("preset",) if self.network == "unet" else ("preset", *OF_UNET)
         for name, value in self.portable().items():
-            if name != "preset" and value != defaults[name]:
+            if name not in unused and value != defaults[name]:
                 words += [flag(name)] if value is True else [flag(name), str(value)]
         for name in self.OWN:
             value = getattr(self, name)
@@ -306,10 +304,17 @@ def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
     A setting that an older version did not know had its default.
     """
+
+    def differs(name: str) -> bool:
+        old, new = before.get(name, _DEFAULTS[name]), now[name]
+        if name == "start_from":  # of ids on the Hub older versions kept this alone
+            old, new = Path(old).name, Path(new).name
+        return old != new
+
     return [
         f"{flag(name)} {before.get(name, default)} (now {now[name]})"
         for name, default in _DEFAULTS.items()
-        if name in now and name not in CHANGEABLE and before.get(name, default) != now[name]
+        if name in now and name not in CHANGEABLE and differs(name)
     ]
 
 

@@ -389,6 +389,11 @@ def test_oldest_files_go_first(tmp_path):
     assert {path.parent.name for path in tmp_path.glob("*/*")} == {"new", "middle"}
     trim(tmp_path, 250)
     assert len(list(tmp_path.glob("*/*"))) == 2
+    being_made = tmp_path / "new" / ".work" / "mask.png"
+    being_made.parent.mkdir()
+    being_made.write_bytes(bytes(500))
+    trim(tmp_path, 0)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [being_made]
 
 
 def test_the_page_begins_with_the_opacity_of_the_api(page):

@@ -135,6 +135,14 @@ def test_sound_alone_is_no_video(tmp_path):
         VideoReader(path)
 
 
+def test_a_codec_that_is_not_known_is_said(tmp_path):
+    path = tmp_path / "odd.mkv"
+    film(path, moving_square(2, 32, 48), Fraction(25))
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
+    with pytest.raises(ImageError, match=r"odd\.mkv"):
+        VideoReader(path)
+
+
 def test_pictures_too_large_are_refused_before_any_is_decoded(tmp_path, monkeypatch):
     path = tmp_path / "large.mp4"
     film(path, moving_square(2, 32, 48), Fraction(25))

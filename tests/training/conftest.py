@@ -46,8 +46,6 @@ def tiny(tmp_path: Path) -> Callable[..., TrainConfig]:
             "output": tmp_path / "run", "base_width": 4, "depth": 2, "crop": 32, "batch_size": 4,
             "epochs": 3, "samples_every": 0, "precision": "f32", "device": "cpu",
         }  # fmt: skip
-        if changes.get("network", "unet") != "unet":
-            del plain["base_width"], plain["depth"]
         return TrainConfig(**plain | changes)
 
     return settings

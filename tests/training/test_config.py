@@ -55,8 +55,6 @@ from model.training.studies.configs import CrossValidation, SmallData, Tuning
         ({"seed": -1}, "--seed"),
         ({"seed": 2**32}, "--seed"),
         ({"network": "unet", "encoder_weights": "imagenet"}, "--encoder-weights"),
-        ({"network": "unet-resnet34", "base_width": 64}, "--base-width is for"),
-        ({"network": "unet-resnet34", "dropout": 0.3}, "--dropout is for"),
     ],
 )
 def test_impossible_settings_are_refused_by_flag(settings, flag):
@@ -64,11 +62,10 @@ def test_impossible_settings_are_refused_by_flag(settings, flag):
         TrainConfig(**settings)
 
 
-def test_what_a_preset_brought_for_another_network_is_no_mistake():
-    config = TrainConfig.of_preset("pets-scratch", network="unet-resnet34")
-    assert CrossValidation.of_preset("aerial", network="unet-resnet34").fold(1).network
-    with pytest.raises(ConfigError, match="--base-width is for"):
-        dataclasses.replace(config, base_width=16)
+def test_the_recorded_command_leaves_out_what_the_network_has_no_use_for():
+    command = TrainConfig.of_preset("pets-scratch", network="unet-resnet34").command()
+    assert "--base-width" not in command
+    assert "--base-width 24" in TrainConfig.of_preset("pets-scratch").command()
 
 
 def test_the_limits_themselves_are_allowed():

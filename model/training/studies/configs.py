@@ -179,6 +179,9 @@ def _holds_out(config: TrainConfig) -> None:
 
 
 def _plain(config: TrainConfig, **changes: Any) -> TrainConfig:
-    """Those of `config` that `train` knows too, some changed."""
+    """Those of `config` that `train` knows too, some changed.
+
+    A preset has done its work by then; the settings it brought are all there.
+    """
     settings = {item.name: getattr(config, item.name) for item in fields(TrainConfig)}
-    return TrainConfig(**settings | {"resume": False} | changes)
+    return TrainConfig(**settings | {"preset": "", "resume": False} | changes)

@@ -25,7 +25,7 @@ from model.evaluation.studies import CrossValidationResult, Figures
 from model.inference.segmenter import Segmenter
 from model.training.guards import explained
 from model.training.studies.configs import GOES_ON, CrossValidation, make_folder
-from model.training.studies.runs import study_data, trained, with_split
+from model.training.studies.runs import check_start, study_data, trained, with_split
 from model.training.writer import RESUME_FILE
 
 SUMMARY_FILE = "crossval.json"
@@ -63,6 +63,7 @@ def cross_validate(config: CrossValidation) -> Folds:
 
 def _cross_validate(config: CrossValidation) -> Folds:
     data = datasets.load(config.data, config.data_root, config.split)
+    check_start(config, data, splits_anew=True)
     parts = data.folds(config.folds, config.seed)
     if not config.skip_check and not config.resume:
         doctor.before_training(data)

@@ -6,10 +6,12 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
+from model.checkpoints import folder, trained_on
 from model.checkpoints.folder import Checkpoint
 from model.data import splits
 from model.data.datasets import DataSet
 from model.data.splits import Split
+from model.errors import ConfigError
 from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
 from model.evaluation.studies import StudyData
@@ -36,6 +38,23 @@ def study_data(data: DataSet) -> StudyData:
         split_digest=splits.digest(data.split),
         split_sizes={part: len(names) for part, names in data.split.items()},
     )
+
+
+def check_start(config: TrainConfig, data: DataSet, *, splits_anew: bool = False) -> None:
+    """Raises `ConfigError` if the study would start from a network that has learned from pictures
+    that the study is to choose by or to score on; else as `folder.find`.
+
+    Args: splits_anew: the study's runs have splits of their own.
+    """
+    if not config.start_from:
+        return
+    start = folder.find(config.start_from)
+    if splits_anew and start.description.get("data", {}).get("digest") == data.digest():
+        raise ConfigError(
+            f"--start-from {config.start_from}: it has learned from the same pictures, of which "
+            f"{config.COMMAND} holds others out. Leave it out, or start from one of other data."
+        )
+    trained_on.check_start(start, data, include_validation=False)
 
 
 def trained(config: TrainConfig, data: DataSet, parts: Sequence[str]) -> Checkpoint:

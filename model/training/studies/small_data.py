@@ -19,7 +19,7 @@ from model.evaluation.studies import SmallDataResult, Trained, read
 from model.training.config import TrainConfig, changed_settings
 from model.training.guards import explained
 from model.training.studies.configs import GOES_ON, SmallData, make_folder
-from model.training.studies.runs import study_data, trained, with_split
+from model.training.studies.runs import check_start, study_data, trained, with_split
 from model.training.writer import RESUME_FILE
 
 SUMMARY_FILE = "small-data.json"
@@ -49,6 +49,7 @@ def _small_data(config: SmallData) -> SmallDataResult:
             "another --output."
         )
     data = datasets.load(config.data, config.data_root, config.split)
+    check_start(config, data, splits_anew=True)
     every = len(data.names("train"))
     if max(config.pictures) >= every:
         raise ConfigError(

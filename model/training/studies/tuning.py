@@ -31,7 +31,7 @@ from model.training.guards import explained
 from model.training.loaders import check_enough
 from model.training.run import train
 from model.training.studies.configs import GOES_ON, Tuning, make_folder
-from model.training.studies.runs import study_data
+from model.training.studies.runs import check_start, study_data
 from model.training.writer import RESUME_FILE, Row
 
 STORAGE_FILE = "search.db"
@@ -77,6 +77,7 @@ def _tune(config: Tuning) -> Checkpoint | None:
     for loss in config.losses:
         loss_by_name(loss)  # a misspelt one is to be told now, not when a trial takes it
     check_enough(config, data)
+    check_start(config, data)
     study = _open(config)
     if not config.skip_check and not study.trials:
         doctor.before_training(data)
@@ -108,7 +109,8 @@ def _check_winner(winner: TrainConfig) -> None:
     if not (winner.output / folder.DESCRIPTION_FILE).exists():
         return
     before = folder.read(winner.output).description["training"]
-    if changed := changed_settings(before, winner.portable()):
+    now = {name: value for name, value in winner.portable().items() if name in before}
+    if changed := changed_settings(before, now):
         raise ConfigError(
             f"{winner.output} holds the training of an earlier winner, with {', '.join(changed)}. "
             "Rename or remove it, then repeat the command."
@@ -154,7 +156,7 @@ def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
         "data_digest": data.digest(),
     }
     before = study.user_attrs.get("settings")
-    if before is None or not study.trials:
+    if before is None or all(trial.state == TrialState.FAIL for trial in study.trials):
         study.set_user_attr("settings", settings)
         return
     if not config.resume and not config.storage:

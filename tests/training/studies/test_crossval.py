@@ -119,6 +119,12 @@ def test_folds_do_not_go_into_the_folder_of_a_run(config, tmp_path):
         cross_validate(replace(config, output=tmp_path))
 
 
+def test_folds_do_not_start_from_a_network_that_has_seen_them(found, config, tmp_path):
+    start = str(config.output / "fold-1")
+    with pytest.raises(ConfigError, match="has learned from the same pictures"):
+        cross_validate(replace(config, output=tmp_path / "run", start_from=start))
+
+
 def test_folds_do_not_go_over_a_checkpoint(config, tmp_path, make_checkpoint):
     checkpoint = make_checkpoint(tmp_path / "mine")
     before = checkpoint.digest()
