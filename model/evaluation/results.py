@@ -34,7 +34,10 @@ resolution, void pixels left out. Means run over the classes that occur in truth
 that is predicted but never there counts as 0. F1 is another name of Dice. In brackets: the 95 %
 bootstrap interval over pictures, or blocks of neighbouring frames, which says how the figure would
 move with other pictures, not with another training.
-`python -m model evaluate --checkpoint NAME --split test --precision f32` measures each anew."""
+`python -m model evaluate --checkpoint NAME --split test --precision f32` measures each anew, on
+the same files: the digests say which. Of Oxford-IIIT Pet these are 592 of 7,390 pictures, nine
+tenths of them of three breeds, and of the aerial tiles those from 1 to 7; the full sets are split
+otherwise."""
 
 
 def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:

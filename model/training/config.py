@@ -162,6 +162,9 @@ class TrainConfig:
     """Continue the run in `output` after its last finished epoch; repeat its other arguments."""
 
     def __post_init__(self) -> None:
+        for name in ("output", "data_root", "split"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, Path(value))
         for name in ("base_width", "depth", "epochs", "batch_size", "limit", "accumulate",
                      "pictures_per_epoch", "plateau_patience", "early_stopping", "devices",
                      "num_nodes"):  # fmt: skip

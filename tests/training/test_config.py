@@ -62,6 +62,11 @@ def test_impossible_settings_are_refused_by_flag(settings, flag):
         TrainConfig(**settings)
 
 
+def test_paths_may_be_text():
+    config = TrainConfig.of_preset("pets", output="runs/pets", split="split.json")
+    assert (config.output, config.split) == (Path("runs/pets"), Path("split.json"))
+
+
 def test_the_recorded_command_leaves_out_what_the_network_has_no_use_for():
     command = TrainConfig.of_preset("pets-scratch", network="unet-resnet34").command()
     assert "--base-width" not in command
