@@ -13,7 +13,7 @@ Without `values`, stored values are the class ids, or in masks of colours the cl
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -70,6 +70,25 @@ class ClassFile(Record):
             (entry.name, entry.colour or info.colour)
             for entry, info in zip(self.classes, default, strict=True)
         )
+
+    def states_colours(self, found: Collection[int]) -> bool:
+        """Whether the colours of RGB masks are what is stated as classes and void.
+
+        Args: found: the masks' colours, as `masks.read_colours` returns them.
+        """
+        stated = [value for value in [*(self.values or ()), *self.void] if isinstance(value, str)]
+        if stated:
+            return True
+        colours = [entry.colour for entry in self.classes if entry.colour]
+        if self.values is not None or not colours or len(colours) < len(self.classes):
+            return False
+        return set(found) <= {pack_colour(colour) for colour in colours}
+
+    def two_levels(self) -> list[int]:
+        """Which of two classes is the darker, which the brighter value of masks of two values: as
+        stated where they are black and white, else in their order."""
+        colours = [entry.colour for entry in self.classes]
+        return [1, 0] if colours == ["#ffffff", "#000000"] else [0, 1]
 
     def mask_encoding(self, storage: Storage) -> MaskEncoding:
         """How masks with this storage are read. Raises `DataError` if the file contradicts it."""
@@ -132,7 +151,12 @@ def default_classes(names: Iterable[str]) -> ClassTable:
 
     The first seven are Okabe and Ito's for common colour vision deficiencies; more are
     spaced around the hue circle by the golden ratio.
+
+    Raises: `DataError` for more classes than an 8-bit mask can hold.
     """
+    names = list(names)
+    if len(names) > VOID:
+        raise DataError(f"There are {len(names)} classes; a mask tells at most {VOID} apart.")
     colours = _distinct_colours()
     return ClassTable.of(
         (name, "#000000" if name == "background" else next(colours)) for name in names
@@ -149,6 +173,8 @@ def _distinct_colours():
 
 
 def _stored(value: int | str, storage: Storage) -> int:
+    if storage == "binary" and value == 255:  # which is read as 1
+        return 1
     if isinstance(value, str) != (storage == "colour"):
         wanted = "colours, #rrggbb" if storage == "colour" else "numbers"
         raise DataError(f"{NAME}: the masks store {wanted}, but it has the value {value!r}.")

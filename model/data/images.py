@@ -25,6 +25,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from model.errors import ImageError, ImageTooLargeError
 
 MAX_BYTES = 128 * 2**20
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 MAX_PIXELS = 100_000_000
 
 # Formats that people have pictures in. Pillow knows dozens more, each a parser that
@@ -95,6 +97,11 @@ def open_image(
             warnings.simplefilter("ignore")
             image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError as error:
+        if file.getvalue()[:4] in TIFF_STARTS:
+            raise ImageError(
+                f"{name} is a TIFF with bands or bits that this program does not read. Export it "
+                "as RGB of 8 bits, or grey of 8 or 16."
+            ) from error
         raise ImageError(
             f"{name} is not a picture in a format this program reads "
             f"({', '.join(s[1:] for s in SUFFIXES)})."

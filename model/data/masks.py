@@ -257,6 +257,12 @@ def _unknown_values(
     )
 
 
+def as_binary(values: np.ndarray) -> np.ndarray:
+    """Grey values of masks of two classes as their reader gives them: 0 for 0, 1 for 255. Others,
+    which it refuses, stay what they are, but for 1, which becomes 0."""
+    return np.where(values == 255, 1, np.where(values == 1, 0, values))
+
+
 def lossy_compression(image: Image.Image) -> str | None:
     """The format of an opened file if it may have been compressed with loss, else None."""
     compression = str(image.info.get("compression", ""))
@@ -292,7 +298,11 @@ def _index_values(image: Image.Image, source: Source) -> np.ndarray:
         )
     if mode == "LA":
         _refuse_deep_colour(image, source)
+    largest = _largest_of_pgm(image)
     pixels = _pixels(image, source)
+    if largest:  # Pillow stretches such values to all of 8 or 16 bits
+        full = 255 if mode == "L" else 65535
+        return np.rint(pixels * (largest / full)).astype(np.int32)
     if mode in ("LA", "PA"):
         if (pixels[..., 1] != 255).any():
             raise DataError(
@@ -330,6 +340,14 @@ def _bits_per_pixel(image: Image.Image) -> int:
     if image.mode == "L" and packing.startswith(("L;2", "L;4")):
         return int(packing[2])
     return 8
+
+
+def _largest_of_pgm(image: Image.Image) -> int | None:
+    """The largest value that a grey PNM file says it has, unless its bytes are the values."""
+    if image.format != "PPM" or not image.tile or image.mode not in ("L", "I"):
+        return None
+    decoder, *_, arguments = image.tile[0]
+    return int(arguments[-1]) if decoder.startswith("ppm") else None
 
 
 def _refuse_deep_colour(image: Image.Image, source: Source) -> None:

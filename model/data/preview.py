@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from model.data import splits
 from model.data.classes import VOID, ClassInfo, ClassTable
@@ -141,7 +141,9 @@ def _fitted(picture: Image.Image) -> Image.Image:
     """The picture, `THUMBNAIL` pixels at its longest side; pixels of small ones stay sharp."""
     enlarge = max(picture.size) < THUMBNAIL
     method = Image.Resampling.NEAREST if enlarge else Image.Resampling.LANCZOS
-    return ImageOps.contain(picture, (THUMBNAIL, THUMBNAIL), method)
+    shrink = THUMBNAIL / max(picture.size)
+    width, height = (max(1, round(side * shrink)) for side in picture.size)
+    return picture.resize((width, height), method)
 
 
 @cache

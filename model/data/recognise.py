@@ -127,7 +127,8 @@ def recognise(
         found = look_at_all(lambda path: distinct(read_stored(path, storage)), paths)
         values = sorted({value for file in found for value in file})
     else:
-        storage, values = storage_of([path.name for path in paths], look_at_all(scan, paths))
+        names, scans = [path.name for path in paths], look_at_all(scan, paths)
+        storage, values = storage_of(names, scans, described)
     return interpret(storage, values, described)
 
 
@@ -144,7 +145,7 @@ def interpret(
     if described.classes:
         encoding = described.mask_encoding(storage)
         if two_levels and described.values is None and len(described.classes) == 2:
-            encoding = MaskEncoding(storage, {values[0]: 0, values[1]: 1})
+            encoding = MaskEncoding(storage, dict(zip(values, described.two_levels(), strict=True)))
         if unknown := sorted(set(values) - set(encoding.values)):
             shown = [show_colour(v) if storage == "colour" else v for v in unknown[:8]]
             raise DataError(f"The masks have the values {shown}, which classes.yaml lacks.")
@@ -159,9 +160,13 @@ class MixedMasksError(DataError):
     """Grey masks and coloured ones in one set."""
 
 
-def storage_of(names: Sequence[str], scans: Sequence[MaskScan]) -> tuple[Storage, list[int]]:
+def storage_of(
+    names: Sequence[str], scans: Sequence[MaskScan], described: ClassFile
+) -> tuple[Storage, list[int]]:
     """How the masks are to be read, and the values that are then found, sorted.
 
+    Args: described: colours that it states make them the classes of RGB files, even where all are
+        grey or pure red; a void of 255 makes grey masks of 0 and 255 ones of class ids.
     Raises: `MixedMasksError` naming a grey and a coloured mask.
     """
     kinds = {entry.kind for entry in scans}
@@ -176,7 +181,8 @@ def storage_of(names: Sequence[str], scans: Sequence[MaskScan]) -> tuple[Storage
             f"The masks mix encodings: {grey} holds grey values, {other} colours. {ADVICE}"
         )
     if "rgb" not in kinds and not ambiguous:
-        if levels <= {0, 255} and (255 in levels or "bit" in kinds):
+        stated_void = 255 in described.void and "bit" not in kinds
+        if levels <= {0, 255} and (255 in levels or "bit" in kinds) and not stated_void:
             return "binary", [0, 1]
         return "index", values
     colours = {c for s in scans for c in (s.colours if s.kind == "palette" else s.values)}
@@ -184,7 +190,8 @@ def storage_of(names: Sequence[str], scans: Sequence[MaskScan]) -> tuple[Storage
     red, green, blue = channels.T
     plain = not green.any() and not blue.any()
     grey_levels = (red == green).all() and (green == blue).all()
-    if kinds == {"rgb"} and (plain or grey_levels) and TRANSPARENT not in colours:
+    one_channel = (plain or grey_levels) and TRANSPARENT not in colours
+    if kinds == {"rgb"} and one_channel and not described.states_colours(colours):
         return "red", sorted(red.tolist())
     return "colour", sorted(colours)
 

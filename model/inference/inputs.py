@@ -80,10 +80,11 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
     place: dict[str, Path | str] = {}
     seen: dict[Path | str, str] = {}
     for given in inputs:
-        count = 0
+        count = results = 0
         for path, name in _files(given, several):
             full = _full(path)
             if isinstance(full, Path) and full.is_relative_to(output):
+                results += 1
                 continue
             count += 1
             check_name(PurePosixPath(name))
@@ -94,6 +95,11 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
                     f"The outputs of {place[name]} and {path} would have the same name. Segment "
                     "them one after the other, with another --output."
                 )
+        if results and not count:
+            raise ConfigError(
+                f"--output: all pictures of {given} lie in {output}, and what lies there counts as "
+                "results. Choose another folder."
+            )
         if not count:
             raise ConfigError(
                 f"There are no pictures or videos in {given} "

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from model.inference.video import VIDEO_EXPORTS
 
 RECORD_FILE = "segment.json"
 FAILED_FILE = "failed.txt"
+
+FRESH_SECONDS = 60
+"""In which whoever writes a file writes some more of it."""
 
 
 class OutputFolder:
@@ -56,15 +60,25 @@ class OutputFolder:
                     "complete them, or choose another folder."
                 )
             _check_same(record, settings)
+            self._check_alone()
             self.remove_parts()
         else:
             empty_folder(path)
         write_json(record, settings)
 
+    def _check_alone(self) -> None:
+        """Raises `ConfigError` if another process on this machine is writing here just now."""
+        for part in self.path.rglob(".*.part"):
+            if _is_being_written(part):
+                raise ConfigError(
+                    f"--output: another run is writing {part.name} in {self.path}. Wait for its "
+                    "end, or stop it."
+                )
+
     def remove_parts(self) -> None:
         """Removes what was being written by processes that were stopped."""
         for part in self.path.rglob(".*.part"):
-            part.unlink()
+            part.unlink(missing_ok=True)
 
     def targets(self, item: Item) -> dict[str, Path]:
         """Where each export of a file goes; of videos there are not all."""
@@ -113,6 +127,21 @@ class OutputFolder:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
+
+
+def _is_being_written(part: Path) -> bool:
+    """By the process whose number is in its name, and which lives: numbers come again."""
+    pid = part.name.split(".")[-2]
+    try:
+        fresh = time.time() - part.stat().st_mtime < FRESH_SECONDS
+        if not fresh or not pid.isdecimal() or int(pid) == os.getpid():
+            return False
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except OSError:  # neither process nor file
+        return False
+    return True
 
 
 def _check_same(record: Path, settings: dict[str, Any]) -> None:

@@ -135,12 +135,22 @@ class VideoWriter:
         self._stream = self._container.add_stream(codec, rate=rate, options=codec_options)
         self._stream.codec_context.time_base = time_base
         self._time_base = time_base
-        self._begun = False
+        self._size_hw: tuple[int, int] | None = None
 
     def add(self, time: int, pixels: np.ndarray) -> None:
-        """A frame: RGB, uint8 (H, W, 3), or labels, uint8 (H, W) for masks."""
-        if not self._begun:
+        """A frame: RGB, uint8 (H, W, 3), or labels, uint8 (H, W) for masks.
+
+        Raises: `ImageError` for one of another size than the first.
+        """
+        if self._size_hw is None:
             self._begin(*pixels.shape[:2])
+        elif pixels.shape[:2] != self._size_hw:
+            sizes = (self._size_hw, pixels.shape[:2])
+            before, now = (f"{width} x {height}" for height, width in sizes)
+            raise ImageError(
+                f"Its pictures change their size from {before} to {now} pixels, which one video "
+                "cannot. Cut it in two there."
+            )
         frame = self._frame(pixels)
         frame.pts, frame.time_base = time, self._time_base
         self._container.mux(self._stream.encode(frame))
@@ -164,7 +174,7 @@ class VideoWriter:
         self._part.unlink(missing_ok=True)
 
     def _begin(self, height: int, width: int) -> None:
-        self._begun = True
+        self._size_hw = (height, width)
         if self._exact:
             self._stream.height, self._stream.width = height, width
             self._stream.pix_fmt = "gray"

@@ -336,6 +336,46 @@ def test_values_map_to_names(tmp_path):
     assert labels == [[[0, 0, 1, VOID]]]
 
 
+@pytest.mark.parametrize(
+    ("text", "colours", "expected"),
+    [
+        ('classes: {road: "#ff0000", ground: "#000000"}', "000000 ff0000", [1, 0]),
+        ('classes: {road: "#ffffff", ground: "#000000"}', "000000 ffffff", [1, 0]),
+        ('classes: {a: "#000000", b: "#808080", c: "#ffffff"}', "000000 808080 ffffff", [0, 1, 2]),
+        ('classes: {a: "#000000", b: "#ff0000"}\nvoid: "#800000"', "000000 800000 ff0000",
+         [0, VOID, 1]),
+        ('classes: [ground, road]\nvalues: {"#ff0000": road, "#000000": ground}', "000000 ff0000",
+         [0, 1]),
+        ("classes: [ground, road]", "000000 ff0000", [0, 1]),
+    ],
+)  # fmt: skip
+def test_stated_colours_count_also_where_one_channel_would_do(tmp_path, text, colours, expected):
+    pixels = np.uint8([[list(bytes.fromhex(colour)) for colour in colours.split()]])
+    assert read_back(masks_of(tmp_path, a=pixels), described(tmp_path, text))[0] == [[expected]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("classes: [ground, road]\nvalues: {0: ground, 255: road}", [0, 1]),
+        ("classes: [ground, road]\nvalues: {255: ground, 0: road}\nencoding: binary", [1, 0]),
+        ("classes: [ground, road]\nvoid: 255", [0, VOID]),
+        ('classes: {road: "#ffffff", ground: "#000000"}', [1, 0]),
+    ],
+)
+def test_what_0_and_255_mean_may_be_stated(tmp_path, text, expected):
+    paths = masks_of(tmp_path, a=np.uint8([[0, 255]]))
+    assert read_back(paths, described(tmp_path, text))[0] == [[expected]]
+
+
+def test_more_classes_than_a_mask_holds_are_refused(tmp_path):
+    names = ", ".join(f"c{number}" for number in range(256))
+    with pytest.raises(DataError, match="There are 256 classes; a mask tells at most 255 apart"):
+        read_back(
+            masks_of(tmp_path, a=np.uint8([[0, 7]])), described(tmp_path, f"classes: [{names}]")
+        )
+
+
 def test_two_named_classes_in_masks_of_0_and_255(tmp_path):
     file = described(tmp_path, "classes: [background, crack]\n")
     levels = np.uint8([[0, 255]])

@@ -229,6 +229,17 @@ def test_unreadable_masks_are_image_errors(content):
         assert isinstance(caught.value, ImageError) or storage == "red"
 
 
+@pytest.mark.parametrize(("largest", "kind"), [(20, "P5"), (20, "P2"), (1000, "P5"), (255, "P2")])
+def test_grey_pnm_of_any_largest_value_is_read_as_the_value(largest, kind):
+    values = [0, 1, 11, largest]
+    if kind == "P2":
+        pixels = " ".join(map(str, values)).encode()
+    else:
+        pixels = np.array(values, ">u2" if largest > 255 else "u1").tobytes()
+    content = f"{kind}\n4 1\n{largest}\n".encode() + pixels
+    assert read_index(content).tolist() == [values]
+
+
 def test_index_png_takes_labels_only():
     with pytest.raises(ValueError, match="uint8"):
         index_png(np.zeros((2, 2), np.int32), CLASSES)

@@ -524,6 +524,26 @@ def test_nothing_there_is_said(tmp_path):
         annotations.read(tmp_path)
 
 
+def test_a_mistake_in_the_last_annotation_leaves_nothing(tmp_path):
+    for name in ("a", "b"):
+        picture(tmp_path / f"images/{name}.jpg")
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "a.txt").write_text("0 0 0 1 0 1 1 0 1")
+    (labels / "b.txt").write_text("0 0 0 1 0")
+    for _ in range(2):  # also the second time, which an unfinished folder would hinder
+        with pytest.raises(DataError, match=r"b\.txt"):
+            write_masks(annotations.read(labels), tmp_path / "images", tmp_path / "masks")
+        assert not list((tmp_path / "masks").iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "labels", "masks"}
+
+
+def test_a_file_that_is_no_label_file_is_named(tmp_path):
+    (tmp_path / "log.txt").write_text("2024 0 0 1 0 1 1 0 1")
+    with pytest.raises(DataError, match=r"log\.txt has a class 2024"):
+        annotations.read(tmp_path)
+
+
 def test_masks_are_written_for_each_picture(tmp_path):
     for name in ("train/a", "train/b", "val/c"):
         picture(tmp_path / f"images/{name}.jpg")

@@ -56,6 +56,27 @@ def test_patterns_keep_the_place_below_their_fixed_part(tmp_path):
     assert list(found(tmp_path, "in/x/**/*.png")) == ["1.png", "y/2.png"]
 
 
+def test_pictures_in_the_output_folder_are_named_as_the_reason(tmp_path):
+    touch(tmp_path, "in/a.png")
+    with pytest.raises(ConfigError, match="what lies there counts as results"):
+        inputs.find([str(tmp_path / "in")], tmp_path / "in")
+
+
+def test_a_run_does_not_take_what_another_is_writing(job, tmp_path):
+    output = tmp_path / "out"
+    touch(tmp_path, "in/a.png")
+    items = inputs.find([str(tmp_path / "in")], output)
+    segment_files(job, items, output)
+    part = output / "mask" / f".b.png.{os.getppid()}.part"
+    part.touch()
+    with pytest.raises(ConfigError, match="another run is writing"):
+        segment_files(job, items, output, resume=True)
+    assert part.exists()
+    os.utime(part, (0, 0))  # its process has ended, and another has its number
+    segment_files(job, items, output, resume=True)
+    assert not part.exists()
+
+
 def test_a_name_that_is_no_text_is_refused(tmp_path):
     touch(tmp_path, "in/a.png")
     os.rename(tmp_path / "in" / "a.png", os.fsencode(tmp_path / "in") + b"/caf\xe9.png")

@@ -151,6 +151,18 @@ def test_pictures_too_large_are_refused_before_any_is_decoded(tmp_path, monkeypa
         VideoReader(path)
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_pictures_of_another_size_are_refused(tmp_path, name):
+    """Scaled to the first one's size, class ids would turn into others."""
+    small, large = np.zeros((32, 48, 3), np.uint8), np.zeros((64, 48, 3), np.uint8)
+    if name.endswith("mkv"):
+        small, large = small[..., 0], large[..., 0]
+    with VideoWriter(tmp_path / name, Fraction(5), Fraction(1, 5)) as writer:
+        writer.add(0, small)
+        with pytest.raises(ImageError, match="from 48 x 32 to 48 x 64 pixels"):
+            writer.add(1, large)
+
+
 def test_an_unfinished_video_leaves_nothing(tmp_path):
     path = tmp_path / "overlay.mp4"
     with VideoWriter(path, Fraction(25), Fraction(1, 25)) as writer:

@@ -49,7 +49,7 @@ def read(
         files = [path]
     else:
         raise DataError(f"{path} does not exist. Give {FORMATS}.")
-    contents = [(file, parse_json(file)) for file in files]
+    contents = [(file, _without_photograph(parse_json(file))) for file in files]
     first = contents[0][1]
     if _has(first, "annotations", "images"):
         if len(contents) > 1:
@@ -64,6 +64,13 @@ def read(
     if isinstance(first, list) or _has(first, "frames") or _has(first, "labels", "name"):
         return ScalabelAnnotations(contents, class_names)
     raise DataError(f"{files[0].name} is in none of the known formats. Give {FORMATS}.")
+
+
+def _without_photograph(content):
+    """LabelMe keeps it in the annotation, and all of them would not fit into memory."""
+    if isinstance(content, dict):
+        content.pop("imageData", None)
+    return content
 
 
 def _has(content, *keys: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -70,23 +72,27 @@ def write_masks(
             "--missing background; to leave them out, --missing skip."
         )
     empty_folder(output)
-    for name, path in tqdm(pictures.items(), desc="masks", unit="picture", disable=None):
-        if name not in partner and missing == "skip":
-            continue
-        height, width = decode(path).shape[:2]
-        if name in partner:
-            labels = annotations.labels(partner[name], height, width)
-        else:
-            labels = np.zeros((height, width), np.uint8)
-        target = output / f"{name}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(index_png(labels, annotations.classes))
-        result.written += 1
-        result.pixels += np.bincount(labels.ravel(), minlength=256)
-    void = [VOID] if result.pixels[VOID] else []
-    (output / class_file.NAME).write_text(
-        class_file.text(annotations.classes, void), encoding="utf-8"
-    )
+    with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as folder:
+        partial = Path(folder) / "masks"  # nothing half done is left by a mistake
+        partial.mkdir()
+        for name, path in tqdm(pictures.items(), desc="masks", unit="picture", disable=None):
+            if name not in partner and missing == "skip":
+                continue
+            height, width = decode(path).shape[:2]
+            if name in partner:
+                labels = annotations.labels(partner[name], height, width)
+            else:
+                labels = np.zeros((height, width), np.uint8)
+            target = partial / f"{name}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(index_png(labels, annotations.classes))
+            result.written += 1
+            result.pixels += np.bincount(labels.ravel(), minlength=256)
+        void = [VOID] if result.pixels[VOID] else []
+        text = class_file.text(annotations.classes, void)
+        (partial / class_file.NAME).write_text(text, encoding="utf-8")
+        output.rmdir()  # empty, as was checked; a folder cannot replace one everywhere
+        os.replace(partial, output)
     return result
 
 

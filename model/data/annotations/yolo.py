@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from model.data.annotations.base import AnnotationSet, as_points
+from model.data.classes import VOID
 from model.data.files import key_of
 from model.data.polygons import Polygon, Shape
 from model.data.schema import Record, parse_yaml, validate
@@ -65,11 +66,17 @@ class YoloAnnotations(AnnotationSet):
         return shapes
 
     def _numbered(self) -> list[str]:
-        numbers = []
+        most = 0
         for path in self.files.values():
             with suppress(DataError):  # said when the labels of its picture are asked for
-                numbers += [number for _, number, _ in read_lines(path)]
-        return [f"class {number}" for number in range(max(numbers, default=0) + 1)]
+                own = max((number for _, number, _ in read_lines(path)), default=0)
+                most = max(most, own)
+            if most >= VOID:
+                raise DataError(
+                    f"{path.name} has a class {most}; a mask tells at most {VOID} classes apart. "
+                    "If it is no label file, move it away."
+                )
+        return [f"class {number}" for number in range(most + 1)]
 
 
 def read_lines(path: Path) -> list[tuple[str, int, np.ndarray]]:

@@ -16,7 +16,7 @@ from model.data.doctor.case import Case
 from model.data.doctor.findings import Finding, counted, some
 from model.data.doctor.look import COLOURED, MaskLook, channels
 from model.data.doctor.noise import BETWEEN_SHARE, LEAST_SPAN, NEAR, Noise, Tally, diagnose
-from model.data.masks import Storage, pack_colour, show_colour
+from model.data.masks import Storage, as_binary, pack_colour, show_colour
 from model.data.recognise import MaskScan, MixedMasksError, storage_of
 
 EXTREME = 8
@@ -69,7 +69,7 @@ class Group:
         if self.storage == "red":
             return value >> 16 & 255
         if self.storage == "binary" and self.kind != "bit":
-            return value // 255
+            return int(as_binary(np.array(value)))
         if self.storage == "colour" and not self.tally.colours:
             return value * (255 if self.kind == "bit" else 1) * 0x010101
         return value
@@ -109,7 +109,9 @@ def assign_storages(case: Case, groups: list[Group]) -> Iterator[Finding]:
         mixed = not all(_set(group, "colour") and group.tally.colours for group in usable)
     elif usable:
         try:
-            storage, _ = storage_of([group.kind for group in usable], [g.scan() for g in usable])
+            storage, _ = storage_of(
+                [group.kind for group in usable], [g.scan() for g in usable], case.described
+            )
         except MixedMasksError:
             mixed = True
             storage = "index"

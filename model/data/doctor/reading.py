@@ -26,7 +26,7 @@ from model.data.doctor.groups import (
 )
 from model.data.doctor.look import MaskLook, read_lossy
 from model.data.doctor.noise import Noise, snap
-from model.data.masks import MaskEncoding, Storage, read_stored, to_labels
+from model.data.masks import MaskEncoding, Storage, as_binary, read_stored, to_labels
 from model.data.recognise import interpret
 from model.errors import DataError
 
@@ -61,7 +61,7 @@ class Reading:
         if kind.startswith("lossy"):
             values = read_lossy(path)[1]
         else:
-            values = read_stored(path, self.storages[kind])
+            values = _read_all(path, self.storages[kind], kind)
         if kind in self.noise:
             values = snap(values, self.noise[kind])
         return to_labels(values, self.labels_of[kind], path, unknown=VOID)
@@ -78,9 +78,16 @@ class Reading:
         elif storage == "red":
             values = values >> 16 & 255
         elif storage == "binary" and look.kind != "bit":
-            values = values // 255
+            values = as_binary(values)
         labels = [self.labels_of[look.kind].get(value, VOID) for value in values.tolist()]
         return np.bincount(labels, counts, 256).astype(np.int64)
+
+
+def _read_all(path: Path, storage: Storage, kind: str) -> np.ndarray:
+    """The stored values, also those that training would refuse, int32 (H, W)."""
+    if storage == "binary" and kind != "bit":
+        return as_binary(read_stored(path, "index"))
+    return read_stored(path, storage)
 
 
 def read_encoding(case: Case, looks: dict[str, MaskLook]) -> tuple[Reading | None, list[Finding]]:

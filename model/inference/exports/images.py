@@ -42,7 +42,12 @@ def entropy(segmentation: Segmentation, picture: Picture, chosen: Collection[int
 
 
 def _grey(values: np.ndarray) -> bytes:
-    return _png(np.rint(values.astype(np.float32) * 255).astype(np.uint8))
+    grey = np.empty(values.shape, np.uint8)
+    rows = 1 + 2**20 // values.shape[1]  # float32 of a whole picture would take four bytes a pixel
+    for top in range(0, len(values), rows):
+        band = values[top : top + rows].astype(np.float32)
+        grey[top : top + rows] = np.rint(band * 255)
+    return _png(grey)
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -7,8 +7,6 @@ import io
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from model.data.classes import ClassTable
 from model.inference.exports.picture import Picture
 from model.inference.segmenter import Segmentation
@@ -19,7 +17,7 @@ COLUMNS = ("picture", "width", "height", "class_id", "class", "pixels", "share")
 def table(segmentation: Segmentation, picture: Picture, chosen: Collection[int]) -> bytes:
     """A row for every class, absent ones too; `share` is the fraction of the picture, 0 to 1."""
     height, width = segmentation.labels.shape
-    pixels = np.bincount(segmentation.labels.ravel(), minlength=len(segmentation.classes))
+    pixels = segmentation.pixels()
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

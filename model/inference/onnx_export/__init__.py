@@ -9,6 +9,9 @@ input is the same to the bit. Its logits differ by float32's rounding, as betwee
 a pixel can get another label only where its two best classes are that close. Of exactly
 equal classes the one with the lower id is taken.
 
+The network sees the picture as a whole: where `Segmenter` would cut a large one into tiles, labels
+can differ beside their seams, and memory grows with the picture.
+
 Classes with their colours stand in the file's metadata.
 """
 

@@ -86,7 +86,7 @@ def _network_input(
 
 
 def _labels(graph: Graph, size_hw: str, fitted_hw: str, num_classes: int) -> None:
-    """`labels_from_logits`: `logits` to `labels`.
+    """`logits` to `labels`.
 
     A running maximum over the classes: memory does not grow with their number.
     """

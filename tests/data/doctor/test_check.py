@@ -277,6 +277,12 @@ FAULTS = {
         damage=describe("classes: [a, b]\n"), found={"unknown-value"}, words="values 9 (",
         expected=lambda n: np.where(whole(n) == 2, 255, whole(n)),
     ),
+    "more than 0 and 255": Fault(
+        make={"encode": lambda x: np.uint8([0, 255, 128])[x]},
+        damage=describe("classes: [a, b]\nencoding: binary\n"),
+        found={"unknown-value"}, noted={"zero-255"}, words="values 128 (",
+        expected=lambda n: np.where(whole(n) == 2, 255, whole(n)),
+    ),
     "0 and 255 stated as ids": Fault(
         make={"encode": binary}, damage=describe("classes: [a, b]\nencoding: index\n"),
         found={"zero-255"}, expected=foreground,
