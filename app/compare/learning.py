@@ -12,9 +12,9 @@ from model.evaluation.report import charts
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.charts import Series
 from model.evaluation.report.small_data import (
-    HOW_DRAWN,
     colours,
     comparable,
+    how_drawn,
     in_words,
     points,
 )
@@ -44,7 +44,8 @@ def learning_section(models: Sequence[Candidate], studies: Mapping[str, SmallDat
             f"{table.note} Loss functions may differ between trainings. Training less validation "
             "is the over-fitting gap."
         )
-    found = points(comparable(studies, models[0].protocol))
+    alike = comparable(studies, models[0].protocol)
+    found = points(alike)
     if found:
         st.subheader("With fewer training pictures")
         st.write(in_words(found))
@@ -54,7 +55,7 @@ def learning_section(models: Sequence[Candidate], studies: Mapping[str, SmallDat
             width="stretch",
             alt=f"Mean Dice by number of training pictures. {in_words(found)}",
         )
-        st.caption(HOW_DRAWN)
+        st.caption(how_drawn(alike))
 
 
 def _curves(runs: Sequence[Series]) -> None:

@@ -18,9 +18,9 @@ from model.evaluation.report import tables
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.per_class import bar_rows, difference_rows, per_class
 from model.evaluation.report.small_data import (
-    HOW_DRAWN,
     colours,
     comparable,
+    how_drawn,
     in_words,
     points,
 )
@@ -196,7 +196,8 @@ def _learning(report: Report) -> str:
     ]
     drawn = [charts.learning_curve(runs, f, smoothing=report.smoothing) for f in
              ("iou", "dice", "loss", "accuracy")] if runs else []  # fmt: skip
-    small = points(comparable(report.studies, report.models[0].protocol))
+    studies = comparable(report.studies, report.models[0].protocol)
+    small = points(studies)
     text = _charts(*((chart, HALF) for chart in drawn))
     if drawn:
         text += '<p class="note">Solid: validation; dashed: training; dot: the epoch kept.</p>'
@@ -204,7 +205,7 @@ def _learning(report: Report) -> str:
         known = {model.title: model.colour for model in report.models}
         chart = charts.small_data_curve(small, colours(small, known))
         text += f"<h3>With fewer training pictures</h3>{_charts((chart, WIDE))}"
-        text += f'<p>{escape(in_words(small))}</p><p class="note">{escape(HOW_DRAWN)}</p>'
+        text += f'<p>{escape(in_words(small))}</p><p class="note">{escape(how_drawn(studies))}</p>'
     return text
 
 

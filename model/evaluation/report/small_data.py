@@ -15,12 +15,6 @@ from model.evaluation.compare import Protocol
 from model.evaluation.report.candidate import MODEL_COLOURS
 from model.evaluation.studies import SmallDataResult, Trained
 
-HOW_DRAWN = (
-    "Each dot is a training with pictures and random numbers of its own, by seed; the line runs "
-    "through their means, the band, where there are several, from the lowest to the highest. All "
-    "took the same number of steps."
-)
-
 
 @dataclass(frozen=True)
 class Point:
@@ -57,6 +51,19 @@ def groups(studies: Mapping[str, SmallDataResult]) -> list[dict[str, SmallDataRe
     for name, study in studies.items():
         by_key[study.data.key][name] = study
     return [by_key[key] for key in sorted(by_key)]
+
+
+def how_drawn(studies: Mapping[str, SmallDataResult]) -> str:
+    """What the curve shows and was measured on, in sentences. Args: as for `points`."""
+    steps = sorted({run.steps for study in studies.values() for run in study.runs})
+    data = next(iter(studies.values())).data
+    return (
+        "Each dot is a training with pictures and random numbers of its own, by seed; the line "
+        "runs through their means, the band, where there are several, from the lowest to the "
+        f"highest. Each took {' or '.join(f'{number:,}' for number in steps)} steps of the "
+        f"optimizer, whatever the number of pictures. Dice on the {data.split_sizes['test']} test "
+        "pictures at their original resolution."
+    )
 
 
 def points(studies: Mapping[str, SmallDataResult]) -> list[Point]:
