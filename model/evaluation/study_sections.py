@@ -65,7 +65,8 @@ def _small_data(studies: Mapping[str, SmallDataResult]) -> list[str]:
                 for figure in ("mean_dice", "mean_iou")
                 for model in models
             ]
-            rows.append([count, max(len(point.runs) for point in own.values()), *cells])
+            seeds = dict.fromkeys(len(own[model].runs) for model in models if model in own)
+            rows.append([count, " and ".join(map(str, seeds)), *cells])
         head = [f"{title}, {model}" for title in ("mean Dice", "mean IoU") for model in models]
         study = next(iter(group.values()))
         steps = sorted({run.steps for each in group.values() for run in each.runs})
