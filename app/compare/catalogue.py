@@ -16,7 +16,7 @@ from app.discretion import without_folders
 from app.visitors import sits_here
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
-from model.data.datasets import UserFolder
+from model.checkpoints.titles import own_folder
 from model.errors import CheckpointError
 
 RUNS = Path("runs")
@@ -56,11 +56,7 @@ def said(error: Exception) -> str:
 
 def group_title(checkpoint: Checkpoint) -> str:
     """The data set's name in words."""
-    if checkpoint.data_name != UserFolder.name:
-        return models.data_title(checkpoint)
-    # The training's own --data, without where the folder lay.
-    name = str(checkpoint.description.get("training", {}).get("data", "")).partition(":")[2]
-    return f"{models.data_title(checkpoint)} {name}".strip()
+    return f"{models.data_title(checkpoint)} {own_folder(checkpoint)}".strip()
 
 
 def fingerprint(checkpoints: dict[str, Checkpoint]) -> tuple:

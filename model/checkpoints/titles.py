@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from model.checkpoints.folder import Checkpoint
-from model.data.datasets import UserFolder
+from model.data.files import OWN_FOLDER
 
 ENCODER_TITLES = {
     "mobilenet_v2": "MobileNetV2",
@@ -38,9 +38,15 @@ def titles(checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
 
 def data_key(checkpoint: Checkpoint) -> str:
     """What can be compared at all: the data set; each folder of somebody's own is one."""
-    if checkpoint.data_name != UserFolder.name:
+    if checkpoint.data_name != OWN_FOLDER:
         return checkpoint.data_name
-    return f"{UserFolder.name} {checkpoint.description.get('data', {}).get('digest', '')}"
+    return f"{OWN_FOLDER} {checkpoint.description.get('data', {}).get('digest', '')}"
+
+
+def own_folder(checkpoint: Checkpoint) -> str:
+    """The name of the folder of own pictures that it was trained on, "" for known data sets: the
+    training's --data, without where the folder lay."""
+    return str(checkpoint.description.get("training", {}).get("data", "")).partition(":")[2]
 
 
 def data_title(checkpoint: Checkpoint) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model.checkpoints.folder import Checkpoint
+from model.checkpoints.titles import own_folder
 from model.data import splits
 from model.data.datasets import DataSet, UserFolder
 from model.errors import ConfigError
@@ -37,14 +38,9 @@ def other_split(checkpoint: Checkpoint, data: DataSet) -> str:
         return ""
     if recorded["split_digest"] == splits.digest(data.split):
         return ""
-    if isinstance(data, UserFolder) and _folder(checkpoint) != data.root.resolve().name:
+    if isinstance(data, UserFolder) and own_folder(checkpoint) != data.root.resolve().name:
         return ""  # "folder" is the name of everybody's own pictures
     return (
         f"{checkpoint.name} was trained on another split of {data.name} ({recorded['split_rule']}) "
         "and may have seen these pictures."
     )
-
-
-def _folder(checkpoint: Checkpoint) -> str:
-    """The name of the folder of own pictures that it was trained on."""
-    return str(checkpoint.description.get("training", {}).get("data", "")).partition(":")[2]

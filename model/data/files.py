@@ -7,6 +7,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from model.data.images import SUFFIXES
 from model.errors import ConfigError, DataError
 
+OWN_FOLDER = "folder"
+"""What the data set of somebody's own pictures is called, whatever folder they lie in."""
+
 
 def key_of(path: str | Path) -> str:
     """How a file is called: its relative path without the suffix, with forward slashes."""

@@ -18,7 +18,7 @@ from model.data import class_file, splits
 from model.data.class_file import ClassFile, default_classes
 from model.data.classes import ClassTable
 from model.data.datasets.base import FileDataSet
-from model.data.files import pictures_in
+from model.data.files import OWN_FOLDER, pictures_in
 from model.data.recognise import recognise
 from model.data.splits import Split
 from model.errors import DataError, ImageError
@@ -49,7 +49,7 @@ class UserFolder(FileDataSet):
     Raises: `DataError` saying what is missing or contradictory.
     """
 
-    name = "folder"
+    name = OWN_FOLDER
     title = "Own folder"
     licence = "not stated"
     source = "own data"
