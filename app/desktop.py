@@ -149,3 +149,5 @@ def _mend_downloads() -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1])
+    # A thread of pywebview's that asked a page something waits for ever if that page was closed.
+    os._exit(0)

@@ -334,6 +334,32 @@ def test_the_window_goes_with_the_server(app, screen, number, code):
     until(lambda: screen.find(TITLE) is None, "the window stayed", 20)
 
 
+def test_a_page_that_never_answers_does_not_outlive_its_window(tmp_path):
+    """As pywebview does when a window is closed just after a page was loaded."""
+    fake = tmp_path / "webview"
+    (fake / "platforms").mkdir(parents=True)
+    (fake / "__init__.py").write_text(
+        "import threading\nfrom unittest.mock import Mock\n"
+        "settings, create_window = {}, Mock()\n"
+        "def start(*_, **__):\n    threading.Thread(target=threading.Event().wait).start()\n"
+    )
+    (fake / "menu.py").write_text("Menu = MenuAction = lambda *_: None\n")
+    (fake / "platforms" / "qt.py").write_text("class BrowserView: pass\n")
+    (tmp_path / "qtpy").mkdir()
+    (tmp_path / "qtpy" / "__init__.py").touch()
+    (tmp_path / "qtpy" / "QtCore.py").write_text("QStandardPaths = None\n")
+    (tmp_path / "qtpy" / "QtWidgets.py").write_text("QFileDialog = None\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.desktop", "http://127.0.0.1:1/"],
+        cwd=REPOSITORY, env=os.environ | {"PYTHONPATH": str(tmp_path)}, stdin=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.wait(40) == 0
+    finally:
+        process.kill()
+        process.stdin.close()
+
+
 @needs_pywebview
 def test_a_window_that_fails_ends_the_app_with_a_sentence(weights):
     flags = {"QTWEBENGINE_CHROMIUM_FLAGS": "--no-sandbox", "QT_QPA_PLATFORM": "xcb"}
