@@ -85,7 +85,7 @@ def make_study() -> Callable[..., SmallDataResult]:
             data={**told, "split_sizes": sizes},
             network={"name": f"unet-{encoder}" if encoder else "unet", "parameters": 1000},
             encoder={"name": encoder, "pretrained": encoder is not None},
-            training={"epochs": 3, "machine": "a machine"},
+            training={"epochs": 3, "batch_size": 4, "crop": 32, "machine": "a machine"},
             command="python -m model small-data",
             runs=[
                 {"pictures": count, "seed": seed, "mean_dice": value, "mean_iou": value / 2}

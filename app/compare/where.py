@@ -31,7 +31,7 @@ CLASSES, CONFUSION, CONTOURS, OBJECTS, CONFIDENCE = VIEWS = (
 
 OLD = (
     "These checkpoints were scored before this was measured. "
-    "`python -m model evaluate --checkpoint NAME --precision f32 --record` scores one again."
+    "`python -m model evaluate --checkpoint NAME --record` scores one again."
 )
 
 

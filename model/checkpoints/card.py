@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,9 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from model.checkpoints import folder
+from model.checkpoints.cases import apart, describe, ranked
 from model.checkpoints.folder import Checkpoint
+from model.data.copies import COPIES
 
 CASES = 5
 DASH = "A dash: nothing to divide by, as for the precision of a class that is never predicted."
@@ -67,9 +68,10 @@ def _front_matter(checkpoint: Checkpoint) -> str:
     ]
     # Other values than the Hub's own list must be called "other" and named.
     named = {"license_name": data["licence"]} if licence == "other" else {}
+    if _is_of_smp(checkpoint):
+        named["library_name"] = "segmentation-models-pytorch"
     meta = ModelCardData(
         license=licence,
-        library_name="segmentation-models-pytorch",
         pipeline_tag="image-segmentation",
         tags=["u-net", "semantic-segmentation", "unet-studio"],
         model_name=checkpoint.name if results else None,
@@ -110,23 +112,35 @@ def _figures(checkpoint: Checkpoint) -> str:
     ]
     for split, f in splits.items():
         names = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
-        values = " | ".join(_percent(f[name]) for name in names)
+        values = " | ".join(_with_interval(f, name) for name in names)
         rows.append(f"| {split} | {f['num_images']} | {values} |")
+    first = next(iter(splits.values()))
     return (
         "## Figures\n\n" + "\n".join(rows) + "\n\nIn per cent, from one confusion matrix over all "
-        "pictures of the split at their original resolution, void pixels left out; means over the "
-        f"classes that occur. Computed with {next(iter(splits.values()))['engine']} in "
-        f"{next(iter(splits.values()))['precision']}." + _prices(checkpoint)
+        "pictures of the split at their original resolution, void pixels left out; in brackets the "
+        "95 % bootstrap interval over pictures. Means of IoU and Dice run over the classes that "
+        "occur in truth or prediction, those of precision over the classes that are predicted, "
+        "those of recall over the classes that are there. Computed with "
+        f"{first['engine']} in {first['precision']}; measured anew by `python -m model evaluate "
+        f"--checkpoint {checkpoint.name} --split test`." + _prices(checkpoint)
     )
+
+
+def _with_interval(figures: Mapping[str, Any], name: str) -> str:
+    ends = figures.get("intervals", {}).get(name)
+    value = _percent(figures[name])
+    return f"{value} ({_percent(ends[0])} to {_percent(ends[1])})" if ends else value
 
 
 def _prices(checkpoint: Checkpoint) -> str:
     prices = checkpoint.prices()
     if not prices:
         return ""
-    costs = ", ".join(f"{precision} {points:.2f}" for precision, points in prices.items())
-    part = checkpoint.price_split
-    return f"\n\nWhat faster arithmetic costs on {part}, in points of mean IoU: {costs}."
+    costs = ", ".join(f"{precision} {points:.3f}" for precision, points in prices.items())
+    return (
+        f"\n\nWhat faster arithmetic costs on {checkpoint.price_split}, in points of mean IoU, "
+        f"where less than 0 is a gain: {costs}."
+    )
 
 
 def _classes(checkpoint: Checkpoint) -> str:
@@ -152,32 +166,35 @@ def _cases(checkpoint: Checkpoint) -> str:
     if len(rows) < 2 * CASES:
         return ""
 
-    def listed(chosen: list[dict[str, str]]) -> str:
-        return ", ".join(f"{row['name']} ({_percent(float(row['mean_iou']))})" for row in chosen)
+    def listed(chosen: list[Mapping[str, str]]) -> str:
+        return "\n".join(
+            f"- `{row['name']}`, {_percent(float(row['mean_iou']))} %: "
+            f"{describe(row, checkpoint.classes)}"
+            for row in chosen
+        )
 
     return (
         "## Best and worst cases\n\n"
-        "Test pictures by their own mean IoU in per cent. "
-        f"Best: {listed(rows[: -CASES - 1 : -1])}. "
-        f"Worst: {listed(rows[:CASES])}. All are in `{folder.PER_IMAGE_FILE}`."
+        "Test pictures by their own mean IoU, of different stretches of film or tiles where there "
+        f"are enough. The best:\n\n{listed(apart(reversed(rows), CASES))}\n\n"
+        f"The worst:\n\n{listed(apart(rows, CASES))}\n\nAll are in `{folder.PER_IMAGE_FILE}`."
     )
-
-
-def ranked(checkpoint: Checkpoint) -> list[dict[str, str]]:
-    """The rows of `per_image.csv`, worst first; without pictures that are void altogether."""
-    rows = [row for row in checkpoint.per_image() if not math.isnan(float(row["mean_iou"]))]
-    return sorted(rows, key=lambda row: float(row["mean_iou"]))
 
 
 def _data(checkpoint: Checkpoint) -> str:
     data = checkpoint.description["data"]
     sizes = data["split_sizes"]
+    both = checkpoint.learned_from_validation
+    chosen_by = (
+        "those for validation among them" if both else f"{sizes['validation']} for validation"
+    )
     return (
         f"## Data\n\n{data['title']}; licence: {data['licence']}; source: {data['source']}. "
-        f"{sum(sizes.values())} pictures: {sizes['train']} for training, {sizes['validation']} for "
-        f"validation, {sizes['test']} for test. Split: {data['split_rule']}. "
+        f"{sum(sizes.values())} pictures: {sizes['train']} for training, {chosen_by}, "
+        f"{sizes['test']} for test. Split: {data['split_rule']}. "
         f"Digest of the data `{data['digest']}`, of the split `{data['split_digest']}`. "
-        "No picture of the data set is part of this checkpoint."
+        + (f"{note} " if (note := COPIES.get(data["digest"])) else "")
+        + "No picture of the data set is part of this checkpoint."
     )
 
 
@@ -192,11 +209,20 @@ def _training(checkpoint: Checkpoint) -> str:
         else ""
     )
     curves = ""
+    encoder = checkpoint.description["encoder"]
+    file = ""
+    if "sha256" in encoder:
+        file = (
+            f"The encoder's file, `{encoder['file']}`, is not part of this; its SHA-256 is "
+            f"`{encoder['sha256']}`, and it is looked for in `encoders/` beside the data sets. "
+            "`--encoder-weights imagenet` is a start from other weights.\n\n"
+        )
     if (checkpoint.path / folder.CURVES_FILE).exists():
         curves = f"\n\n![Loss, IoU, Dice and accuracy by epoch]({folder.CURVES_FILE})"
     return (
-        f"## Training\n\n```\n{commands}\n```\n\n{earlier}"
-        f"{training['epochs_done']} epochs in {training['seconds'] / 60:.0f} minutes on "
+        f"## Training\n\n```\n{commands}\n```\n\n{file}{earlier}"
+        f"{training['epochs_done']} epochs in {checkpoint.training_seconds / 60:.0f} minutes, at "
+        "the pace of the median one, on "
         f"{training['machine']}; kept: {kept_epoch(training)}. "
         f"Seed {training['seed']}; torch {versions['torch']}. The curves are "
         f"in `{folder.HISTORY_FILE}`; its figures are at the network's resolution, those of "
@@ -225,7 +251,7 @@ def _loading(checkpoint: Checkpoint, repository: str) -> str:
         "segmentation.labels  # uint8 (H, W), class ids"
     )
     text = f"## How to load\n\nWith U-Net Studio:\n\n```python\n{ours}\n```"
-    if checkpoint.config["_model_class"] != "UNet":
+    if _is_of_smp(checkpoint):
         source = repository or f"weights/{checkpoint.name}"
         text += (
             "\n\nWith segmentation_models_pytorch:\n\n```python\n"
@@ -237,6 +263,11 @@ def _loading(checkpoint: Checkpoint, repository: str) -> str:
             f"{_numbers(checkpoint.preprocessing.std)}."
         )
     return text
+
+
+def _is_of_smp(checkpoint: Checkpoint) -> bool:
+    """Whether segmentation_models_pytorch can open it."""
+    return checkpoint.config["_model_class"] != "UNet"
 
 
 def _scale(checkpoint: Checkpoint) -> str:
@@ -256,10 +287,13 @@ def _limits(checkpoint: Checkpoint) -> str:
             and test["per_class"]["support"][info.id]
         ]
     text = (
-        f"## Limits\n\nIt has seen {data['split_sizes']['train']} pictures of {data['title']} and "
-        "nothing else; expect less on other cameras, places and weather. It always answers with "
-        "one of its classes, also where none fits. Not for decisions that affect safety."
+        f"## Limits\n\nIt has learned to segment from {data['split_sizes']['train']} pictures of "
+        f"{data['title']} alone; expect less on other cameras, places and weather. It always "
+        "answers with one of its classes, also where none fits. Not for decisions that affect "
+        "safety."
     )
+    if "NC" in data["licence"]:
+        text += " The pictures' licence excludes commercial use."
     if weak:
         text += f" Classes it hardly finds (IoU under 30 % on the test split): {', '.join(weak)}."
     return text

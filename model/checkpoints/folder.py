@@ -37,6 +37,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from model.checkpoints.hub_id import REGISTRY_FILE, HubId, read_registry
@@ -177,6 +178,19 @@ class Checkpoint:
                 continue
             rows.append(figures | {"kept": float(figures.get("epoch") == best)})
         return rows
+
+    @property
+    def training_seconds(self) -> float | None:
+        """How long its training takes with nothing beside it: all epochs at the median's pace.
+
+        What else a machine did meanwhile lengthens single epochs, and with them the time that
+        passed, which stands in where `history.csv` knows no times. None where neither is known.
+        """
+        training = self.description.get("training", {})
+        seconds = [row["seconds"] for row in self.history() if row.get("seconds")]
+        if seconds and training.get("epochs_done"):
+            return median(seconds) * training["epochs_done"]
+        return training.get("seconds")
 
     def figures(self, split: str, precision: str = "f32") -> dict[str, Any] | None:
         """What `metrics.json` says of a split in a precision; None if it holds no such figures."""

@@ -26,8 +26,9 @@ class Evaluate:
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
-    precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
-    """In which arithmetic; auto takes the fastest that metrics.json says costs next to nothing."""
+    precision: Literal["auto", "f32", "bf16", "int8"] = "f32"
+    """In which arithmetic: float32, that of the published figures, or another; auto takes what the
+    app takes, the fastest that metrics.json says costs next to nothing."""
     record: bool = False
     """Write the figures into the checkpoint's metrics.json, beside those of other precisions; those
     of test in float32 also picture by picture, for comparisons."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_key
+from model.data.copies import COPIES
 from model.evaluation import study_sections
 from model.evaluation.compare import recorded
 from model.evaluation.goals import GOALS
@@ -19,6 +20,7 @@ from model.evaluation.report.candidate import Candidate, candidates
 from model.evaluation.report.verdict import judge
 from model.evaluation.report.words import NOTHING
 from model.evaluation.studies import Study
+from model.inference.engines.precision import MOST_POINTS
 
 GOALS_INTRODUCTION = """\
 What this project set out to reach, in per cent on the test part, and what the best checkpoint of
@@ -30,14 +32,23 @@ INTRODUCTION = """\
 Written by `python -m model results --output docs/results.md` from the `metrics.json` of each
 checkpoint; only the goals, with what was tried for them, and others' figures are written by hand.
 Every figure is in per cent, from one confusion matrix over all pictures of a part at their original
-resolution, void pixels left out. Means run over the classes that occur in truth or prediction: one
-that is predicted but never there counts as 0. F1 is another name of Dice. In brackets: the 95 %
-bootstrap interval over pictures, or blocks of neighbouring frames, which says how the figure would
-move with other pictures, not with another training.
-`python -m model evaluate --checkpoint NAME --split test --precision f32` measures each anew, on
-the same files: the digests say which. Of Oxford-IIIT Pet these are 592 of 7,390 pictures, nine
-tenths of them of three breeds, and of the aerial tiles those from 1 to 7; the full sets are split
-otherwise."""
+resolution, void pixels left out. F1 is another name of Dice. In brackets: the 95 % bootstrap
+interval over pictures, or blocks of neighbouring frames, which says how the figure would move with
+other pictures, not with another training.
+
+Means of IoU and Dice run over the classes that occur in truth or prediction: one that is predicted
+but never there counts as 0. Those of precision run over the classes that are predicted, those of
+recall over the classes that are there; a network that never predicts its weakest classes has the
+better precision for it. Others' means may be made otherwise, over pictures or batches; where their
+protocol says "pooled" they are made like ours.
+
+The networks of a data set differ in size and decoder as well as in their start, and the tables say
+by how much: the gain of a pretrained encoder is not told apart from that of the larger network that
+holds it. Times are those of the median epoch, for all epochs, as some runs had to share their
+machine; bench/README.md has comparisons of speed.
+
+`python -m model evaluate --checkpoint NAME --split test` measures each figure anew, on the same
+files: the digests say which."""
 
 
 def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:
@@ -87,12 +98,18 @@ def _section(group: list[Checkpoint]) -> str:
     data = (whole or group)[0].description["data"]
     sizes = data.get("split_sizes", {})
     learned = f" {' and '.join(others)} learned from the validation pictures too." if others else ""
+    if whole:
+        used = (
+            f"{sizes.get('train')} pictures for training, {sizes.get('validation')} for validation"
+        )
+    else:
+        used = f"{sizes.get('train')} pictures for training, those for validation among them"
     parts = [
         f"## {data.get('title', data['name'])}",
-        f"{sizes.get('train')} pictures for training, {sizes.get('validation')} for validation, "
-        f"{sizes.get('test')} for test; split: {data.get('split_rule')} "
+        f"{used}, {sizes.get('test')} for test; split: {data.get('split_rule')} "
         f"(digest `{data.get('split_digest')}`).{learned} {data.get('licence')}, "
         f"{data.get('source')}.",
+        COPIES.get(data.get("digest"), ""),
         _scores("test", group),
         _scores("validation", group),
         *_verdicts(group),
@@ -125,6 +142,7 @@ def _with_interval(figures: dict[str, Any], name: str) -> str:
 def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
     """What this project set out to reach, and what it did."""
     rows = []
+    told = set()
     for goal in GOALS:
         concerned = [c for c in groups.get(goal.data, []) if goal.concerns(c)]
         best = max(concerned, key=goal.margin, default=None)
@@ -133,7 +151,10 @@ def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
             margin = goal.margin(best)
             size = f"{100 * abs(margin):.1f}" if abs(margin) >= 0.0005 else "less than 0.1"
             by = f"{'reached' if margin > 0 else 'missed'} by {size}"
-            tried = f". {goal.tried}" if margin <= 0 and goal.tried else ""
+            tried = ""
+            if margin <= 0 and goal.tried:
+                tried = ". As above." if goal.tried in told else f". {goal.tried}"
+                told.add(goal.tried)
             found = [_name(best), percent(goal.figure(best)), by + tried]
         side = "above" if goal.above else "under"
         aim = f"{goal.what} {side} {100 * goal.threshold:.1f}"
@@ -174,12 +195,20 @@ def _trainings(group: list[Checkpoint]) -> str:
                 f"{checkpoint.description['network']['parameters'] / 1e6:.1f} M",
                 size,
                 f"{training.get('best_epoch')} of {training.get('epochs_done')}",
-                f"{training.get('seconds', 0) / 60:.0f} min",
+                _seen(checkpoint),
+                f"{(checkpoint.training_seconds or 0) / 60:.0f} min",
                 training.get("machine", NOTHING),
             ]
         )
-    head = ["checkpoint", "network", "start", "parameters", "file", "epoch kept", "time", "machine"]
-    return table(head, rows)
+    head = ["checkpoint", "network", "start", "parameters", "file", "epoch kept"]
+    return table([*head, "pictures seen", "time", "machine"], rows)
+
+
+def _seen(checkpoint: Checkpoint) -> str:
+    """How many training pictures went through the network, repeated ones counted."""
+    training = checkpoint.description.get("training", {})
+    every = checkpoint.description["data"].get("split_sizes", {}).get("train", 0)
+    return f"{(training.get('pictures_per_epoch') or every) * training.get('epochs_done', 0):,}"
 
 
 def _prices(group: list[Checkpoint]) -> str:
@@ -189,10 +218,13 @@ def _prices(group: list[Checkpoint]) -> str:
     rows = []
     for checkpoint in (c for c in group if c.is_shipped):
         prices = checkpoint.prices()
-        costs = [f"{prices[p]:.2f}" if p in prices else NOTHING for p in ("bf16", "int8")]
+        costs = [f"{prices[p]:.3f}" if p in prices else NOTHING for p in ("bf16", "int8")]
         rows.append([f"`{checkpoint.name}`", checkpoint.price_split, *costs])
     head = ["points of mean IoU lost", "on", "bf16", "int8"]
-    return f"Prices of faster arithmetic:\n\n{table(head, rows)}"
+    return (
+        f"Prices of faster arithmetic; below 0 is a gain, and up to {MOST_POINTS:g} is "
+        f"taken unasked:\n\n{table(head, rows)}"
+    )
 
 
 def _classes(group: list[Checkpoint]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from model.checkpoints.titles import title_of
 from model.evaluation.markdown import CLASS_FIGURES, FIGURES, percent, percent_over, table
-from model.evaluation.report.small_data import colours, groups, in_words, points
+from model.evaluation.report.small_data import colours, groups, how_trained, in_words, points
 from model.evaluation.report.words import NOTHING
 from model.evaluation.studies import (
     CrossValidationResult,
@@ -69,13 +69,11 @@ def _small_data(studies: Mapping[str, SmallDataResult]) -> list[str]:
             rows.append([count, " and ".join(map(str, seeds)), *cells])
         head = [f"{title}, {model}" for title in ("mean Dice", "mean IoU") for model in models]
         study = next(iter(group.values()))
-        steps = sorted({run.steps for each in group.values() for run in each.runs})
         commands = "\n".join(each.command for each in group.values())
         text = (
             f"## With fewer training pictures: {study.data.title}\n\n"
             f"![Mean Dice on the test part by number of training pictures]({file})\n\n"
-            f"{in_words(found)} Each run took {' or '.join(f'{n:,}' for n in steps)} steps of the "
-            "optimizer, whatever the number of pictures, and chose its epoch on all "
+            f"{in_words(found)} {how_trained(group)} Each chose its epoch on all "
             f"{study.data.split_sizes['validation']} validation pictures; "
             f"{study.data.split_sizes['test']} test pictures at their original resolution (split "
             f"`{study.data.split_digest}`). Each seed draws other pictures, the same for each "

@@ -13,20 +13,26 @@ from model.checkpoints.folder import Checkpoint
 from model.checkpoints.hub_errors import explain, in_words
 from model.checkpoints.hub_id import HubId
 from model.checkpoints.weights import misfit, read_tensors
+from model.data import datasets
 from model.data.classes import ClassTable
 from model.errors import ConfigError
 from model.networks.registry import Architecture, construct
 
+ENCODERS_FOLDER = "encoders"
+"""Beside the data sets: where a file is looked for that the working folder has not."""
+
 
 def build_with_encoder(
-    architecture: Architecture, weights: str, origin: str = ""
+    architecture: Architecture, weights: str, origin: str = "", data_root: Path | None = None
 ) -> tuple[nn.Module, dict]:
     """Builds a network and loads pretrained encoder weights into it.
 
     Args:
         weights: "none", "imagenet", or a safetensors file or a Hub id `owner/name[@revision]`
-            with the encoder's state, or with that of a network that has the encoder.
+            with the encoder's state, or with that of a network that has the encoder. A file's
+            name, as checkpoints record it, is also found in `encoders/` beside the data sets.
         origin: what such weights were pretrained on, in words.
+        data_root: as `datasets.load` takes it.
 
     Returns: the network, and what to record about the encoder.
     Raises: `ConfigError` if the weights cannot be had or do not fit, `HubError`.
@@ -50,6 +56,9 @@ def build_with_encoder(
         origin = "ImageNet, as distributed by segmentation_models_pytorch"
         return network, {"name": name, "pretrained": True, "origin": origin}
     path = Path(weights)
+    if not path.is_file() and path.name == weights:
+        beside = datasets.data_folder(data_root) / ENCODERS_FOLDER / weights
+        path = beside if beside.is_file() else path
     if path.is_file() or not HubId.matches(weights) or path.suffix == ".safetensors":
         return _from_file(architecture, path, origin)
     hub_id = HubId.parse(weights)

@@ -11,7 +11,8 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from model.checkpoints import folder
-from model.checkpoints.card import kept_epoch, ranked
+from model.checkpoints.card import kept_epoch
+from model.checkpoints.cases import ranked
 from model.checkpoints.folder import Checkpoint
 from model.data.datasets import DataSet
 from model.evaluation.metrics import Metrics

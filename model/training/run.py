@@ -96,7 +96,9 @@ def _train(
         depth=config.depth,
         dropout=config.dropout,
     )
-    network, encoder = build_with_encoder(plan, config.encoder_weights, config.encoder_origin)
+    network, encoder = build_with_encoder(
+        plan, config.encoder_weights, config.encoder_origin, config.data_root
+    )
     description = _describe(config, data, preprocessing, plan.name, network, encoder)
     if config.start_from:
         before = start_from(network, config.start_from, data.classes)
@@ -217,7 +219,12 @@ def _describe(
             "split_digest": splits.digest(data.split),
             "split_sizes": _used(config, data),
         },
-        "training": {**training, "command": config.command(), "machine": _machine(config)},
+        "training": {
+            **training,
+            "command": config.command(),
+            "machine": _machine(config),
+            "arithmetic": _precision(config),
+        },
         "versions": {
             "unet-studio": __version__,
             # As plain text: its own class of string cannot be resumed from.
@@ -239,7 +246,17 @@ def _machine(config: TrainConfig) -> str:
     if config.device != "cpu" and torch.cuda.is_available():
         return torch.cuda.get_device_name()
     cores = torch.get_num_threads()
-    return f"{cores} CPU core{'s' if cores > 1 else ''} ({platform.machine()})"
+    return f"{cores} CPU core{'s' if cores > 1 else ''} ({_processor()})"
+
+
+def _processor() -> str:
+    """The processor's name where Linux tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 def _accelerator(config: TrainConfig) -> str:

@@ -148,7 +148,7 @@ def test_a_study_of_small_data_is_drawn_for_its_data_set(shelf, make_study):
     page = open_page(models=f"{SCRATCH},{WIDE}")
     assert "With fewer training pictures" in [one.value for one in page.subheader]
     (sentence,) = (one.value for one in page.markdown if "training pictures" in one.value)
-    assert "77.5 % mean Dice, U-Net from scratch does not reach with 80." in sentence
+    assert "77.5 % mean Dice, U-Net from scratch does not reach with 80 in as many" in sentence
     specifications = [json.loads(one.proto.spec) for one in page.get("vega_lite_chart")]
     (curve,) = (s for s in specifications if "Mean Dice on the test part" in json.dumps(s))
     dots = [row for layer in curve["layer"] for row in layer["data"]["values"] if "seed" in row]

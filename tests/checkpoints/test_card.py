@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from model.checkpoints import folder
-from model.checkpoints.card import card, ranked
+from model.checkpoints.card import card
+from model.checkpoints.cases import apart, describe, ranked
+from model.data.classes import ClassTable
 from model.data.preprocessing import Preprocessing
 
 
@@ -27,7 +29,8 @@ def test_the_price_of_a_precision_is_stated_once_it_was_measured(bundled):
     assert "faster arithmetic" not in card(plain)
     cheaper = exact | {"mean_iou": exact["mean_iou"] - 0.0012, "precision": "bf16"}
     parts["validation"] = {"f32": exact, "bf16": cheaper}
-    assert "in points of mean IoU: bf16 0.12." in card(replace(bundled, metrics={"splits": parts}))
+    text = card(replace(bundled, metrics={"splits": parts}))
+    assert "in points of mean IoU, where less than 0 is a gain: bf16 0.120." in text
 
 
 def test_the_curves_are_shown_where_they_were_drawn(bundled):
@@ -54,3 +57,44 @@ def test_a_picture_that_is_void_altogether_is_neither_best_nor_worst(bundled):
     rows = [{"name": f"{i}", "mean_iou": score} for i, score in enumerate((0.9, "nan", 0.1, 0.5))]
     folder.write_text(bundled.path / folder.PER_IMAGE_FILE, folder.csv_text(rows))
     assert [row["name"] for row in ranked(bundled)] == ["2", "3", "0"]
+
+
+@pytest.mark.parametrize(
+    ("hits", "predicted", "said"),
+    [
+        ("60 40 0", "60 40 0", "sky 60 %, sea 40 %; hardly anything wrong"),
+        ("60 20 0", "80 20 0",
+         "sky 60 %, sea 40 %; it misses 20 of the 40 % sea, takes 20 % wrongly for sky"),
+        ("60 0 0", "99 0 1", "sky 60 %, sea 40 %; it misses 40 of the 40 % sea, takes 39 % wrongly "
+         "for sky, does not find sea, sees boat where there is none"),
+    ],
+)  # fmt: skip
+def test_a_picture_is_described_by_what_it_holds_and_what_went_wrong(hits, predicted, said):
+    classes = ClassTable.of([("sky", "#0000c8"), ("sea", "#005a5a"), ("boat", "#5a0000")])
+    row = {"name": "1", "mean_iou": "0.5", "hits": hits, "truth": "60 40 0", "predicted": predicted}
+    assert describe(row, classes) == said
+    del row["hits"]
+    assert describe(row, classes) == ""
+
+
+def test_pictures_of_one_stretch_are_named_after_those_of_others():
+    rows = [{"name": n, "sequence": s} for n, s in (("1", "a"), ("2", "a"), ("3", "b"), ("4", ""),
+                                                    ("5", ""))]  # fmt: skip
+    assert [row["name"] for row in apart(rows, 3)] == ["1", "3", "4"]
+    assert [row["name"] for row in apart(rows, 5)] == ["1", "3", "4", "5", "2"]
+
+
+def test_only_what_smp_can_open_is_tagged_so():
+    tag = "library_name: segmentation-models-pytorch"
+    assert tag in card(folder.find("pets-mobilenet"))
+    assert tag not in card(folder.find("pets-scratch"))
+
+
+def test_the_time_is_that_of_a_machine_with_nothing_beside_it(bundled):
+    rows = [{"epoch": i, "seconds": s} for i, s in enumerate((60, 60, 3600, 60), start=1)]
+    folder.write_text(bundled.path / folder.HISTORY_FILE, folder.csv_text(rows))
+    training = bundled.description["training"] | {"epochs_done": 4, "seconds": 3780.0}
+    checkpoint = replace(bundled, description=bundled.description | {"training": training})
+    assert checkpoint.training_seconds == 240
+    (bundled.path / folder.HISTORY_FILE).unlink()
+    assert checkpoint.training_seconds == 3780

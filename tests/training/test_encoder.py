@@ -1,6 +1,7 @@
 """Pretrained encoders: loaded from a file, recorded by hash, refused when they do not fit."""
 
 import hashlib
+import shutil
 
 import pytest
 import torch
@@ -38,6 +39,13 @@ def test_a_files_weights_reach_the_encoder_and_are_recorded(encoder_file):
         "file": "pretrained.safetensors",
         "sha256": hashlib.sha256(encoder_file.read_bytes()).hexdigest(),
     }
+
+
+def test_the_name_that_a_checkpoint_records_is_found_beside_the_data_sets(encoder_file, tmp_path):
+    (tmp_path / "encoders").mkdir()
+    shutil.copy(encoder_file, tmp_path / "encoders")
+    _, record = build_with_encoder(PLAN, encoder_file.name, data_root=tmp_path)
+    assert record["sha256"] == hashlib.sha256(encoder_file.read_bytes()).hexdigest()
 
 
 def test_random_encoders_are_recorded_as_such():

@@ -105,7 +105,7 @@ def recorded_price(model: Candidate) -> RecordedPrice:
     return RecordedPrice(
         parameters=total("network", "parameters"),
         file_bytes=_sum(_size(one.weights_path) for one in networks),
-        seconds=total("training", "seconds"),
+        seconds=_sum(_number(one.training_seconds) for one in networks),
         epochs=total("training", "epochs_done"),
         start=start,
         machine=str(training.get("machine") or ""),

@@ -55,15 +55,33 @@ def groups(studies: Mapping[str, SmallDataResult]) -> list[dict[str, SmallDataRe
 
 def how_drawn(studies: Mapping[str, SmallDataResult]) -> str:
     """What the curve shows and was measured on, in sentences. Args: as for `points`."""
-    steps = sorted({run.steps for study in studies.values() for run in study.runs})
     data = next(iter(studies.values())).data
     return (
         "Each dot is a training with pictures and random numbers of its own, by seed; the line "
         "runs through their means, the band, where there are several, from the lowest to the "
-        f"highest. Each took {' or '.join(f'{number:,}' for number in steps)} steps of the "
-        f"optimizer, whatever the number of pictures. Dice on the {data.split_sizes['test']} test "
+        f"highest. {how_trained(studies)} Dice on the {data.split_sizes['test']} test "
         "pictures at their original resolution."
     )
+
+
+def how_trained(studies: Mapping[str, SmallDataResult]) -> str:
+    """The length of each training and what it saw, in sentences. Args: as for `points`."""
+    steps = _either(run.steps for study in studies.values() for run in study.runs)
+    settings = [study.training for study in studies.values()]
+    batch = _either(each.get("batch_size") for each in settings)
+    crop = _either(each.get("crop") for each in settings)
+    sides = {each.get("longest_side") for each in settings}
+    scaled = f" of pictures scaled to {_either(sides)} on the longer side" if all(sides) else ""
+    return (
+        f"Each training took {steps} steps of the optimizer, whatever the number of pictures, with "
+        f"batches of {batch} crops of {crop} pixels{scaled}; the data set's checkpoints were "
+        "trained longer and reach more."
+    )
+
+
+def _either(values: Iterable[int | None]) -> str:
+    """ "640", or "320 or 640" where they differ."""
+    return " or ".join(f"{value:,}" for value in sorted({v for v in values if v is not None}))
 
 
 def points(studies: Mapping[str, SmallDataResult]) -> list[Point]:
@@ -104,7 +122,8 @@ def in_words(found: Sequence[Point]) -> str:
     better, worse = sorted(lines, key=lambda name: -dice(lines[name][0]))
     first = lines[better][0]
     reached = next((p.pictures for p in lines[worse] if dice(p) >= dice(first)), None)
-    needs = f"needs {reached}" if reached else f"does not reach with {lines[worse][-1].pictures}"
+    most = lines[worse][-1].pictures
+    needs = f"needs {reached}" if reached else f"does not reach with {most} in as many steps"
     return (
         f"What {better} reaches with {first.pictures} training pictures, "
         f"{100 * dice(first):.1f} % mean Dice, {worse} {needs}."
