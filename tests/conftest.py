@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from model.checkpoints import folder
@@ -32,6 +34,17 @@ TRAINING = (
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported: a worker for each core, whose threads would fight.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Imports leave hundreds of thousands of objects that live to the end. The collector, which
+# Streamlit calls after each run of its script, need not look at them again and again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
 
 # A loaded machine must not fail a test by being slow.
 settings.register_profile("studio", deadline=None, derandomize=True)
@@ -129,16 +142,20 @@ def training_arguments() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def trained_run(tmp_path_factory) -> Path:
+def trained_run(tmp_path_factory, worker_id) -> Path:
     """A checkpoint folder trained for two epochs through the command line. Copy before changing.
 
     What the command printed lies beside it in `stdout.txt` and `stderr.txt`.
     """
-    path = tmp_path_factory.mktemp("runs") / "streets-tiny"
-    done = _command("train", *TRAINING, "--output", path)
-    assert done.returncode == 0, done.stderr
-    (path.parent / "stdout.txt").write_text(done.stdout)
-    (path.parent / "stderr.txt").write_text(done.stderr)
+    base = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have folders of their own in that of the whole run.
+    path = (base if worker_id == "master" else base.parent) / "runs" / "streets-tiny"
+    with FileLock(f"{path.parent}.lock"):
+        if not (path.parent / "stderr.txt").exists():
+            done = _command("train", *TRAINING, "--output", path)
+            assert done.returncode == 0, done.stderr
+            (path.parent / "stdout.txt").write_text(done.stdout)
+            (path.parent / "stderr.txt").write_text(done.stderr)
     return path
 
 

@@ -150,7 +150,7 @@ def _write_figures(path: Path, data: str, seed: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A `weights/` folder: two `streets` models with figures, one `pets` without, one damaged, and
     one whose figures are reported without its weights."""
     root = tmp_path_factory.mktemp("weights")
@@ -162,6 +162,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(root / "streets-wide", root / "reported" / "streets-large")
     (root / "reported" / "streets-large" / folder.WEIGHTS_FILE).unlink()
     (root / "studies").mkdir()
+    for name in ("streets-scratch", "streets-wide", "pets-scratch"):
+        Segmenter(root / name)  # is converted here, where torch is imported already
     return root
 
 

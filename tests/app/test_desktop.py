@@ -327,8 +327,8 @@ def test_closing_the_window_lets_finish_what_runs(app, screen):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGKILL, -9)])
 def test_the_window_goes_with_the_server(app, screen, number, code):
     screen.window(TITLE)
-    until(lambda: httpx.get(f"{app.url}/", timeout=90).status_code == 200, "no page")
-    time.sleep(2)  # the page is open, and keeps a connection
+    # The page is open, and keeps a connection.
+    until(lambda: answers(app.inspector), "the window cannot be inspected")
     app.process.send_signal(number)
     assert app.ended() == code
     until(lambda: screen.find(TITLE) is None, "the window stayed", 20)

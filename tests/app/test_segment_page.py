@@ -52,9 +52,9 @@ def wait_for(page, name: str) -> None:
     page.wait_for_selector(f'.studio-stage[data-ready]:has(img[alt="{name}"])')
 
 
-def open_page(page) -> None:
-    page.goto("/")
-    wait_for(page, "Cheetah")
+def open_page(page, model: str = "") -> None:
+    page.goto(f"/?model={model}" if model else "/")
+    wait_for(page, "Drawn street 1" if model == STREETS else "Cheetah")
 
 
 def upload(page, path: Path) -> None:
@@ -128,8 +128,7 @@ def test_a_first_visit_shows_an_example_segmented(page):
 
 
 def test_own_picture_legend_toggle_opacity_and_files(page, weights, scene, scene_file):
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, scene_file)
     result = Segmenter(weights / "streets-scratch").segment(scene, confidence=True)
 
@@ -239,8 +238,7 @@ def test_the_decoder_gets_the_file_as_it_was(page, weights, scene, tmp_path, kin
     else:
         exif[0x0112] = 6 if kind == "turned jpg" else 1
         Image.fromarray(scene).save(path, exif=exif)
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, path)
     expected = Segmenter(weights / "streets-scratch").segment(decode(path)).labels
     assert np.array_equal(saved(page, "#mask"), expected)
@@ -305,16 +303,15 @@ def test_damaged_weights_get_a_sentence(page, weights):
 
 
 def test_large_pictures_are_shown_reduced_and_saved_whole(page, weights, tmp_path):
-    picture = draw(601, (2400, 1800))[0]
+    picture = draw(601, (1760, 1320))[0]
     path = tmp_path / "large.png"
     Image.fromarray(picture).save(path, compress_level=1)
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, path)
     assert drawn(page).shape == (1200, 1600, 4)
     expected = Segmenter(weights / "streets-scratch").segment(picture).labels
     assert np.array_equal(saved(page, "#mask"), expected)
-    assert saved(page, "#save").shape == (1800, 2400, 3)
+    assert saved(page, "#save").shape == (1320, 1760, 3)
 
 
 def test_phone_width_does_not_scroll_sideways(page):
@@ -402,8 +399,7 @@ def test_the_page_begins_with_the_opacity_of_the_api(page):
 
 
 def test_before_and_after_outlines_hatching_and_names(page, weights, scene, scene_file):
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, scene_file)
     labels = result_of(weights, STREETS, scene).labels
     page.get_by_label("Before and after").fill("40")
@@ -421,8 +417,7 @@ def test_before_and_after_outlines_hatching_and_names(page, weights, scene, scen
 
 
 def test_class_and_confidence_under_the_pointer_and_by_keys(page, weights, scene, scene_file):
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, scene_file)
     result = result_of(weights, STREETS, scene)
 
@@ -440,8 +435,7 @@ def test_class_and_confidence_under_the_pointer_and_by_keys(page, weights, scene
 
 
 def test_options_are_followed_and_a_link_restores_them(page, weights, scene, scene_file):
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, scene_file)
     open_part(page, "Options")
     page.locator("#flips").get_by_label("All four ways").check()
@@ -465,8 +459,7 @@ def test_a_true_mask_is_scored_and_its_errors_shown(page, weights, tmp_path, sce
     picture, truth = draw(600, (320, 240))
     path = tmp_path / "truth.png"
     path.write_bytes(index_png(truth, CLASSES))
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, scene_file)
     open_part(page, "Check it")
     with page.expect_file_chooser() as chooser:
@@ -496,8 +489,7 @@ def percent(value: float) -> str:
 
 
 def test_a_second_model_shows_where_the_two_disagree(page, weights, scene, scene_file):
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, scene_file)
     open_part(page, "Check it")
     page.click("#second input")
@@ -515,8 +507,7 @@ def test_a_second_model_shows_where_the_two_disagree(page, weights, scene, scene
 
 def test_every_export_can_be_taken_home(page, weights, scene, scene_file):
     """Each is checked in segment/test_downloads.py, three of them also by a click."""
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, scene_file)
     open_part(page, "More formats")
     options = SegmentOptions(confidence=True, entropy=True, probabilities=True)
@@ -540,8 +531,7 @@ def test_several_pictures_and_a_zip(page, weights, tmp_path):
     for seed in (600, 601):
         paths.append(tmp_path / f"street {seed}.png")
         Image.fromarray(draw(seed, (160, 120))[0]).save(paths[-1])
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     page.set_input_files("input[type=file]", paths)
     wait_for(page, "street 600.png")
     page.click('[data-example="1"]')
@@ -571,8 +561,7 @@ def test_a_film_plays_and_can_be_taken_home(page, weights, tmp_path):
         for time in range(12):
             writer.add(time, draw(time, (65, 49))[0])
         writer.finish()
-    open_page(page)
-    choose_model(page, STREETS)
+    open_page(page, STREETS)
     upload(page, path)
     assert not page.locator("#film").is_visible()
     with page.expect_download() as download:

@@ -43,7 +43,8 @@ def url(queue, weights, monkeypatch, tmp_path) -> Iterator[str]:
     app, port = FastAPI(), free_port()
     page = segment_page.SegmentPage(tmp_path).blocks
     gr.mount_gradio_app(app, page, path="/", **page_options())
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    config = uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -182,9 +182,10 @@ def test_a_gigantic_network_is_refused_before_it_takes_memory(make_checkpoint, t
 def test_encoders_of_every_kind_are_built_from_their_weights(name):
     plan = Architecture("Unet", {"encoder_name": name, "encoder_weights": None, "classes": 2})
     network = construct(plan)
-    again = assemble(plan, network.state_dict())
+    tensors = network.state_dict()
+    again = assemble(plan, tensors)
     for key, value in again.state_dict().items():
-        assert torch.equal(value, network.state_dict()[key])
+        assert torch.equal(value, tensors[key])
 
 
 @pytest.mark.parametrize(

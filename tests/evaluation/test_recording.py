@@ -20,13 +20,13 @@ def validation(run) -> dict:
     return json.loads((run / folder.METRICS_FILE).read_text())["splits"]["validation"]
 
 
-def test_float32_again_gives_the_recorded_figures_and_changes_no_other(run, command):
+def test_float32_again_gives_the_recorded_figures_and_changes_no_other(run, here):
     before = json.loads((run / folder.METRICS_FILE).read_text())
-    done = command(
+    code, output, errors = here(
         "evaluate", "--checkpoint", run, "--split", "validation", "--precision", "f32", "--record"
     )
-    assert done.returncode == 0, done.stderr
-    assert "Recorded in" in done.stdout
+    assert code == 0, errors
+    assert "Recorded in" in output
     after = json.loads((run / folder.METRICS_FILE).read_text())
     figures = after["splits"]["validation"]["f32"]
     earlier = before["splits"]["validation"]["f32"]
@@ -36,11 +36,11 @@ def test_float32_again_gives_the_recorded_figures_and_changes_no_other(run, comm
     assert after["splits"]["test"] == before["splits"]["test"]
 
 
-def test_test_in_float32_is_recorded_picture_by_picture(run, command):
+def test_test_in_float32_is_recorded_picture_by_picture(run, here):
     before = folder.read(run).per_image()
     (run / folder.PER_IMAGE_FILE).unlink()
-    done = command("evaluate", "--checkpoint", run, "--precision", "f32", "--record")
-    assert done.returncode == 0, done.stderr
+    code, _, errors = here("evaluate", "--checkpoint", run, "--precision", "f32", "--record")
+    assert code == 0, errors
     after = folder.read(run).per_image()
     assert [row["name"] for row in after] == [row["name"] for row in before]
     scores = [[float(row["mean_iou"]) for row in rows] for rows in (before, after)]
@@ -48,12 +48,12 @@ def test_test_in_float32_is_recorded_picture_by_picture(run, command):
 
 
 @pytest.mark.skipif("bf16" not in precisions.native(), reason="this processor has no bf16")
-def test_a_recorded_precision_has_a_price(run, command):
+def test_a_recorded_precision_has_a_price(run, here):
     exact = validation(run)["f32"]
     arguments = ("--split", "validation", "--precision", "bf16", "--record")
-    done = command("evaluate", "--checkpoint", run, *arguments)
-    assert done.returncode == 0, done.stderr
-    assert "bf16 costs" in done.stdout
+    code, output, errors = here("evaluate", "--checkpoint", run, *arguments)
+    assert code == 0, errors
+    assert "bf16 costs" in output
     assert validation(run)["f32"] == exact
     figures = validation(run)["bf16"]
     assert figures["precision"] == "bf16"
@@ -61,27 +61,27 @@ def test_a_recorded_precision_has_a_price(run, command):
     assert price == pytest.approx(100 * (exact["mean_iou"] - figures["mean_iou"]), abs=1e-3)
 
 
-def test_validation_that_was_learned_from_is_not_recorded(run, command):
+def test_validation_that_was_learned_from_is_not_recorded(run, here):
     before = (run / folder.METRICS_FILE).read_bytes()
     description = folder.read(run).description
     training = description["training"] | {"include_validation": True}
     folder.write_json(run / folder.DESCRIPTION_FILE, description | {"training": training})
-    done = command("evaluate", "--checkpoint", run, "--split", "validation", "--record")
-    assert done.returncode == 2
-    assert "has learned from the validation pictures" in done.stderr
+    code, _, errors = here("evaluate", "--checkpoint", run, "--split", "validation", "--record")
+    assert code == 2
+    assert "has learned from the validation pictures" in errors
     assert (run / folder.METRICS_FILE).read_bytes() == before
 
 
-def test_figures_of_other_data_are_not_recorded(run, command):
+def test_figures_of_other_data_are_not_recorded(run, here):
     before = (run / folder.METRICS_FILE).read_bytes()
     path = run / folder.DESCRIPTION_FILE
     description = json.loads(path.read_text())
     description["data"]["digest"] = "0" * 16
     folder.write_json(path, description)
-    done = command("evaluate", "--checkpoint", run, "--split", "validation", "--record")
-    assert done.returncode == 2
-    assert "--record" in done.stderr
-    assert "digest" in done.stderr
+    code, _, errors = here("evaluate", "--checkpoint", run, "--split", "validation", "--record")
+    assert code == 2
+    assert "--record" in errors
+    assert "digest" in errors
     assert (run / folder.METRICS_FILE).read_bytes() == before
 
 

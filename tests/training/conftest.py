@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,16 @@ import pytest
 from model.data import datasets, split_file, streets
 from model.data.datasets.driving import Streets
 from model.training.config import TrainConfig
+
+_drawn = functools.lru_cache(512)(streets.draw)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_once():
+    """Scenes are drawn once and copied after, which takes a thousandth of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streets, "draw", lambda *which: tuple(part.copy() for part in _drawn(*which)))
+        yield
 
 
 class FewStreets(Streets):

@@ -39,9 +39,14 @@ sys.exit(main())
 '''
 
 
-@pytest.mark.parametrize("launch", ["--devices", "torchrun"])
 @pytest.mark.parametrize(
-    ("rank", "when"), [(0, "in epoch 2"), (1, "in epoch 2"), (1, "while reading")]
+    ("launch", "rank", "when"),
+    [
+        ("--devices", 0, "in epoch 2"),
+        ("--devices", 1, "in epoch 2"),
+        ("--devices", 1, "while reading"),
+        ("torchrun", 0, "in epoch 2"),  # which ends the others by itself, whichever fails
+    ],
 )
 def test_one_process_fails_and_all_end(launch, rank, when, few_arguments, tmp_path):
     marker, output, script = (tmp_path / name for name in ("failed", "run", "failing.py"))

@@ -24,18 +24,18 @@ def runs(trained_run: Path, tmp_path: Path) -> tuple[Path, Path]:
     return paths
 
 
-def test_compare_scores_what_has_no_figures_and_writes_report_and_tables(command, runs, tmp_path):
+def test_compare_scores_what_has_no_figures_and_writes_report_and_tables(here, runs, tmp_path):
     """Recorded figures and those measured now are the same."""
     report, tables = tmp_path / "new" / "report.html", tmp_path / "tables.zip"
-    done = command(
+    code, output, errors = here(
         "compare", *runs, "--data", "streets", "--output", report, "--tables", tables
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Scoring" in done.stdout
-    assert done.stdout.count("Scoring") == 1
-    assert "No difference that these 80 pictures can show" in done.stdout
-    assert "The difference in mean IoU is 0.0 points, between 0.0 and 0.0" in done.stdout
-    assert "its 80 test pictures" in done.stdout
+    assert code == 0, errors
+    assert "Scoring" in output
+    assert output.count("Scoring") == 1
+    assert "No difference that these 80 pictures can show" in output
+    assert "The difference in mean IoU is 0.0 points, between 0.0 and 0.0" in output
+    assert "its 80 test pictures" in output
     html = report.read_text()
     assert "No difference that these 80 pictures can show" in html
     assert html.count("<svg") >= 10
@@ -45,46 +45,46 @@ def test_compare_scores_what_has_no_figures_and_writes_report_and_tables(command
     assert all(float(row.split(",")[-1]) == 0 for row in rows[1:])
 
 
-def test_figures_that_the_checkpoints_have_are_used(command, runs):
+def test_figures_that_the_checkpoints_have_are_used(here, runs):
     shutil.rmtree(runs[1])
     shutil.copytree(runs[0], runs[1])
-    done = command("compare", *runs)
-    assert done.returncode == 0, done.stderr
-    assert "Scoring" not in done.stdout
+    code, output, errors = here("compare", *runs)
+    assert code == 0, errors
+    assert "Scoring" not in output
 
 
-def test_a_split_of_ones_own_is_scored_on(command, runs, tmp_path):
+def test_a_split_of_ones_own_is_scored_on(here, runs, tmp_path):
     """Recorded figures are of another test part, so both are scored anew."""
     names = datasets.load("streets").split
     own = {"train": names["train"], "validation": names["validation"], "test": names["test"][:6]}
     path = tmp_path / "own.json"
     split_file.write(path, own, data="streets", rule="the first six")
-    done = command("compare", *runs, "--split-file", path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Scoring") == 2
-    assert "on 6 pictures" in done.stdout or "these 6 pictures" in done.stdout
+    code, output, errors = here("compare", *runs, "--split-file", path)
+    assert code == 0, errors
+    assert output.count("Scoring") == 2
+    assert "on 6 pictures" in output or "these 6 pictures" in output
 
 
-def test_a_split_of_which_data_must_be_said(command, runs):
+def test_a_split_of_which_data_must_be_said(here, runs):
     file = runs[1] / folder.DESCRIPTION_FILE
     description = json.loads(file.read_text())
     description["data"]["name"] = "pets"
     folder.write_json(file, description)
-    done = command("compare", *runs, "--split-file", "own.json")
-    assert done.returncode == 2
-    assert "trained on pets, streets. Say by --data which" in done.stderr
+    code, _, errors = here("compare", *runs, "--split-file", "own.json")
+    assert code == 2
+    assert "trained on pets, streets. Say by --data which" in errors
 
 
-def test_other_splits_are_refused(command, runs):
+def test_other_splits_are_refused(here, runs):
     file = runs[1] / folder.DESCRIPTION_FILE
     description = json.loads(file.read_text())
     description["data"]["split_digest"] = "another"
     folder.write_json(file, description)
-    done = command("compare", *runs)
-    assert done.returncode == 2
-    assert "error: These models cannot be compared" in done.stderr
-    assert "different splits" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, errors = here("compare", *runs)
+    assert code == 2
+    assert "error: These models cannot be compared" in errors
+    assert "different splits" in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_other_splits_are_refused(command, runs):
         (["a/gone", "b/gone", "--output", "."], "is a folder"),
     ],
 )
-def test_what_cannot_be_done_is_said(command, arguments, sentence):
-    done = command("compare", *arguments)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+def test_what_cannot_be_done_is_said(here, arguments, sentence):
+    code, _, errors = here("compare", *arguments)
+    assert code == 2
+    assert sentence in errors
+    assert "Traceback" not in errors

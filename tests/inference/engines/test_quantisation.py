@@ -145,10 +145,10 @@ def test_calibration_needs_pictures(calibrated):
         calibrate(calibrated, datasets.load("streets"), 0)
 
 
-def test_quantise_is_a_command(trained_run, tmp_path, command):
+def test_quantise_is_a_command(trained_run, tmp_path, here):
     path = shutil.copytree(trained_run, tmp_path / "run")
-    done = command("quantise", "--checkpoint", path, "--pictures", "4")
-    assert done.returncode == 0, done.stderr
-    assert "calibrated on 4 pictures" in done.stdout
-    assert "evaluate" in done.stdout
+    code, output, errors = here("quantise", "--checkpoint", path, "--pictures", "4")
+    assert code == 0, errors
+    assert "calibrated on 4 pictures" in output
+    assert "evaluate" in output
     assert quantisation.read(folder.read(path)).pictures == 4
