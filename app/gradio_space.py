@@ -1,8 +1,7 @@
 """The app on a Space of the gradio SDK: the segment page and the API, started Gradio's way.
 
 The Hub's image starts it; ZeroGPU hooks into Gradio's `launch`, which a mounted page never
-calls. There, what segments must be a function marked by the package `spaces`, which runs it
-in a process of its own that holds the GPU.
+calls, and starts no Space without a function that the package `spaces` has marked.
 """
 
 from __future__ import annotations
@@ -68,10 +67,18 @@ def _fetch(hub_id: HubId) -> None:
 
 
 def mark_for_zero_gpu() -> bool:
-    """Lets `spaces`, where it is installed, run the segmenting. Returns whether it is."""
+    """Marks a function for `spaces`, where it is installed. Returns whether it is.
+
+    Not the one that segments: each call of a marked function takes a GPU, of which a visitor has
+    some minutes a day, and the engines compute on the processor.
+    """
     try:
         import spaces
     except ImportError:
         return False
-    segment_page.render = spaces.GPU(segment_page.render)
+    spaces.GPU(_no_gpu_is_needed)
     return True
+
+
+def _no_gpu_is_needed() -> None:
+    """Is never called."""

@@ -34,6 +34,9 @@ BUSY = (
     SpaceStage.RUNNING_APP_STARTING,
 )
 OFF = (SpaceStage.PAUSED, SpaceStage.STOPPED)
+FAILED = (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR, SpaceStage.CONFIG_ERROR)
+SLEEPING = "SLEEPING"
+"""The next visitor wakes it. huggingface_hub 2.4 does not list it."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,11 @@ def publish(command: Publish) -> int:
     if HubId.parse(command.repository).revision:
         raise ConfigError(f"Publish to owner/name, not to '{command.repository}'.")
     space = spacefile.read(command.root / "Spacefile")
-    files = space_files.all_files(space, command.root, command.licence)
     if command.dry_run:
-        _write(files, command.dry_run)
+        _write(space_files.all_files(space, command.root, command.licence), command.dry_run)
         return 0
+    space = space.model_copy(update={"models": [_pinned(name) for name in space.models]})
+    files = space_files.all_files(space, command.root, command.licence)
     repository = command.repository
     with in_words(repository):
         ensure_repository(
@@ -111,11 +115,27 @@ def publish(command: Publish) -> int:
             repo_type="space",
         )
         print(f"{'Uploaded' if changed else 'Nothing has changed'}: commit {commit}")
-        print(f"{_link(repository)} is being built; this takes some minutes.", flush=True)
+        again = not changed and before.stage in FAILED
+        if again:  # such as for a secret that has been set since
+            HfApi().restart_space(repository, factory_reboot=True)
+        if changed or again:
+            print(f"{_link(repository)} is being built; this takes some minutes.", flush=True)
         if not command.wait:
             return 0
-        runtime = _wait(repository, commit, before if changed else None, command.wait)
+        # That the commit is known says nothing where it is the one that failed.
+        awaited = "" if again else commit
+        runtime = _wait(repository, awaited, before if changed or again else None, command.wait)
         return _report(repository, runtime)
+
+
+def _pinned(model: str) -> str:
+    """A model on the Hub with the commit that it is at, so that a newer one makes a new image."""
+    if "/" not in model:
+        return model
+    hub_id = HubId.parse(model)
+    with in_words(model):
+        found = HfApi().model_info(hub_id.repository, revision=hub_id.revision)
+    return f"{hub_id.repository}@{found.sha}"
 
 
 def _write(files: dict[str, Content], target: Path) -> None:
@@ -179,7 +199,7 @@ def _wait(
 
 def _report(repository: str, runtime: SpaceRuntime) -> int:
     print(f"{_link(repository)}: {runtime.stage}")
-    if runtime.stage == SpaceStage.RUNNING:
+    if runtime.stage in (SpaceStage.RUNNING, SLEEPING):
         return 0
     building = runtime.stage != SpaceStage.RUNTIME_ERROR
     lines = list(HfApi().fetch_space_logs(repository, build=building))

@@ -19,6 +19,9 @@ GRADIO_START = "start.py"
 
 FROM_SPACEFILE = "# From Spacefile, by `python -m app.space render`. Change that, not this.\n"
 
+NEVER = {"__pycache__", "secrets.toml", ".env", ".DS_Store"}
+"""Names of files and folders that go nowhere, wherever they lie."""
+
 # The wheels that bring no CUDA with them, some gigabytes less.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
@@ -38,7 +41,7 @@ def all_files(space: Spacefile, root: Path, licence: str | None = None) -> dict[
             raise ConfigError(f"Spacefile lists {name}, but there is no such file in {root}.")
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in found:
-            if file.is_file() and "__pycache__" not in file.parts:
+            if file.is_file() and not NEVER & set(file.parts):
                 files[file.relative_to(root).as_posix()] = file
     return files | {name: text.encode() for name, text in rendered(space, root).items()}
 
@@ -178,20 +181,25 @@ def _dockerignore(space: Spacefile, root: Path) -> str:
     models = [f"weights/{name}" for name in space.models if not _is_pulled(name, root)]
     lines = [f"!{name}" for name in (SPACE_REQUIREMENTS, *space.files, *models)]
     # Training leaves there what it needs to go on.
-    return FROM_SPACEFILE + "\n".join(["*", *lines, "**/__pycache__", "weights/*/resume"]) + "\n"
+    never = [*(f"**/{name}" for name in sorted(NEVER)), "weights/*/resume"]
+    return FROM_SPACEFILE + "\n".join(["*", *lines, *never]) + "\n"
 
 
 def _requirements(space: Spacefile, root: Path) -> str:
-    """`requirements.txt` without what only training needs, and PyTorch without CUDA."""
+    """`requirements.txt` without what only training needs, and PyTorch without CUDA.
+
+    ZeroGPU has a list of versions of PyTorch, and takes one from it that fits the rest.
+    """
     lines = []
+    on_cpu = space.hardware.startswith("cpu")
     for line in (root / REQUIREMENTS).read_text(encoding="utf-8").splitlines():
         name, _, version = line.partition("==")
         if not version or name in space.leave_out:
             continue
-        # ZeroGPU's images bring their own CUDA.
-        local = "+cpu" if name in ("torch", "torchvision") and space.hardware[:3] == "cpu" else ""
-        lines.append(f"{name}=={version}{local}")
-    index = f"--extra-index-url {CPU_INDEX}\n" if space.hardware[:3] == "cpu" else ""
+        if name in ("torch", "torchvision"):
+            line = f"{line}+cpu" if on_cpu else name
+        lines.append(line)
+    index = f"--extra-index-url {CPU_INDEX}\n" if on_cpu else ""
     return FROM_SPACEFILE + index + "\n".join(lines) + "\n"
 
 

@@ -73,6 +73,8 @@ class Spacefile(BaseModel):
     def _fits_together(self) -> Spacefile:
         if self.sdk == "docker" and self.hardware == "zero-a10g":
             raise ValueError("hardware zero-a10g (ZeroGPU) needs sdk: gradio")
+        if self.hardware == "zero-a10g" and self.python != "3.12":
+            raise ValueError('hardware zero-a10g (ZeroGPU) needs python: "3.12"')
         if self.sdk == "gradio" and self.port != 7860:
             raise ValueError("sdk: gradio needs port: 7860")
         return self

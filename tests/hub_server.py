@@ -312,6 +312,10 @@ class Handler(BaseHTTPRequestHandler):
             repository.settings["hardware"] = json.loads(self.body)["flavor"]
             self.runtime(name)
 
+    def restart(self, name: str) -> None:
+        if self.repository("space", name, write=True):
+            self.runtime(name)
+
     def runtime(self, name: str) -> None:
         if not (repository := self.repository("space", name)):
             return
@@ -339,6 +343,7 @@ ROUTES = (
     (rf"GET {_SPACE}/secrets", Handler.secrets),
     (rf"POST {_SPACE}/hardware", Handler.hardware),
     (rf"GET {_SPACE}/runtime", Handler.runtime),
+    (rf"POST {_SPACE}/restart", Handler.restart),
     (rf"GET {_SPACE}/logs/(?P<which>build|run)", Handler.logs),
     (rf"GET {_API}", Handler.info),
     (rf"GET {_API}/revision/(?P<revision>.+)", Handler.info),

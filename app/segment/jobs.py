@@ -15,8 +15,6 @@ class Watch:
     """Follows one computation.
 
     Args: progress: called with the finished fraction, up to 1.
-
-    Sent to another process, it becomes one that nobody looks at.
     """
 
     def __init__(self, progress: Callable[[float], None] = lambda fraction: None) -> None:
@@ -35,9 +33,6 @@ class Watch:
                 "pictures, or the command line: docs/outputs.md."
             )
         return self._cancelled.is_set()
-
-    def __reduce__(self) -> tuple:
-        return Watch, ()
 
 
 class Jobs:

@@ -15,6 +15,15 @@ from model.checkpoints.folder import Checkpoint
 from model.data.copies import COPIES
 
 CASES = 5
+HUB_VERSIONS = {
+    "BY": ("2.0", "2.5", "3.0", "4.0"),
+    "BY-SA": ("3.0", "4.0"),
+    "BY-NC": ("2.0", "3.0", "4.0"),
+    "BY-ND": ("4.0",),
+    "BY-NC-ND": ("3.0", "4.0"),
+    "BY-NC-SA": ("2.0", "3.0", "4.0"),
+}
+"""Versions of the Creative Commons licences that the Hub has identifiers for."""
 DASH = "A dash: nothing to divide by, as for the precision of a class that is never predicted."
 
 
@@ -157,7 +166,8 @@ def _classes(checkpoint: Checkpoint) -> str:
         names = ("iou", "dice", "precision", "recall")
         values = " | ".join(_percent(per_class[name][info.id]) for name in names)
         share = f"{100 * per_class['support'][info.id] / total:.2f}"
-        rows.append(f"| {info.name} | {share} | {values} |")
+        name = info.name.replace("|", "\\|")
+        rows.append(f"| {name} | {share} | {values} |")
     return "## Classes, on the test split\n\n" + "\n".join(rows) + "\n\n" + DASH
 
 
@@ -316,6 +326,6 @@ def _numbers(values: tuple[float, ...]) -> str:
 def _hub_licence(licence: str) -> str:
     """The Hub's identifier, such as "cc-by-sa-4.0", or "other"."""
     match = re.search(r"CC (BY(?:-\w+)*) (\d\.\d)", licence)
-    if match:
+    if match and match[2] in HUB_VERSIONS.get(match[1], ()):
         return f"cc-{match[1].lower()}-{match[2]}"
     return "cc0-1.0" if "CC0" in licence else "other"

@@ -282,7 +282,7 @@ def find(model: str) -> Checkpoint:
     """
     weights = weights_folder()
     if "/" in model or os.sep in model or Path(model).is_absolute():
-        path = Path(model).expanduser()
+        path = Path(os.path.expanduser(model))
         if os.path.isdir(path) or not HubId.matches(model):
             return read(path)
         try:
@@ -343,7 +343,7 @@ def members(checkpoint: Checkpoint) -> list[Checkpoint]:
     """A checkpoint and those that its `members` name. Raises `CheckpointError`."""
     names = checkpoint.description.get("members", [])
     if not isinstance(names, list) or not all(
-        isinstance(name, str) and Path(name).name == name for name in names
+        isinstance(name, str) and name != ".." and Path(name).name == name for name in names
     ):
         raise CheckpointError(
             f"{checkpoint.path / DESCRIPTION_FILE}: 'members' must list names of folders "

@@ -85,9 +85,13 @@ def find(hub_id: HubId) -> Checkpoint:
 def copy_to(checkpoint: Checkpoint, target: Path) -> None:
     """Copies a pulled checkpoint into a folder of its own, with a record of where it is from.
 
-    Raises: `ConfigError` if other weights lie there already, or it cannot be written.
+    Raises: `ConfigError` if other weights or other things lie there already, or it cannot be
+        written.
     """
     weights = target / folder.WEIGHTS_FILE
+    ours = (folder.DESCRIPTION_FILE, RECORD_FILE)
+    if target.is_dir() and any(target.iterdir()) and not any((target / n).exists() for n in ours):
+        raise ConfigError(f"{target} is not empty and holds no checkpoint. Choose another folder.")
     if weights.exists() and _sha256(weights) != _sha256(checkpoint.weights_path):
         raise ConfigError(f"{target} holds other weights already. Remove it, or choose another.")
     try:
@@ -106,7 +110,7 @@ def _download(hub_id: HubId) -> Path:
     """The folder with the files of `hub_id` in the client's cache; its name is the commit."""
     repository, revision = hub_id.repository, hub_id.revision or constants.DEFAULT_REVISION
     cached = try_to_load_from_cache(repository, folder.WEIGHTS_FILE, revision=revision)
-    whole = isinstance(cached, str)
+    whole = isinstance(cached, str) and _is_described(repository, Path(cached).parent)
     if whole and hub_id.is_pinned:
         return Path(cached).parent
     try:
@@ -132,6 +136,16 @@ def _download(hub_id: HubId) -> Path:
     return snapshot
 
 
+def _is_described(repository: str, snapshot: Path) -> bool:
+    """Whether a cached checkpoint has its description, or was taken in without one before.
+
+    Other programs download the network alone: the classes and all that were asked for then would
+    be guessed.
+    """
+    taken_in = cached_assets_path("unet-studio", repository, snapshot.name)
+    return (snapshot / folder.DESCRIPTION_FILE).exists() or any(taken_in.iterdir())
+
+
 def _verify(snapshot: Path, hub_id: HubId) -> None:
     """Checks each file against the hash that the Hub announced; a wrong one is thrown away.
 
@@ -149,6 +163,8 @@ def _verify(snapshot: Path, hub_id: HubId) -> None:
         if digest is not None and digest(blob) != blob.name:
             pointer.unlink()
             blob.unlink()
+            # Without them the next pull asks again for whatever is missing.
+            (snapshot / folder.WEIGHTS_FILE).unlink(missing_ok=True)
             raise HubError(
                 f"{hub_id}: {name} arrived with a wrong hash, damaged on its way or on the disk. "
                 "It was thrown away; run it again."

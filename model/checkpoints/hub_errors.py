@@ -103,7 +103,10 @@ def _explain_status(error: HfHubHTTPError, subject: str) -> str:
     if status == 401:
         return f"{subject}: {host} does not accept your token. Make a new one. {LOG_IN}"
     if status == 402:
-        return f"{subject}: {host} asks for a subscription or a payment method.{said}"
+        return (
+            f"{subject}: {host} asks for a subscription or a payment method, as it may for Spaces "
+            f"that compute; pushing models is free.{said}"
+        )
     if status == 403:
         return f"{subject}: your token has no right to it. Use one that has, in HF_TOKEN.{said}"
     if status == 409 or status == 412:

@@ -28,10 +28,13 @@ def report(checkpoint: Checkpoint) -> Path:
     left_out = (folder.WEIGHTS_FILE, folder.INT8_FILE, folder.CARD_FILE)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        for name, content in published(checkpoint).items():
-            if name not in left_out:
-                own = content.read_bytes() if isinstance(content, Path) else content
-                folder.write_bytes(path / name, own)
+        files = {n: c for n, c in published(checkpoint).items() if n not in left_out}
+        for before in path.iterdir():
+            if before.name not in files:
+                before.unlink()
+        for name, content in files.items():
+            own = content.read_bytes() if isinstance(content, Path) else content
+            folder.write_bytes(path / name, own)
         (reported,) = (c for c in folder.list_reported() if c.name == checkpoint.name)
         write_card(reported)
     except OSError as error:

@@ -31,7 +31,7 @@ OKABE_ITO = (
 class ClassInfo:
     """One class: `id` is its value in label arrays, `colour` is `#rrggbb`.
 
-    Raises `ConfigError` for a colour written in another way.
+    Raises `ConfigError` for a name that is no text, and for a colour written in another way.
     """
 
     id: int
@@ -39,6 +39,8 @@ class ClassInfo:
     colour: str
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError(f"The class {self.id} needs a name of text, got {self.name!r}.")
         if not re.fullmatch("#[0-9A-Fa-f]{6}", self.colour):
             raise ConfigError(
                 f"The class '{self.name}' has the colour '{self.colour}'; write it as #rrggbb."

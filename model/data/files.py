@@ -12,8 +12,13 @@ OWN_FOLDER = "folder"
 
 
 def key_of(path: str | Path) -> str:
-    """How a file is called: its relative path without the suffix, with forward slashes."""
-    pure = PurePosixPath(str(path).replace("\\", "/"))
+    """How a file is called: its relative path without the suffix, with forward slashes.
+
+    Args: path: of a file that is there, or as text, which may come from Windows.
+    """
+    there = isinstance(path, PurePath)
+    # In the name of a file of Linux a backslash is a letter like others.
+    pure = PurePosixPath(path.as_posix() if there else path.replace("\\", "/"))
     return (pure.parent / pure.stem).as_posix()
 
 

@@ -160,7 +160,11 @@ def _pixels(image: Image.Image) -> np.ndarray:
     of 100 megapixels only bands are converted.
     """
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    span = _span(image) if image.mode in ("I", "F") else (0.0, 0.0)
+    span = (0.0, 0.0)
+    if image.mode in ("I", "F"):
+        # Pillow opens 16-bit PGM as 32-bit, scaled to 16.
+        of_16_bits = image.format == "PPM" and image.mode == "I"
+        span = (0.0, 65535.0) if of_16_bits else _span(image)
     for rows, band in _bands(image):
         pixels[rows] = np.asarray(_to_rgb(band, span))
     return pixels

@@ -19,6 +19,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 SizePolicy = Literal["resize", "pad", "crop", "tile"]
 
+MOST = {"multiple": 1024, "tile": 16384, "longest_side": 16384}
+"""The longest sides in pixels: a damaged description must not ask for terabytes."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -45,7 +48,7 @@ class Preprocessing:
             (the network halves its input several times).
         mean, std: per RGB channel, of pictures in [0, 1].
 
-    Raises `ConfigError` for sides that are not whole numbers above 0, for a `longest_side`
+    Raises `ConfigError` for sides that are not whole numbers from 1 to `MOST`, for a `longest_side`
     that the policy lacks or does not use, for a `tile` that is no multiple, and for other than
     three finite means and deviations above 0.
 
@@ -78,8 +81,10 @@ class Preprocessing:
         if resizes:
             sides["longest_side"] = self.longest_side
         for name, side in sides.items():
-            if type(side) is not int or side < 1:
-                raise ConfigError(f"{name} must be a whole number above 0, got {side!r}.")
+            if type(side) is not int or not 1 <= side <= MOST[name]:
+                raise ConfigError(
+                    f"{name} must be a whole number from 1 to {MOST[name]}, got {side!r}."
+                )
         if self.size_policy == "tile" and self.tile % self.multiple:
             raise ConfigError(f"tile must be a multiple of {self.multiple}, got {self.tile}.")
         mean, std = (np.asarray(values, np.float64) for values in (self.mean, self.std))

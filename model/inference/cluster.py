@@ -19,6 +19,7 @@ import numpy as np
 import model
 from model.checkpoints.folder import weights_folder
 from model.errors import ConfigError, StudioError
+from model.inference.engines.precision import PRECISIONS
 from model.inference.folders import Job, Outcome, Progress, segment_here
 from model.inference.inputs import Item
 from model.inference.options import SegmentOptions
@@ -211,9 +212,10 @@ class Worker:
                 f"The machine {machine} does not see {self.folder.path}: --output must be a "
                 "folder that all machines share."
             )
-        segmenter = Segmenter(
-            self.checkpoint, engine=self.settings["engine"], precision=self.settings["precision"]
-        )
+        precision = self.settings["precision"]
+        if precision not in PRECISIONS:  # several, of an ensemble: as they were chosen there
+            precision = "auto"
+        segmenter = Segmenter(self.checkpoint, engine=self.settings["engine"], precision=precision)
         job = Job(segmenter, *self.details)
         if job.settings() != self.settings:
             raise ConfigError(f"The machine {machine} has another checkpoint as {self.checkpoint}.")
@@ -233,5 +235,7 @@ def _everywhere(path: Path | str) -> str:
 
 def _folder(checkpoint: str) -> Path | None:
     """The folder of a checkpoint, unless its name is one that leads to the Hub everywhere."""
-    places = (Path(checkpoint).expanduser(), weights_folder() / checkpoint)
-    return next((place for place in places if place.is_dir()), None)
+    place = Path(os.path.expanduser(checkpoint))
+    if "/" not in checkpoint:
+        place = weights_folder() / checkpoint
+    return place if place.is_dir() else None

@@ -68,7 +68,12 @@ class Job:
         options = {name: v for name, v in asdict(self.options).items() if name not in maps}
         return {
             "checkpoint": self.segmenter.name,
-            "digests": [m.digest(self.segmenter.precision) for m in self.segmenter.members],
+            "digests": [
+                member.digest(precision)
+                for member, precision in zip(
+                    self.segmenter.members, self.segmenter.precisions, strict=True
+                )
+            ],
             "engine": self.segmenter.engine,
             "precision": self.segmenter.precision,
             "options": options,
@@ -153,6 +158,7 @@ def _segment_picture(job: Job, item: Item, folder: OutputFolder) -> str | None:
 
 def _segment_video(job: Job, item: Item, folder: OutputFolder, progress: Progress) -> str | None:
     """Returns why it cannot be segmented, if so."""
+    import av
 
     def segment(frame: tuple[int, np.ndarray]) -> tuple[int, dict[str, np.ndarray]]:
         time, image = frame
@@ -177,6 +183,8 @@ def _segment_video(job: Job, item: Item, folder: OutputFolder, progress: Progres
             return str(error)
         except OSError as error:
             return _not_written(error, folder)
+        except av.FFmpegError as error:
+            return f"cannot be encoded as a video ({error})"
     return None
 
 

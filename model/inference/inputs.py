@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
-from model.data.files import check_name, key_of
+from model.data.files import check_name
 from model.data.images import SUFFIXES
 from model.errors import ConfigError, ImageError
 
@@ -119,7 +120,7 @@ def _files(given: str, several: bool) -> Iterator[tuple[Path | str, str]]:
         prefix = f"{path.resolve().name}/" if several else ""
         for file in path.rglob("*"):
             relative = file.relative_to(path)
-            if _known(relative):
+            if _known(relative) and file.is_file():
                 yield file, prefix + relative.as_posix()
     elif path.exists():
         yield path, path.name
@@ -147,7 +148,8 @@ def _below_url(url: str) -> Iterator[tuple[str, str]]:
     for info in found:
         relative = PurePosixPath(info.path).relative_to(root)
         if info.is_file and _known(relative) and relative.suffix.lower() in SUFFIXES:
-            yield "".join((folder.rstrip("/"), "/", str(relative), mark, query)), str(relative)
+            address = f"{folder.rstrip('/')}/{quote(str(relative))}{mark}{query}"
+            yield address, str(relative)
 
 
 def _listed(listing: Path) -> Iterator[tuple[Path | str, str]]:
@@ -184,7 +186,8 @@ def _keys(names: Sequence[str]) -> dict[str, str]:
 
     It depends on the names only, so that a run that is taken up again finds its own files.
     """
-    keys = {name: key_of(name) for name in names}
+    pure = {name: PurePosixPath(name) for name in names}
+    keys = {name: (path.parent / path.stem).as_posix() for name, path in pure.items()}
     while True:
         # File systems may not tell upper from lower case.
         count = Counter(key.casefold() for key in keys.values())

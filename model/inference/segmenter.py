@@ -159,9 +159,14 @@ class Segmenter:
         return self._engines[0].name
 
     @property
+    def precisions(self) -> list[str]:
+        """Of each of `members`."""
+        return [engine.precision for engine in self._engines]
+
+    @property
     def precision(self) -> str:
         """Of an ensemble whose members differ in it, all: "bf16 + f32"."""
-        return " + ".join(dict.fromkeys(engine.precision for engine in self._engines))
+        return " + ".join(dict.fromkeys(self.precisions))
 
     @property
     def memory_bytes(self) -> int:

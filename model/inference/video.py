@@ -57,7 +57,7 @@ class VideoReader:
 
         self.path = path
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path), metadata_errors="replace")
             self._stream = self._container.streams.video[0]
         except IndexError as error:
             raise ImageError(f"{path.name} has no video in it.") from error

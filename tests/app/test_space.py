@@ -7,7 +7,6 @@ import importlib.metadata
 import io
 import json
 import os
-import pickle
 import re
 import shlex
 import shutil
@@ -279,6 +278,7 @@ def test_zero_gpu_brings_its_own_pytorch(project):
     edit(project, ("sdk: docker", "sdk: gradio\nhardware: zero-a10g"))
     requirements = space_files.rendered(spacefile.read(project / "Spacefile"), project)
     assert "cpu" not in requirements["requirements.txt"]
+    assert "torch" in requirements["requirements.txt"].splitlines()
 
 
 def test_models_of_unknown_terms_need_a_licence(project):
@@ -312,6 +312,8 @@ def test_what_training_left_to_go_on_stays_here(project):
         ("files: [app.py, app, model, weights/registry]", "files:\n  - app.py\n  - /etc\n  - ../x",
          ["line 14: files.1: must lie inside", "line 15: files.2: must lie inside"]),
         ("sdk: docker", "hardware: zero-a10g", ["line 1: hardware zero-a10g"]),
+        ('sdk: docker\npython: "3.12"', 'sdk: gradio\nhardware: zero-a10g\npython: "3.13"',
+         ["line 1: hardware zero-a10g (ZeroGPU) needs python"]),
         ("sdk: docker", "sdk: gradio\nport: 8000", ["line 1: sdk: gradio needs port: 7860"]),
         (SMALL, "- list", ["line 1: there must be fields"]),
         ("secrets: {", "secrets: {{", ["Spacefile, line 12: expected"]),
@@ -362,15 +364,15 @@ def test_the_documented_lines_lead_to_a_public_space(project, hub, tmp_path):
         for kind, array in (("images", image), ("masks", labels)):
             (project / "photos" / kind).mkdir(parents=True, exist_ok=True)
             Image.fromarray(array).save(project / "photos" / kind / f"{scene}.png")
-    lines, render_line = blocks("sh")[0].splitlines(), blocks("sh")[1].strip()
-    assert len([*lines, *blocks("yaml")[0].splitlines(), render_line]) <= 10
+    commands = [line for block in blocks("sh")[:4] for line in block.splitlines()]
+    assert len([*commands, *blocks("yaml")[0].splitlines()]) <= 10
+    assert commands[-1].startswith("python -m app.space publish")
     edit(project, ("models: [streets-scratch]\n", blocks("yaml")[0]))
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("UNET_", "HF_"))},
         **{"HF_ENDPOINT": hub.url, "HF_TOKEN": WRITER, "HF_HUB_DISABLE_XET": "1"},
         **{"HF_HOME": str(tmp_path / "own"), "UNET_STUDIO_CACHE": str(tmp_path / "cache")},
     }
-    commands = [*lines[:3], render_line, *lines[3:]]
     for line in commands:
         tiny = TINY if " train " in line else ""
         program, *arguments = shlex.split(f"{line} {tiny}".replace("you/", "owner/"))
@@ -478,12 +480,56 @@ def test_unchanged_space_is_taken_as_it_is(project, hub, capsys):
 @pytest.mark.parametrize(("stage", "log"), [("BUILD_ERROR", "build"), ("RUNTIME_ERROR", "run")])
 def test_failed_space_shows_the_end_of_its_log(project, hub, capsys, stage, log):
     publish(Publish(NAME, root=project, wait=0))
-    hub.repositories["space", NAME].settings["stages"] = [stage]
+    hub.repositories["space", NAME].settings["stages"] = ["BUILDING", stage]
     assert publish(Publish(NAME, root=project)) == 1
     output = capsys.readouterr()
+    assert not hub.seen("/restart")
     assert stage in output.out
     assert f"{log} line 29" in output.err
     assert f"{log} line 9\n" not in output.err
+
+
+@pytest.mark.parametrize("end", ["RUNNING", "BUILD_ERROR"])
+def test_what_failed_is_built_again_though_nothing_has_changed(project, hub, capsys, end):
+    """As after a secret was set that the first build lacked."""
+    publish(Publish(NAME, root=project, wait=0))
+    stages = ["BUILD_ERROR", "BUILD_ERROR head", "BUILD_ERROR head", "BUILDING", f"{end} head"]
+    hub.repositories["space", NAME].settings["stages"] = stages
+    assert publish(Publish(NAME, root=project)) == (end != "RUNNING")
+    assert len(hub.seen("POST .*/restart")) == 1
+    output = capsys.readouterr().out
+    assert "Nothing has changed" in output
+    assert "is being built" in output
+
+
+def test_a_sleeping_space_is_well(project, hub):
+    publish(Publish(NAME, root=project, wait=0))
+    hub.repositories["space", NAME].settings["stages"] = ["SLEEPING"]
+    assert publish(Publish(NAME, root=project)) == 0
+    assert not hub.seen("/restart")
+
+
+def test_a_newer_version_of_a_model_on_the_hub_reaches_the_space(project, hub):
+    edit(project, ("[streets-scratch]", "[owner/streets]"))
+    weights = project / "weights" / "streets-scratch"
+    dockerfiles = []
+    for _ in range(2):
+        commit = put_on_hub(hub, "owner/streets", weights)
+        publish(Publish(NAME, root=project, wait=0))
+        dockerfiles.append(hub.repositories["space", NAME].commits[-1][1]["Dockerfile"].decode())
+        assert f"pull owner/streets@{commit}" in dockerfiles[-1]
+        (weights / folder.CARD_FILE).write_text("newer")
+    assert dockerfiles[0] != dockerfiles[1]
+
+
+def test_secrets_that_lie_about_go_nowhere(project, hub):
+    for name in (".streamlit/secrets.toml", ".env", ".DS_Store"):
+        (project / "app" / name).parent.mkdir(exist_ok=True)
+        (project / "app" / name).write_text("password")
+    publish(Publish(NAME, root=project, wait=0))
+    files = hub.repositories["space", NAME].commits[-1][1]
+    assert not [name for name in files if name.endswith(("secrets.toml", ".env", ".DS_Store"))]
+    assert "**/secrets.toml" in files[".dockerignore"].decode()
 
 
 def test_build_that_takes_too_long_is_told(project, hub):
@@ -640,29 +686,15 @@ def test_gradio_space_serves_page_and_api(project, hub, weights, tmp_path):
         segment(port)
 
 
-def test_zero_gpu_runs_what_segments_through_another_process(monkeypatch, weights, tmp_path):
-    """Its arguments and its result must be fit for pickling."""
-
-    def gpu(function):
-        def call(*arguments):
-            return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(arguments)))))
-
-        return call
-
-    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
-    monkeypatch.setattr(segment_page, "render", segment_page.render)
+def test_zero_gpu_finds_a_marked_function_and_spends_no_visitors_time(monkeypatch):
+    marked = []
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=marked.append))
     before = segment_page.render
     assert gradio_space.mark_for_zero_gpu()
-    assert segment_page.render is not before
-    picture = tmp_path / "scene.png"
-    Image.fromarray(streets.draw(0, (80, 60))[0]).save(picture)
-    checkpoint = folder.read(weights / "streets-scratch")
-    rendered = segment_page.render(segment_page.Desk(picture, "scene"), checkpoint)
-    assert Image.open(io.BytesIO(rendered.mask)).size == (80, 60)
+    assert len(marked) == 1
+    assert segment_page.render is before
 
 
 def test_without_zero_gpu_nothing_is_marked(monkeypatch):
     monkeypatch.setitem(sys.modules, "spaces", None)
-    before = segment_page.render
     assert not gradio_space.mark_for_zero_gpu()
-    assert segment_page.render is before

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -243,3 +244,18 @@ def test_figures_are_found_by_split_and_precision(make_checkpoint, tmp_path):
     folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
     assert folder.read(checkpoint.path).figures("test") == FIGURES
     assert folder.read(checkpoint.path).figures("validation") is None
+
+
+@pytest.mark.parametrize("names", [[".."], ["../other"], ["/etc"], [5], "one"])
+def test_members_lie_within(make_checkpoint, tmp_path, names):
+    checkpoint = make_checkpoint(tmp_path / "one")
+    description = checkpoint.description | {"members": names}
+    with pytest.raises(CheckpointError, match="'members' must list names of folders"):
+        folder.members(replace(checkpoint, description=description))
+
+
+def test_a_class_without_a_name_of_text_is_refused(make_checkpoint, tmp_path):
+    path = make_checkpoint(tmp_path / "one").path / folder.DESCRIPTION_FILE
+    path.write_text(path.read_text().replace('"class 0"', "5"))
+    with pytest.raises(CheckpointError, match="needs a name of text"):
+        folder.read(path.parent)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
 
 from model.checkpoints import commands, folder
 from model.checkpoints import hub as hub_module
 from model.checkpoints.commands import Pull
-from model.checkpoints.hub import pull
+from model.checkpoints.hub import copy_to, pull
 from model.checkpoints.hub_id import HubId, read_registry
 from model.errors import CheckpointError, ConfigError, StudioError
 from model.inference.segmenter import Segmenter
@@ -146,6 +146,28 @@ def test_pinned_revision_in_the_cache_needs_no_network(hub, files):
     asked = len(hub.requests)
     pull(HubId(NAME, repository.head))
     assert len(hub.requests) == asked
+
+
+def test_what_another_program_left_out_is_asked_for(hub, files):
+    """Such as segmentation_models_pytorch, which takes the network alone."""
+    repository = hub.add(NAME, files)
+    for name in (folder.CONFIG_FILE, folder.WEIGHTS_FILE):
+        hf_hub_download(NAME, name, revision=repository.head)
+    checkpoint = pull(HubId(NAME, repository.head))
+    assert checkpoint.classes.names == pull_tiny().classes.names
+    assert (checkpoint.path / folder.DESCRIPTION_FILE).exists()
+
+
+def test_other_files_are_not_overwritten(hub, files, tmp_path):
+    hub.add(NAME, files)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "README.md").write_text("my project")
+    with pytest.raises(ConfigError, match="is not empty and holds no checkpoint"):
+        copy_to(pull_tiny(), project)
+    assert [path.name for path in project.iterdir()] == ["README.md"]
+    copy_to(pull_tiny(), tmp_path / "new")
+    copy_to(pull_tiny(), tmp_path / "new")
 
 
 @pytest.mark.parametrize("how", ["offline", "unreachable", "out of order"])

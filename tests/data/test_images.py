@@ -124,6 +124,11 @@ def test_16_bit_grey_is_scaled_not_clipped(format):
     assert decode(encoded(values, format))[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255]
 
 
+def test_16_bit_pgm_is_scaled_by_what_it_could_hold():
+    values = np.array([[0x4000, 0x8000]], ">u2")
+    assert decode(b"P5 2 1 65535\n" + values.tobytes())[0, :, 0].tolist() == [64, 128]
+
+
 def test_big_endian_16_bit_grey_is_read():
     image = Image.frombytes("I;16B", (2, 1), b"\x80\x00\xff\xff")
     assert decode(encoded(image, "TIFF"))[0].tolist() == [[128] * 3, WHITE]

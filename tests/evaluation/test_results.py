@@ -140,6 +140,13 @@ def test_a_run_is_reported_without_its_weights(shelf, run, here, tmp_path):
     assert "pets-resnet34" not in printed, "the README's table is of what can be used"
 
 
+def test_a_second_report_leaves_nothing_of_the_first(shelf, run, here):
+    here("results", "--report", run)
+    (run / "training.png").unlink()
+    here("results", "--report", run)
+    assert not (shelf / "reported" / "pets-resnet34" / "training.png").exists()
+
+
 def test_a_reported_checkpoint_is_no_model_and_no_damage(shelf, run, here):
     here("results", "--report", run)
     good, damaged = folder.list_bundled()

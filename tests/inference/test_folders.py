@@ -5,17 +5,20 @@ import os
 import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from model.errors import ConfigError, DataError
 from model.inference import inputs
+from model.inference.exports import Picture
 from model.inference.folders import Job, segment_files
 from model.inference.options import SegmentOptions
 from model.inference.output import OutputFolder
 from model.inference.overlapping import in_order
 from model.inference.segmenter import Segmenter
+from model.inference.video import VideoWriter
 
 
 def touch(root: Path, *names: str) -> None:
@@ -34,6 +37,51 @@ def test_a_folder_means_all_below_it_but_what_is_hidden(tmp_path):
     touch(tmp_path, "in/b.png", "in/a/x.JPG", "in/.git/c.png", "in/a/._x.jpg")
     (tmp_path / "in" / "notes.txt").touch()
     assert found(tmp_path, "in") == {"a/x.JPG": "a/x", "b.png": "b"}
+
+
+def test_a_folder_called_like_a_film_is_none(tmp_path):
+    touch(tmp_path, "in/clip.mp4/1.png")
+    assert found(tmp_path, "in") == {"clip.mp4/1.png": "clip.mp4/1"}
+
+
+@pytest.mark.skipif(os.sep != "/", reason="where a backslash is a letter of a name")
+def test_a_name_with_backslashes_leads_nowhere_else(tmp_path):
+    name = "in/a\\..\\..\\evil.png"
+    touch(tmp_path, name)
+    (key,) = found(tmp_path, "in").values()
+    assert "/" not in key
+
+
+@pytest.mark.skipif(os.sep != "/", reason="makes names that only POSIX has")
+def test_every_name_below_an_address_is_found(tmp_path):
+    names = ["a b.png", "a%20b.png", "100%.png", "a#b.png", "q?x.png", "ü.png"]
+    touch(tmp_path, *(f"in/{name}" for name in names))
+    items = inputs.find([(tmp_path / "in").as_uri()], tmp_path / "out")
+    assert sorted(item.name for item in items) == sorted(names)
+    for item in items:
+        # `touch` paints the length of the name.
+        picture = Picture.read(item.source(), item.name)
+        assert picture.image[0, 0, 0] == len(f"in/{item.name}")
+
+
+def test_a_film_that_cannot_be_encoded_stops_no_other(job, tmp_path, monkeypatch):
+    touch(tmp_path, "in/a.png")
+    path = tmp_path / "in" / "b.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((32, 48, 3), np.uint8), format="rgb24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+    def refuse(*_) -> None:
+        raise av.error.ExternalError(1, "Generic error in an external library")
+
+    monkeypatch.setattr(VideoWriter, "add", refuse)
+    items = inputs.find([str(tmp_path / "in")], tmp_path / "out")
+    report = segment_files(job, items, tmp_path / "out")
+    assert report.segmented == ["a.png"]
+    assert "cannot be encoded as a video" in report.failed["b.mp4"]
 
 
 def test_files_that_differ_in_their_suffix_keep_it(tmp_path):

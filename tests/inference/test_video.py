@@ -168,3 +168,19 @@ def test_an_unfinished_video_leaves_nothing(tmp_path):
     with VideoWriter(path, Fraction(25), Fraction(1, 25)) as writer:
         writer.add(0, moving_square(1, 16, 16)[0])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_title_in_another_encoding_is_no_obstacle(tmp_path):
+    path = tmp_path / "in.avi"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "CAFE12"
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(moving_square(1, 32, 48)[0], format="rgb24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    content = path.read_bytes()
+    assert content.count(b"CAFE12") == 1
+    path.write_bytes(content.replace(b"CAFE12", "CAFÉ12".encode("latin-1")))
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.checkpoints.folder import Checkpoint
+from model.errors import CheckpointError
 from model.inference.engines import cache, conversion
 from model.inference.engines.conversion import import_openvino
 from model.user_cache import cache_folder
@@ -89,6 +90,8 @@ def core() -> openvino.Core:
 
 
 def _open(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
+    if quantised and not checkpoint.int8_path.is_file():
+        return _convert(checkpoint, quantised=True)  # which says what is missing
     try:
         path = converted_network(checkpoint, quantised=quantised)
         try:
@@ -116,7 +119,14 @@ def _convert(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
         from model.inference.engines import quantisation
 
         ranges = quantisation.read(checkpoint)
-        return ranges.apply(_open(checkpoint, quantised=False))
+        exact = _open(checkpoint, quantised=False)
+        try:
+            return ranges.apply(exact)
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{checkpoint.int8_path} is damaged ({error}). Make it again: "
+                f"{quantisation.COMMAND} NAME."
+            ) from error
     return conversion.converted(checkpoint)
 
 

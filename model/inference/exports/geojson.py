@@ -21,8 +21,9 @@ def geojson(segmentation: Segmentation, picture: Picture, chosen: Collection[int
 
     Coordinates are those of the map where the picture is a GeoTIFF, in its own coordinate
     system, which stands in `crs` unless it is WGS 84. RFC 7946 has no other; GDAL and QGIS
-    read the member as its 2008 draft defines it. Other pictures have pixel coordinates: x to
-    the right and y down from the upper left corner.
+    read the member as its 2008 draft defines it. Where the file does not say by a code which
+    system it is, there is no `crs`, and whoever reads it has to say so. Other
+    pictures have pixel coordinates: x to the right and y down from the upper left corner.
     """
     place = picture.place
     features = [

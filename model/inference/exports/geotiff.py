@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.images import open_image
+from model.data.images import TIFF_STARTS, open_image
 
 _ORIENTATION = 274
 _PIXEL_SCALE = 33550
@@ -23,8 +23,6 @@ _MODEL_TYPE_KEY = 1024  # 1 projected, 2 geographic
 _RASTER_TYPE_KEY = 1025  # 1 PixelIsArea, 2 PixelIsPoint
 _GEOGRAPHIC_KEY = 2048
 _PROJECTED_KEY = 3072
-
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +59,7 @@ def read(source: str | Path | bytes) -> Georeference | None:
     else:
         with open(source, "rb") as file:
             start = file.read(4)
-    if start not in _TIFF_STARTS:
+    if start not in TIFF_STARTS:
         return None
     with open_image(source) as image:
         tags = image.tag_v2

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 
 from app.segment import jobs as module
@@ -33,12 +31,6 @@ def test_a_finished_job_does_not_end_the_next_one():
         pass
     with jobs.begin("me", nothing) as watch:
         assert not watch.cancelled()
-
-
-def test_another_process_gets_a_watch_of_its_own():
-    watch = Watch(lambda fraction: None)
-    watch.cancel()
-    assert not pickle.loads(pickle.dumps(watch)).cancelled()
 
 
 def test_nothing_is_computed_for_ever(monkeypatch):
