@@ -9,9 +9,10 @@ holds for these weights, not for another training of the same network.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -266,6 +267,13 @@ def mismatches(names: tuple[str, str], first: Protocol, second: Protocol) -> lis
     return reasons
 
 
+SETTINGS = (
+    *("loss", "class_weights", "optimizer", "lr", "schedule", "weight_decay", "warmup_epochs"),
+    *("ema", "dropout", "augment", "turn", "crop", "batch_size", "accumulate", "keep"),
+)
+"""Of `TrainConfig`, those that a fair pair shares whatever its networks are."""
+
+
 def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> list[str]:
     """What else differs between two checkpoints that may be compared, as sentences."""
     found = []
@@ -288,7 +296,16 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
         if before := checkpoint.description.get("training", {}).get("before"):
             epochs = before.get("epochs_done", "some")
             found.append(f"{name} goes on from an earlier training of {epochs} epochs.")
-    seen = [_seen(checkpoint) for checkpoint in (first, second)]
+    settings = [c.description.get("training", {}) for c in (first, second)]
+    if other := [n for n in SETTINGS if all(n in s for s in settings) and _differ(n, settings)]:
+        found.append(f"Their trainings differ in {', '.join(other)}.")
+    for name, own, others in zip(names, settings, reversed(settings), strict=True):
+        if own and any(n in others and n not in own for n in SETTINGS):
+            found.append(
+                f"{name} was trained by an earlier version of this program, which did not record "
+                "all settings; its augmentation may be another."
+            )
+    seen = [pictures_seen(checkpoint) for checkpoint in (first, second)]
     if None not in seen and seen[0] != seen[1]:
         found.append(
             f"They were trained for different lengths: {names[0]} saw {seen[0]:,} pictures, "
@@ -297,7 +314,11 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
     return found
 
 
-def _seen(checkpoint: Checkpoint) -> int | None:
+def _differ(name: str, settings: list[Mapping[str, Any]]) -> bool:
+    return settings[0][name] != settings[1][name]
+
+
+def pictures_seen(checkpoint: Checkpoint) -> int | None:
     """Pictures that a training saw, over all its epochs; None where it does not say."""
     training = checkpoint.description.get("training", {})
     every = checkpoint.description.get("data", {}).get("split_sizes", {}).get("train")

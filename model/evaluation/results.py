@@ -12,7 +12,7 @@ from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_key
 from model.data.copies import COPIES
 from model.evaluation import study_sections
-from model.evaluation.compare import recorded
+from model.evaluation.compare import pictures_seen, recorded
 from model.evaluation.goals import GOALS
 from model.evaluation.markdown import FIGURES, percent, table
 from model.evaluation.published import PUBLISHED
@@ -195,20 +195,13 @@ def _trainings(group: list[Checkpoint]) -> str:
                 f"{checkpoint.description['network']['parameters'] / 1e6:.1f} M",
                 size,
                 f"{training.get('best_epoch')} of {training.get('epochs_done')}",
-                _seen(checkpoint),
+                f"{pictures_seen(checkpoint) or 0:,}",
                 f"{(checkpoint.training_seconds or 0) / 60:.0f} min",
                 training.get("machine", NOTHING),
             ]
         )
     head = ["checkpoint", "network", "start", "parameters", "file", "epoch kept"]
     return table([*head, "pictures seen", "time", "machine"], rows)
-
-
-def _seen(checkpoint: Checkpoint) -> str:
-    """How many training pictures went through the network, repeated ones counted."""
-    training = checkpoint.description.get("training", {})
-    every = checkpoint.description["data"].get("split_sizes", {}).get("train", 0)
-    return f"{(training.get('pictures_per_epoch') or every) * training.get('epochs_done', 0):,}"
 
 
 def _prices(group: list[Checkpoint]) -> str:

@@ -215,6 +215,15 @@ def test_longer_training_and_known_validation_pictures_are_said(tmp_path):
     assert "A saw 1,200 pictures, B 2,560, repeats included." in lengths
 
 
+def test_settings_that_a_fair_pair_shares_are_compared(tmp_path):
+    first = make(tmp_path / "a", training={"loss": "ce", "lr": 0.1, "crop": 64, "network": "unet"})
+    second = make(tmp_path / "b", training={"loss": "ce", "lr": 0.2, "crop": 96, "network": "x"})
+    assert cautions(("A", "B"), first, second) == ["Their trainings differ in lr, crop."]
+    older = make(tmp_path / "c", training={"loss": "ce", "lr": 0.1})
+    (said,) = cautions(("A", "C"), first, older)
+    assert said.startswith("C was trained by an earlier version of this program")
+
+
 def test_what_a_checkpoint_has_recorded(tmp_path):
     matrix = np.array([[6, 2], [1, 11]])
     stored = Metrics.of(matrix).to_json() | {"num_images": 1, "boundary": {"counts": "gone"}}
