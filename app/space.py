@@ -34,7 +34,9 @@ BUSY = (
     SpaceStage.RUNNING_APP_STARTING,
 )
 OFF = (SpaceStage.PAUSED, SpaceStage.STOPPED)
-FAILED = (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR, SpaceStage.CONFIG_ERROR)
+FAILED = (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR)
+BEGIN_SECONDS = 60.0
+"""Within these a build that is repeated has begun, or has failed again at once."""
 SLEEPING = "SLEEPING"
 """The next visitor wakes it. huggingface_hub 2.4 does not list it."""
 
@@ -58,7 +60,8 @@ class Publish:
     licence: str | None = None
     """Terms of the training data, such as "CC BY 4.0", of models that state none."""
     dry_run: Path | None = None
-    """Write what would be uploaded into this folder, and ask nobody."""
+    """Write what would be uploaded into this folder, and ask nobody: models on the Hub stand there
+    without the commit that they will be taken at."""
     wait: float = 1800
     """Seconds to wait for the build; 0 does not wait."""
     root: Path = ROOT
@@ -134,7 +137,11 @@ def _pinned(model: str) -> str:
         return model
     hub_id = HubId.parse(model)
     with in_words(model):
-        found = HfApi().model_info(hub_id.repository, revision=hub_id.revision)
+        found = HfApi().model_info(
+            hub_id.repository,
+            revision=hub_id.revision,
+            timeout=constants.HF_HUB_ETAG_TIMEOUT,
+        )
     return f"{hub_id.repository}@{found.sha}"
 
 
@@ -180,12 +187,14 @@ def _wait(
 
     Raises: `HubError` after so many seconds.
     """
-    api, end = HfApi(), time.monotonic() + seconds
+    api, begun = HfApi(), time.monotonic()
+    end = begun + seconds
     # What is switched off is not built until somebody switches it on.
     old = None if before is None or before.stage in OFF else before.stage
     while True:
         runtime = api.get_space_runtime(repository)
-        if runtime.stage != old or runtime.raw.get("sha") == commit:
+        at_once = old in FAILED and time.monotonic() - begun > BEGIN_SECONDS
+        if at_once or runtime.stage != old or runtime.raw.get("sha") == commit:
             old = None
         if old is None and runtime.stage not in BUSY:
             return runtime

@@ -41,7 +41,7 @@ def all_files(space: Spacefile, root: Path, licence: str | None = None) -> dict[
             raise ConfigError(f"Spacefile lists {name}, but there is no such file in {root}.")
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in found:
-            if file.is_file() and not NEVER & set(file.parts):
+            if file.is_file() and not NEVER & set(file.relative_to(root).parts):
                 files[file.relative_to(root).as_posix()] = file
     return files | {name: text.encode() for name, text in rendered(space, root).items()}
 

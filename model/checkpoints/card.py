@@ -13,6 +13,7 @@ from model.checkpoints import folder
 from model.checkpoints.cases import apart, describe, ranked
 from model.checkpoints.folder import Checkpoint
 from model.data.copies import COPIES
+from model.data.files import OWN_FOLDER
 
 CASES = 5
 HUB_VERSIONS = {
@@ -43,7 +44,7 @@ def card(checkpoint: Checkpoint, repository: str = "") -> str:
         _front_matter(checkpoint),
         f"# {checkpoint.name}",
         _introduction(checkpoint),
-        _figures(checkpoint),
+        _figures(checkpoint, repository),
         _classes(checkpoint),
         _cases(checkpoint),
         _data(checkpoint),
@@ -108,7 +109,7 @@ def _introduction(checkpoint: Checkpoint) -> str:
     )
 
 
-def _figures(checkpoint: Checkpoint) -> str:
+def _figures(checkpoint: Checkpoint, repository: str) -> str:
     splits = _splits(checkpoint)
     if not splits:
         return (
@@ -124,14 +125,25 @@ def _figures(checkpoint: Checkpoint) -> str:
         values = " | ".join(_with_interval(f, name) for name in names)
         rows.append(f"| {split} | {f['num_images']} | {values} |")
     first = next(iter(splits.values()))
+    brackets = ""
+    if any(f.get("intervals") for f in splits.values()):
+        brackets = (
+            "; in brackets the 95 % bootstrap interval over pictures, or blocks of neighbours"
+        )
+    again = ""
+    if checkpoint.is_shipped:
+        own = " --data folder:PATH" if checkpoint.data_name == OWN_FOLDER else ""
+        again = (
+            f"; measured anew by `python -m model evaluate --checkpoint "
+            f"{repository or checkpoint.name}{own} --split test`"
+        )
     return (
         "## Figures\n\n" + "\n".join(rows) + "\n\nIn per cent, from one confusion matrix over all "
-        "pictures of the split at their original resolution, void pixels left out; in brackets the "
-        "95 % bootstrap interval over pictures. Means of IoU and Dice run over the classes that "
+        f"pictures of the split at their original resolution, void pixels left out{brackets}. "
+        "Means of IoU and Dice run over the classes that "
         "occur in truth or prediction, those of precision over the classes that are predicted, "
         "those of recall over the classes that are there. Computed with "
-        f"{first['engine']} in {first['precision']}; measured anew by `python -m model evaluate "
-        f"--checkpoint {checkpoint.name} --split test`." + _prices(checkpoint)
+        f"{first['engine']} in {first['precision']}{again}." + _prices(checkpoint)
     )
 
 
@@ -177,24 +189,28 @@ def _cases(checkpoint: Checkpoint) -> str:
         return ""
 
     def listed(chosen: list[Mapping[str, str]]) -> str:
-        return "\n".join(
-            f"- `{row['name']}`, {_percent(float(row['mean_iou']))} %: "
-            f"{describe(row, checkpoint.classes)}"
-            for row in chosen
-        )
+        lines = []
+        for row in chosen:
+            said = describe(row, checkpoint.classes)
+            score = _percent(float(row["mean_iou"]))
+            lines.append(f"- `{row['name']}`, {score} %" + (f": {said}" if said else ""))
+        return "\n".join(lines)
 
+    best = apart(reversed(rows), CASES)
+    worst = apart((row for row in rows if row not in best), CASES)
+    films = len({row.get("sequence") for row in rows}) > 1
+    spread = ", of different stretches of film or tiles where there are enough" if films else ""
     return (
-        "## Best and worst cases\n\n"
-        "Test pictures by their own mean IoU, of different stretches of film or tiles where there "
-        f"are enough. The best:\n\n{listed(apart(reversed(rows), CASES))}\n\n"
-        f"The worst:\n\n{listed(apart(rows, CASES))}\n\nAll are in `{folder.PER_IMAGE_FILE}`."
+        f"## Best and worst cases\n\nTest pictures by their own mean IoU{spread}. The best:\n\n"
+        f"{listed(best)}\n\nThe worst:\n\n{listed(worst)}\n\nAll are in "
+        f"`{folder.PER_IMAGE_FILE}`."
     )
 
 
 def _data(checkpoint: Checkpoint) -> str:
     data = checkpoint.description["data"]
     sizes = data["split_sizes"]
-    both = checkpoint.learned_from_validation
+    both = checkpoint.description["training"].get("include_validation")
     chosen_by = (
         "those for validation among them" if both else f"{sizes['validation']} for validation"
     )
@@ -221,7 +237,7 @@ def _training(checkpoint: Checkpoint) -> str:
     curves = ""
     encoder = checkpoint.description["encoder"]
     file = ""
-    if "sha256" in encoder:
+    if "sha256" in encoder and "/" not in encoder["file"]:
         file = (
             f"The encoder's file, `{encoder['file']}`, is not part of this; its SHA-256 is "
             f"`{encoder['sha256']}`, and it is looked for in `encoders/` beside the data sets. "
@@ -231,13 +247,18 @@ def _training(checkpoint: Checkpoint) -> str:
         curves = f"\n\n![Loss, IoU, Dice and accuracy by epoch]({folder.CURVES_FILE})"
     return (
         f"## Training\n\n```\n{commands}\n```\n\n{file}{earlier}"
-        f"{training['epochs_done']} epochs in {checkpoint.training_seconds / 60:.0f} minutes, at "
-        "the pace of the median one, on "
+        f"{training['epochs_done']} epochs in {_minutes(checkpoint)} on "
         f"{training['machine']}; kept: {kept_epoch(training)}. "
         f"Seed {training['seed']}; torch {versions['torch']}. The curves are "
         f"in `{folder.HISTORY_FILE}`; its figures are at the network's resolution, those of "
         "training on augmented crops." + curves
     )
+
+
+def _minutes(checkpoint: Checkpoint) -> str:
+    passed, own = checkpoint.description["training"]["seconds"], checkpoint.training_seconds
+    longer = f" ({passed / 60:.0f} with what else the machine did)" if passed > 1.05 * own else ""
+    return f"{own / 60:.0f} minutes{longer}"
 
 
 def kept_epoch(training: Mapping[str, Any]) -> str:
@@ -298,11 +319,11 @@ def _limits(checkpoint: Checkpoint) -> str:
         ]
     text = (
         f"## Limits\n\nIt has learned to segment from {data['split_sizes']['train']} pictures of "
-        f"{data['title']} alone; expect less on other cameras, places and weather. It always "
+        f"{data['title']}; expect less on other cameras, places and weather. It always "
         "answers with one of its classes, also where none fits. Not for decisions that affect "
         "safety."
     )
-    if "NC" in data["licence"]:
+    if re.search(r"\bNC\b", data["licence"]):
         text += " The pictures' licence excludes commercial use."
     if weak:
         text += f" Classes it hardly finds (IoU under 30 % on the test split): {', '.join(weak)}."

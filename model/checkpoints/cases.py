@@ -22,15 +22,17 @@ def ranked(checkpoint: Checkpoint) -> list[dict[str, str]]:
 
 
 def apart(rows: Iterable[Mapping[str, str]], number: int) -> list[Mapping[str, str]]:
-    """The first rows, those of different stretches of film or tiles before any second of one, as
-    neighbours resemble each other."""
+    """Some of the first rows, in their order: those of different stretches of film or tiles before
+    any second of one, as neighbours resemble each other."""
+    rows = list(rows)
     first: dict[str, Mapping[str, str]] = {}
     others = []
     for row in rows:
         key = row.get("sequence") or f"alone: {row['name']}"
         if first.setdefault(key, row) is not row:
             others.append(row)
-    return [*first.values(), *others][:number]
+    chosen = [*first.values(), *others][:number]
+    return [row for row in rows if row in chosen]
 
 
 def describe(row: Mapping[str, str], classes: ClassTable) -> str:

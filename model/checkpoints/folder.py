@@ -188,9 +188,11 @@ class Checkpoint:
         """
         training = self.description.get("training", {})
         seconds = [row["seconds"] for row in self.history() if row.get("seconds")]
+        passed = training.get("seconds")
         if seconds and training.get("epochs_done"):
-            return median(seconds) * training["epochs_done"]
-        return training.get("seconds")
+            pace = median(seconds) * training["epochs_done"]
+            return pace if passed is None else min(pace, passed)
+        return passed
 
     def figures(self, split: str, precision: str = "f32") -> dict[str, Any] | None:
         """What `metrics.json` says of a split in a precision; None if it holds no such figures."""

@@ -110,8 +110,8 @@ def _download(hub_id: HubId) -> Path:
     """The folder with the files of `hub_id` in the client's cache; its name is the commit."""
     repository, revision = hub_id.repository, hub_id.revision or constants.DEFAULT_REVISION
     cached = try_to_load_from_cache(repository, folder.WEIGHTS_FILE, revision=revision)
-    whole = isinstance(cached, str) and _is_described(repository, Path(cached).parent)
-    if whole and hub_id.is_pinned:
+    there = isinstance(cached, str)
+    if there and hub_id.is_pinned and _is_described(repository, Path(cached).parent):
         return Path(cached).parent
     try:
         # Without retries: who is offline shall learn it at once. The list also spares asking
@@ -120,18 +120,18 @@ def _download(hub_id: HubId) -> Path:
             repository, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT
         )
     except Exception as error:
-        if not (whole and is_unreachable(error)):
+        if not (there and is_unreachable(error)):
             raise
         logger.warning("%s: the Hub cannot be reached; using the cached copy.", hub_id)
         return Path(cached).parent
-    there = {sibling.rfilename for sibling in listed.siblings or []}
+    offered = {sibling.rfilename for sibling in listed.siblings or []}
     for name in (folder.CONFIG_FILE, folder.WEIGHTS_FILE):
-        if name not in there:
+        if name not in offered:
             raise HubError(f"{hub_id} has no {name}: it is not a checkpoint this program can read.")
     # By the branch's name: the client notes which commit it is, for when it is offline.
     snapshot = Path(hf_hub_download(repository, folder.CONFIG_FILE, revision=revision)).parent
     for name in FILES[1:]:
-        if name in there:
+        if name in offered:
             hf_hub_download(repository, name, revision=snapshot.name)
     return snapshot
 
@@ -142,8 +142,13 @@ def _is_described(repository: str, snapshot: Path) -> bool:
     Other programs download the network alone: the classes and all that were asked for then would
     be guessed.
     """
-    taken_in = cached_assets_path("unet-studio", repository, snapshot.name)
-    return (snapshot / folder.DESCRIPTION_FILE).exists() or any(taken_in.iterdir())
+    if (snapshot / folder.DESCRIPTION_FILE).exists():
+        return True
+    try:
+        taken_in = cached_assets_path("unet-studio", repository, snapshot.name)
+        return any(taken_in.iterdir())
+    except OSError:  # a cache that cannot be written
+        return False
 
 
 def _verify(snapshot: Path, hub_id: HubId) -> None:

@@ -25,12 +25,14 @@ def report(checkpoint: Checkpoint) -> Path:
     if (weights / checkpoint.name / folder.DESCRIPTION_FILE).is_file():
         raise ConfigError(f"{checkpoint.name} is shipped in {weights}: its figures are reported.")
     path = weights / folder.REPORTED_FOLDER / checkpoint.name
+    if path.resolve() == checkpoint.path.resolve():
+        raise ConfigError(f"{path} is a run itself. Move it out of {path.parent} first.")
     left_out = (folder.WEIGHTS_FILE, folder.INT8_FILE, folder.CARD_FILE)
     try:
         path.mkdir(parents=True, exist_ok=True)
         files = {n: c for n, c in published(checkpoint).items() if n not in left_out}
         for before in path.iterdir():
-            if before.name not in files:
+            if before.is_file() and before.name not in files:
                 before.unlink()
         for name, content in files.items():
             own = content.read_bytes() if isinstance(content, Path) else content

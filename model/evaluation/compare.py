@@ -300,10 +300,10 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
     if other := [n for n in SETTINGS if all(n in s for s in settings) and _differ(n, settings)]:
         found.append(f"Their trainings differ in {', '.join(other)}.")
     for name, own, others in zip(names, settings, reversed(settings), strict=True):
-        if own and any(n in others and n not in own for n in SETTINGS):
+        if own and (lost := [n for n in SETTINGS if n in others and n not in own]):
             found.append(
                 f"{name} was trained by an earlier version of this program, which did not record "
-                "all settings; its augmentation may be another."
+                f"{', '.join(lost)}; they may differ."
             )
     seen = [pictures_seen(checkpoint) for checkpoint in (first, second)]
     if None not in seen and seen[0] != seen[1]:

@@ -77,7 +77,7 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
             "U-Net on InceptionResNetV2",
             "Dice 81.1, accuracy 85.7",
             "validation; how it was split is not stated",
-            "Ours is of a tile never seen; the mean over what is not stated either.",
+            "Ours is of a tile never seen. Over what the published mean runs is not stated.",
         ),
         Published(
             "U-Net from scratch", "mean IoU 59.8, accuracy 86.4", "patches drawn at random", _TILES

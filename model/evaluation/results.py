@@ -195,8 +195,8 @@ def _trainings(group: list[Checkpoint]) -> str:
                 f"{checkpoint.description['network']['parameters'] / 1e6:.1f} M",
                 size,
                 f"{training.get('best_epoch')} of {training.get('epochs_done')}",
-                f"{pictures_seen(checkpoint) or 0:,}",
-                f"{(checkpoint.training_seconds or 0) / 60:.0f} min",
+                f"{seen:,}" if (seen := pictures_seen(checkpoint)) else NOTHING,
+                f"{taken / 60:.0f} min" if (taken := checkpoint.training_seconds) else NOTHING,
                 training.get("machine", NOTHING),
             ]
         )

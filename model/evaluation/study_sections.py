@@ -77,7 +77,8 @@ def _small_data(studies: Mapping[str, SmallDataResult]) -> list[str]:
             f"{study.data.split_sizes['validation']} validation pictures; "
             f"{study.data.split_sizes['test']} test pictures at their original resolution (split "
             f"`{study.data.split_digest}`). Each seed draws other pictures, the same for each "
-            "network; ± is the standard deviation over the seeds.\n\n"
+            "network; ± is the standard deviation over the seeds. Checkpoints of the same data, "
+            "above, were trained otherwise.\n\n"
             f"{table(['training pictures', 'seeds', *head], rows)}\n\n```sh\n{commands}\n```"
         )
         sections.append(text)

@@ -217,6 +217,11 @@ class Worker:
             precision = "auto"
         segmenter = Segmenter(self.checkpoint, engine=self.settings["engine"], precision=precision)
         job = Job(segmenter, *self.details)
+        if segmenter.precision != self.settings["precision"]:
+            raise ConfigError(
+                f"The machine {machine} computes in {segmenter.precision}, not in "
+                f"{self.settings['precision']}. Give --precision f32, which all machines have."
+            )
         if job.settings() != self.settings:
             raise ConfigError(f"The machine {machine} has another checkpoint as {self.checkpoint}.")
         return job

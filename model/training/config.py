@@ -70,8 +70,9 @@ class TrainConfig:
     network: str = "unet"
     """"unet" (from scratch) or "unet-<encoder>", such as unet-resnet34."""
     encoder_weights: str = "none"
-    """"imagenet" (smp's, from the Hugging Face Hub), "none", a safetensors file, or
-    owner/name[@revision] on the Hub: an encoder's weights, or a checkpoint that has the encoder."""
+    """"imagenet" (smp's, from the Hugging Face Hub), "none", a safetensors file (by its name alone
+    also in encoders/ beside the data sets), or owner/name[@revision] on the Hub: an encoder's
+    weights, or a checkpoint that has the encoder."""
     encoder_origin: str = ""
     """What the encoder weights were pretrained on, for the model card."""
     start_from: str = ""

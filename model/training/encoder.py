@@ -98,7 +98,8 @@ def start_from(network: nn.Module, model: str, classes: ClassTable) -> Checkpoin
 def _from_file(architecture: Architecture, path: Path, origin: str) -> tuple[nn.Module, dict]:
     if not path.is_file():
         raise ConfigError(
-            f"--encoder-weights {path}: there is no such file. Give 'imagenet', 'none', a "
+            f"--encoder-weights {path}: there is no such file, nor one of that name in "
+            f"{ENCODERS_FOLDER}/ beside the data sets. Give 'imagenet', 'none', a "
             "safetensors file, or owner/name on the Hugging Face Hub."
         )
     network = construct(architecture)

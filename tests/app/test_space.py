@@ -502,6 +502,13 @@ def test_what_failed_is_built_again_though_nothing_has_changed(project, hub, cap
     assert "is being built" in output
 
 
+def test_what_fails_again_at_once_is_not_waited_for(project, hub, monkeypatch):
+    monkeypatch.setattr("app.space.BEGIN_SECONDS", 0)
+    publish(Publish(NAME, root=project, wait=0))
+    hub.repositories["space", NAME].settings["stages"] = ["BUILD_ERROR"]
+    assert publish(Publish(NAME, root=project)) == 1
+
+
 def test_a_sleeping_space_is_well(project, hub):
     publish(Publish(NAME, root=project, wait=0))
     hub.repositories["space", NAME].settings["stages"] = ["SLEEPING"]

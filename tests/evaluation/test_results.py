@@ -147,6 +147,15 @@ def test_a_second_report_leaves_nothing_of_the_first(shelf, run, here):
     assert not (shelf / "reported" / "pets-resnet34" / "training.png").exists()
 
 
+def test_a_run_that_lies_where_reports_go_keeps_its_weights(shelf, run, here):
+    own = shutil.copytree(run, shelf / "reported" / "mine")
+    before = sorted(path.name for path in own.iterdir())
+    code, _, errors = here("results", "--report", own)
+    assert code == 2
+    assert "is a run itself" in errors
+    assert sorted(path.name for path in own.iterdir()) == before
+
+
 def test_a_reported_checkpoint_is_no_model_and_no_damage(shelf, run, here):
     here("results", "--report", run)
     good, damaged = folder.list_bundled()

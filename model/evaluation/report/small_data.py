@@ -72,11 +72,9 @@ def how_trained(studies: Mapping[str, SmallDataResult]) -> str:
     crop = _either(each.get("crop") for each in settings)
     sides = {each.get("longest_side") for each in settings}
     scaled = f" of pictures scaled to {_either(sides)} on the longer side" if all(sides) else ""
-    return (
-        f"Each training took {steps} steps of the optimizer, whatever the number of pictures, with "
-        f"batches of {batch} crops of {crop} pixels{scaled}; the data set's checkpoints were "
-        "trained longer and reach more."
-    )
+    crops = f", with batches of {batch} crops of {crop} pixels{scaled}" if batch and crop else ""
+    length = f"{steps} steps of the optimizer{crops}"
+    return f"Each training took {length}, whatever the number of pictures."
 
 
 def _either(values: Iterable[int | None]) -> str:
