@@ -120,8 +120,13 @@ def in_words(found: Sequence[Point]) -> str:
     better, worse = sorted(lines, key=lambda name: -dice(lines[name][0]))
     first = lines[better][0]
     reached = next((p.pictures for p in lines[worse] if dice(p) >= dice(first)), None)
-    most = lines[worse][-1].pictures
-    needs = f"needs {reached}" if reached else f"does not reach with {most} in as many steps"
+    needs = f"needs {reached}"
+    if not reached:
+        best = max(lines[worse], key=dice)
+        needs = (
+            f"does not reach with {lines[worse][-1].pictures} in as many steps: its best are "
+            f"{100 * dice(best):.1f} %, with {best.pictures}"
+        )
     return (
         f"What {better} reaches with {first.pictures} training pictures, "
         f"{100 * dice(first):.1f} % mean Dice, {worse} {needs}."
