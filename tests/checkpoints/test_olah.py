@@ -132,6 +132,9 @@ def hub(olah, monkeypatch, tmp_path) -> Iterator[Relay]:
     """What the client talks to: olah, and the faults on the way there."""
     monkeypatch.setattr(hub_module, "_found", {})
     with serving(monkeypatch, tmp_path / "home", Relay(olah)) as relay:
+        # It runs git for what it is asked, which takes its time on a loaded machine.
+        for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+            monkeypatch.setattr(constants, name, 60)
         yield relay
 
 
