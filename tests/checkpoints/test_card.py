@@ -98,3 +98,8 @@ def test_the_time_is_that_of_a_machine_with_nothing_beside_it(bundled):
     assert checkpoint.training_seconds == 240
     (bundled.path / folder.HISTORY_FILE).unlink()
     assert checkpoint.training_seconds == 3780
+
+
+def test_the_bundled_cards_are_the_generated_ones():
+    for checkpoint in folder.list_bundled()[0]:
+        assert (checkpoint.path / folder.CARD_FILE).read_text() == card(checkpoint), checkpoint.name
