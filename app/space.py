@@ -133,9 +133,8 @@ def publish(command: Publish) -> int:
 
 def _pinned(model: str) -> str:
     """A model on the Hub with the commit that it is at, so that a newer one makes a new image."""
-    if "/" not in model:
+    if "/" not in model or (hub_id := HubId.parse(model)).is_pinned:
         return model
-    hub_id = HubId.parse(model)
     with in_words(model):
         found = HfApi().model_info(
             hub_id.repository,

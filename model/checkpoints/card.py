@@ -122,7 +122,7 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
     ]
     for split, f in splits.items():
         names = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
-        values = " | ".join(_with_interval(f, name) for name in names)
+        values = " | ".join(with_interval(f, name) for name in names)
         rows.append(f"| {split} | {f['num_images']} | {values} |")
     first = next(iter(splits.values()))
     brackets = ""
@@ -147,9 +147,10 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
     )
 
 
-def _with_interval(figures: Mapping[str, Any], name: str) -> str:
+def with_interval(figures: Mapping[str, Any], name: str) -> str:
+    """A figure of `metrics.json` in per cent, as "44.7 (36.6 to 48.1)" where it has an interval."""
     ends = figures.get("intervals", {}).get(name)
-    value = _percent(figures[name])
+    value = _percent(figures.get(name))
     return f"{value} ({_percent(ends[0])} to {_percent(ends[1])})" if ends else value
 
 
@@ -209,19 +210,24 @@ def _cases(checkpoint: Checkpoint) -> str:
 
 def _data(checkpoint: Checkpoint) -> str:
     data = checkpoint.description["data"]
-    sizes = data["split_sizes"]
-    both = checkpoint.description["training"].get("include_validation")
-    chosen_by = (
-        "those for validation among them" if both else f"{sizes['validation']} for validation"
-    )
     return (
         f"## Data\n\n{data['title']}; licence: {data['licence']}; source: {data['source']}. "
-        f"{sum(sizes.values())} pictures: {sizes['train']} for training, {chosen_by}, "
-        f"{sizes['test']} for test. Split: {data['split_rule']}. "
-        f"Digest of the data `{data['digest']}`, of the split `{data['split_digest']}`. "
+        f"{sum(data['split_sizes'].values())} pictures: {parts_in_words(checkpoint)}. "
+        f"Split: {data['split_rule']}. Digest of the data `{data['digest']}`, "
+        f"of the split `{data['split_digest']}`. "
         + (f"{note} " if (note := COPIES.get(data["digest"])) else "")
         + "No picture of the data set is part of this checkpoint."
     )
+
+
+def parts_in_words(checkpoint: Checkpoint) -> str:
+    """How many pictures it learned from, chose its epoch by, and is tested on."""
+    sizes = checkpoint.description["data"].get("split_sizes", {})
+    within = checkpoint.description.get("training", {}).get("include_validation")
+    validation = (
+        "those for validation among them" if within else f"{sizes.get('validation')} for validation"
+    )
+    return f"{sizes.get('train')} for training, {validation}, {sizes.get('test')} for test"
 
 
 def _training(checkpoint: Checkpoint) -> str:

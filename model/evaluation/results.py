@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from model.checkpoints.card import parts_in_words, with_interval
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_key
 from model.data.copies import COPIES
@@ -96,17 +96,10 @@ def _section(group: list[Checkpoint]) -> str:
     whole = [c for c in group if not c.learned_from_validation]
     others = [_name(checkpoint) for checkpoint in group if checkpoint not in whole]
     data = (whole or group)[0].description["data"]
-    sizes = data.get("split_sizes", {})
     learned = f" {' and '.join(others)} learned from the validation pictures too." if others else ""
-    if whole:
-        used = (
-            f"{sizes.get('train')} pictures for training, {sizes.get('validation')} for validation"
-        )
-    else:
-        used = f"{sizes.get('train')} pictures for training, those for validation among them"
     parts = [
         f"## {data.get('title', data['name'])}",
-        f"{used}, {sizes.get('test')} for test; split: {data.get('split_rule')} "
+        f"Pictures: {parts_in_words((whole or group)[0])}; split: {data.get('split_rule')} "
         f"(digest `{data.get('split_digest')}`).{learned} {data.get('licence')}, "
         f"{data.get('source')}.",
         COPIES.get(data.get("digest"), ""),
@@ -126,17 +119,11 @@ def _scores(part: str, group: list[Checkpoint]) -> str:
     if not scored:
         return ""
     rows = [
-        [_name(checkpoint), *(_with_interval(figures, name) for name in FIGURES)]
+        [_name(checkpoint), *(with_interval(figures, name) for name in FIGURES)]
         for checkpoint, figures in scored
     ]
     heading = f"**{part.capitalize()}**, {scored[0][1]['num_images']} pictures, float32:"
     return f"{heading}\n\n{table(['checkpoint', *FIGURES.values()], rows)}"
-
-
-def _with_interval(figures: dict[str, Any], name: str) -> str:
-    value = percent(figures.get(name))
-    ends = figures.get("intervals", {}).get(name)
-    return f"{value} ({percent(ends[0])} to {percent(ends[1])})" if ends else value
 
 
 def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:

@@ -31,6 +31,7 @@ from model.data.preprocessing import Preprocessing
 from model.errors import ConfigError
 from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
+from model.inference.engines.precision import CPU_INFO
 from model.inference.segmenter import Segmenter
 from model.networks.losses import balanced_weights, loss_by_name
 from model.networks.registry import Architecture, architecture, parameter_count
@@ -252,7 +253,7 @@ def _machine(config: TrainConfig) -> str:
 def _processor() -> str:
     """The processor's name where Linux tells it, else its architecture."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = CPU_INFO.read_text().splitlines()
     except OSError:
         return platform.machine()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -77,8 +77,8 @@ def import_openvino() -> ModuleType:
 
 def _written_by_another(checkpoint: Checkpoint, path: Path) -> bool:
     """Whether another process could do it. If not, this one tells the user why."""
-    program = [sys.executable, "-m", __name__, str(checkpoint.path.absolute())]
-    program.append(str(path.absolute()))
+    folders = (str(place.absolute()) for place in (checkpoint.path, path))
+    program = [sys.executable, "-m", __name__, *folders]
     try:
         done = subprocess.run(
             program,
