@@ -298,12 +298,12 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
             found.append(f"{name} goes on from an earlier training of {epochs} epochs.")
     settings = [c.description.get("training", {}) for c in (first, second)]
     if other := [n for n in SETTINGS if all(n in s for s in settings) and _differ(n, settings)]:
-        found.append(f"Their trainings differ in {', '.join(other)}.")
+        found.append(f"Their trainings differ in {_in_words(other)}.")
     for name, own, others in zip(names, settings, reversed(settings), strict=True):
         if own and (lost := [n for n in SETTINGS if n in others and n not in own]):
             found.append(
                 f"{name} was trained by an earlier version of this program, which did not record "
-                f"{', '.join(lost)}; they may differ."
+                f"{_in_words(lost)}; they may differ."
             )
     seen = [pictures_seen(checkpoint) for checkpoint in (first, second)]
     if None not in seen and seen[0] != seen[1]:
@@ -312,6 +312,10 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
             f"{names[1]} {seen[1]:,}, repeats included."
         )
     return found
+
+
+def _in_words(settings: list[str]) -> str:
+    return ", ".join(settings).replace("_", " ")
 
 
 def _differ(name: str, settings: list[Mapping[str, Any]]) -> bool:
