@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import os
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from typing import Any, Literal, TypeVar
 from app.limits import TooLongError
 from app.priority import step_back
 from model.checkpoints.folder import Checkpoint
+from model.cores import available_cores
 from model.errors import StudioError
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Cancelled, Picture, Segmentation, Segmenter
@@ -43,8 +43,7 @@ _SMOOTHING = 0.1
 def turns_at_once() -> int:
     """Pictures in hand at a time: one for each core, so that some are decoded and packed while
     another is in the network; at most four, as large ones take a gigabyte each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(max(cores or 2, 2), 4)
+    return min(max(available_cores(), 2), 4)
 
 
 class BusyError(StudioError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from model.cores import available_cores
 
 CPU_INFO = Path("/proc/cpuinfo")
 INSTRUCTIONS = ("avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
@@ -67,8 +68,7 @@ def in_turns(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[s
 def machine() -> str:
     """For the table's head: the processor, how many cores this process may use, and which of
     the instructions that decide about bf16 and int8 there are."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return ", ".join([_processor(), f"{cores} cores", *_instructions()])
+    return ", ".join([_processor(), f"{available_cores()} cores", *_instructions()])
 
 
 def _processor() -> str:

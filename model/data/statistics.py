@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from model.cores import available_cores
 from model.data.classes import VOID
 from model.data.datasets import DataSet
 
@@ -95,7 +95,7 @@ def measure(
     names = list(names)
     statistics = Statistics.empty(len(data.classes))
     # Decoders let other threads run meanwhile.
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(available_cores()) as threads:
         counted = threads.map(count, names)
         for counts, size_hw in tqdm(
             counted, description, total=len(names), unit="picture", disable=None

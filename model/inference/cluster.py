@@ -18,6 +18,7 @@ import numpy as np
 
 import model
 from model.checkpoints.folder import weights_folder
+from model.cores import available_cores
 from model.errors import ConfigError, StudioError
 from model.inference.engines.precision import PRECISIONS
 from model.inference.folders import Job, Outcome, Progress, segment_here
@@ -95,7 +96,7 @@ class Cluster:
             ray.init(
                 address=self.address,
                 # Of this machine, as many as there are to be workers at least.
-                num_cpus=max(os.cpu_count() or 1, self.workers or 1) if local else None,
+                num_cpus=max(available_cores(), self.workers or 1) if local else None,
                 include_dashboard=False if local else None,
                 runtime_env={"py_modules": [str(Path(model.__file__).parent)]},
                 log_to_driver=False,

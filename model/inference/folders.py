@@ -6,7 +6,6 @@ While one picture is computed, which takes all cores, others are read and writte
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.cores import available_cores
 from model.errors import ConfigError, ImageError
 from model.inference import drawing
 from model.inference.exports import EXPORTS, Picture
@@ -23,9 +23,6 @@ from model.inference.output import OutputFolder
 from model.inference.overlapping import in_order
 from model.inference.segmenter import Segmentation, Segmenter
 from model.inference.video import VideoReader, VideoWriter
-
-THREADS = max(3, (os.cpu_count() or 1) // 2)
-"""Pictures in memory at a time."""
 
 _OF_ALL_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Errors of writing that the next file would meet as well."""
@@ -81,6 +78,11 @@ class Job:
         }
 
 
+def pictures_at_once() -> int:
+    """In memory: while all cores compute for one, others are read and written."""
+    return max(3, available_cores() // 2)
+
+
 def segment_here(
     job: Job, items: Sequence[Item], folder: OutputFolder, progress: Progress
 ) -> Iterator[Outcome]:
@@ -90,7 +92,7 @@ def segment_here(
         return item, _segment_picture(job, item, folder)
 
     pictures = [item for item in items if not item.is_video]
-    for outcome in in_order(segment_picture, pictures, THREADS):
+    for outcome in in_order(segment_picture, pictures, pictures_at_once()):
         progress(0, 1)
         yield outcome
     for item in items:
@@ -173,7 +175,7 @@ def _segment_video(job: Job, item: Item, folder: OutputFolder, progress: Progres
                 target.parent.mkdir(parents=True, exist_ok=True)
                 writers[name] = VideoWriter(target, reader.rate, reader.time_base)
                 stack.enter_context(writers[name])
-            for time, frames in in_order(segment, reader, THREADS):
+            for time, frames in in_order(segment, reader, pictures_at_once()):
                 for name, writer in writers.items():
                     writer.add(time, frames[name])
                 progress(0, 1)

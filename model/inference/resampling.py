@@ -6,7 +6,7 @@ gone through in blocks.
 
 from __future__ import annotations
 
-import os
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from model.cores import available_cores
 from model.inference.options import SegmentOptions
 
 BLOCK_VALUES = 1 << 20
@@ -22,7 +23,10 @@ BLOCK_VALUES = 1 << 20
 MIXED = 255
 """In place of a class: several could win between these four logits."""
 
-_threads = ThreadPoolExecutor(os.cpu_count(), "maps")
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(available_cores(), "maps")
 
 
 class Axis(NamedTuple):
@@ -283,5 +287,5 @@ def _in_blocks(
     if len(blocks) == 1:
         paint(*blocks[0])
     else:
-        for _ in _threads.map(lambda block: paint(*block), blocks):
+        for _ in _threads().map(lambda block: paint(*block), blocks):
             pass

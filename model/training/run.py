@@ -25,6 +25,7 @@ from model import __version__
 from model.checkpoints import folder
 from model.checkpoints.card import write_card
 from model.checkpoints.trained_on import check_start
+from model.cores import limit_torch_threads
 from model.data import datasets, doctor, splits
 from model.data.datasets import DataSet
 from model.data.preprocessing import Preprocessing
@@ -88,6 +89,7 @@ def _train(
     accelerator = _accelerator(config)
     loss_by_name(config.loss)  # a name that cannot be read is told before anything is read
     lightning.seed_everything(config.seed, verbose=False)
+    limit_torch_threads()
     data = data or datasets.load(config.data, config.data_root, config.split)
     preprocessing = config.preprocessing(data.longest_side)
     plan = architecture(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.checkpoints.folder import Checkpoint
+from model.cores import available_cores, visible_cores
 from model.errors import CheckpointError
 from model.inference.engines import cache, conversion
 from model.inference.engines.conversion import import_openvino
@@ -86,7 +87,10 @@ def core() -> openvino.Core:
     from before when it is dropped. Of several, dropped in another order than they were made,
     that may be one which is gone: the next signal, such as Ctrl-C, then ends the process.
     """
-    return import_openvino().Core()
+    runtime = import_openvino().Core()
+    if available_cores() < visible_cores():
+        runtime.set_property("CPU", {"INFERENCE_NUM_THREADS": available_cores()})
+    return runtime
 
 
 def _open(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model.checkpoints.folder import Checkpoint
+from model.cores import limit_torch_threads
 
 
 class TorchEngine:
@@ -18,6 +19,7 @@ class TorchEngine:
 
         from model.checkpoints.weights import load_network
 
+        limit_torch_threads()
         self._torch = torch
         self._network = load_network(checkpoint).to(memory_format=torch.channels_last)
 
