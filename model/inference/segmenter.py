@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,9 +23,6 @@ from model.inference.resampling import Maps, Painter
 
 Picture = Source | np.ndarray
 """A path, the file's bytes, a binary file, or RGB uint8 (H, W, 3)."""
-
-AT_ONCE = 2
-"""Pictures that `segment_many` has in hand: one is computed while the next is decoded."""
 
 _DEFAULTS = SegmentOptions()
 
@@ -90,18 +85,6 @@ class Segmentation:
             part = None if weights is None else weights[band].ravel()
             total += np.bincount(self.labels[band].ravel(), part, minlength=len(total))
         return total
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one picture of many: either a segmentation or an error.
-
-    Attributes: source: what was given; segmentation or error: the other one is None.
-    """
-
-    source: Picture
-    segmentation: Segmentation | None = None
-    error: StudioError | None = None
 
 
 class Segmenter:
@@ -232,42 +215,6 @@ class Segmenter:
             probabilities=maps.probabilities,
             milliseconds=watch.milliseconds,
         )
-
-    def segment_many(
-        self, pictures: Iterable[Picture], options: SegmentOptions = _DEFAULTS
-    ) -> Iterator[Outcome]:
-        """Segments pictures one after the other; while one is computed, the next is decoded.
-
-        Pictures are taken from the iterable as they are needed, and outcomes come in their
-        order. One that cannot be segmented is reported in its outcome and the next one is gone
-        on to; what is no `StudioError` is raised.
-
-        Raises: `ConfigError` for options that do not suit the checkpoint.
-        """
-        options.check(self.classes)
-
-        stop = threading.Event()
-
-        def outcome(picture: Picture) -> Outcome:
-            try:
-                result = self.segment(picture, options, cancelled=stop.is_set)
-                return Outcome(picture, segmentation=result)
-            except StudioError as error:
-                return Outcome(picture, error=error)
-
-        waiting: deque[Future[Outcome]] = deque()
-        with ThreadPoolExecutor(AT_ONCE, "segment") as threads:
-            try:
-                for picture in pictures:
-                    waiting.append(threads.submit(outcome, picture))
-                    if len(waiting) > AT_ONCE:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:  # also if nobody wants the rest
-                stop.set()
-                for future in waiting:
-                    future.cancel()
 
     def logits(self, image: np.ndarray, options: SegmentOptions = _DEFAULTS) -> np.ndarray:
         """Logits at the network's resolution, padding removed.

@@ -46,8 +46,6 @@ def test_options_that_do_not_suit_the_classes_are_refused(segmenter, picture):
     ):
         with pytest.raises(ConfigError, match=named):
             segmenter.segment(picture, options)
-        with pytest.raises(ConfigError, match=named):
-            next(segmenter.segment_many([picture], options))
     with pytest.raises(ConfigError, match="overlap"):
         segmenter.segment(picture, SegmentOptions(tile=32, overlap=32))
 

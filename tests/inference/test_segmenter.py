@@ -1,7 +1,5 @@
 """From a picture to labels: any size, both engines, many threads, and a pool that forgets."""
 
-import itertools
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -138,68 +136,6 @@ def test_mean_confidences_are_over_the_pixels_of_each_class():
     assert result.mean_confidences() == pytest.approx([0.75, 0.25, np.nan], nan_ok=True)
     with pytest.raises(ValueError, match="confidence=True"):
         result_of([[0, 1]]).mean_confidences()
-
-
-def test_many_come_in_order_and_bad_ones_are_reported(segmenter, picture, tmp_path):
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
-    pictures = [picture, broken, np.zeros((4, 4), np.uint8), noise(30, 40), tmp_path / "none.png"]
-    outcomes = list(segmenter.segment_many(pictures))
-    assert all(outcome.source is given for outcome, given in zip(outcomes, pictures, strict=True))
-    good = [outcome.segmentation is not None for outcome in outcomes]
-    assert good == [True, False, False, True, False]
-    for outcome in outcomes:
-        assert (outcome.segmentation is None) != (outcome.error is None)
-    assert "broken.png" in str(outcomes[1].error)
-    for i in (0, 3):
-        expected = segmenter.segment(pictures[i]).labels
-        assert np.array_equal(outcomes[i].segmentation.labels, expected)
-
-
-def test_many_are_taken_as_they_are_needed(segmenter):
-    taken = []
-
-    def endless():
-        for i in itertools.count():
-            taken.append(i)
-            yield noise(20, 20 + i)
-
-    outcomes = segmenter.segment_many(endless())
-    assert taken == []
-    for wanted in range(5):
-        assert next(outcomes).segmentation.labels.shape == (20, 20 + wanted)
-        assert len(taken) <= wanted + 4
-    outcomes.close()
-
-
-def test_what_is_no_fault_of_the_picture_is_raised(segmenter, monkeypatch):
-    def fail(*_, **__):
-        raise RuntimeError("out of order")
-
-    monkeypatch.setattr(segmenter._engines[0], "logits", fail)
-    with pytest.raises(RuntimeError, match="out of order"):
-        list(segmenter.segment_many([noise(20, 20)]))
-
-
-def test_decoding_the_next_overlaps_computing_this_one(checkpoint, monkeypatch):
-    """The second picture is being decoded while the first is still in the network."""
-    segmenter = Segmenter(checkpoint, engine="torch")
-    decoding, plain = threading.Event(), segmenter._engines[0].logits
-    overlapped = []
-
-    def logits(batch):
-        overlapped.append(decoding.wait(10))
-        return plain(batch)
-
-    def decode(source):
-        if source == "second":
-            decoding.set()
-        return noise(20, 20)
-
-    monkeypatch.setattr(segmenter._engines[0], "logits", logits)
-    monkeypatch.setattr("model.inference.segmenter.decode", decode)
-    assert len(list(segmenter.segment_many(["first", "second"]))) == 2
-    assert overlapped == [True, True]
 
 
 def test_progress_goes_up_to_one(segmenter):
