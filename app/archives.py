@@ -8,13 +8,14 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from app.limits import DIRECTORY_BYTES, MOST_FILES, MOST_RATIO, UNPACKED_BYTES, safe_name
 from model.data.images import MAX_BYTES
 from model.errors import ImageError, ImageTooLargeError
+from model.inference.exports import bundle
 
 START = b"PK\x03\x04"
 _END, _END_BYTES = b"PK\x05\x06", 22
@@ -156,27 +157,6 @@ def _too_many(count: int) -> str:
     return f"The ZIP holds {count} files or more; the limit is {MOST_FILES}. Send it in parts."
 
 
-def keys(names: Iterable[str]) -> list[str]:
-    """What the outputs of each file are called: the name without its suffix, or with it or a
-    number where that is taken.
-
-    >>> keys(["a/cat.jpg", "a/cat.png", "a/cat.png"])
-    ['a/cat', 'a/cat.png', 'a/cat.png-2']
-    """
-    taken: set[str] = set()
-    found = []
-    for name in names:
-        path = PurePosixPath(name)
-        tries: Iterator[str] = iter((str(path.with_suffix("")), name))
-        key, number = next(tries), 2
-        while key.casefold() in taken:
-            key = next(tries, f"{name}-{number}")
-            number += key == f"{name}-{number}"
-        taken.add(key.casefold())
-        found.append(key)
-    return found
-
-
 class ArchiveWriter:
     """A ZIP that is taken away piece by piece while it is written."""
 
@@ -184,12 +164,9 @@ class ArchiveWriter:
         self._sink = _Sink()
         self._zip = zipfile.ZipFile(self._sink, "w")
 
-    def add(self, name: str, content: bytes, *, packed: bool = False) -> None:
-        """Args: packed: it is compressed in itself."""
-        entry = zipfile.ZipInfo(name)  # without a date: equal files give equal bytes
-        entry.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
-        entry.external_attr = 0o644 << 16
-        self._zip.writestr(entry, content)
+    def add(self, name: str, content: bytes) -> None:
+        """As `bundle.add`."""
+        bundle.add(self._zip, name, content)
 
     def close(self) -> None:
         self._zip.close()

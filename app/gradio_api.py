@@ -15,7 +15,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import anyio.to_thread
 import gradio as gr
@@ -34,6 +34,8 @@ from app.limits import base_name
 from app.uploads import Refused, trim
 from model.data.images import MAX_BYTES
 from model.errors import StudioError
+from model.inference.engines.precision import Precision
+from model.inference.options import Flips, Scale
 from model.inference.segmenter import Segmentation
 
 logger = logging.getLogger(__name__)
@@ -66,13 +68,13 @@ def told(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
 async def segment(
     picture: FileData,
     model: str | None = None,
-    precision: Literal["auto", "f32", "bf16", "int8"] | None = None,
+    precision: Precision | None = None,
     classes: list[str] | None = None,
-    flips: Literal["none", "horizontal", "vertical", "both"] = "none",
+    flips: Flips = "none",
     zooms: list[float] | None = None,
     threshold: float | None = None,
     minimum_area: int = 0,
-    scale: Literal["trained", "native"] = "trained",
+    scale: Scale = "trained",
     tile: int | None = None,
 ) -> tuple[FileData, FileData, dict]:
     """Segment a picture: say for every pixel what is seen there.

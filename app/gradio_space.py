@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 PORT = 7860
 
 
-def main(models: Sequence[str] = (), host: str = "0.0.0.0", port: int = PORT) -> None:
+def main(models: Sequence[str] = (), port: int = PORT) -> None:
     """Runs until it is stopped.
 
     Args: models: ids on the Hub that are offered besides the checkpoints in `weights/`.
@@ -41,7 +41,7 @@ def main(models: Sequence[str] = (), host: str = "0.0.0.0", port: int = PORT) ->
     mcp_endpoint.install()
     with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
         segment_page.SegmentPage(Path(folder)).blocks.launch(
-            server_name=host,
+            server_name="0.0.0.0",
             server_port=port,
             max_threads=segment_page.MOST_EVENTS,
             # First in the list, before Gradio's own routes, which take every path.

@@ -161,10 +161,11 @@ def check_outlines(labels: np.ndarray) -> None:
         )
 
 
-def safe_name(name: str | None, default: str = "picture") -> str:
+def safe_name(name: str | None) -> str:
     """What a file is called in answers: a path that leads nowhere else wherever it is unpacked.
 
-    Forward slashes only, no `..`, no drive, nothing invisible, at most 200 characters.
+    Forward slashes only, no `..`, no drive, nothing invisible, at most 200 characters; "picture"
+    where nothing is left.
 
     >>> safe_name("../../etc/passwd")
     'etc/passwd'
@@ -177,9 +178,9 @@ def safe_name(name: str | None, default: str = "picture") -> str:
         kept = kept[1:]
     # Surrogates, which no encoding can write, come from names that are not what they claim.
     path = "/".join(kept).encode("utf-8", "replace").decode()
-    return path or default
+    return path or "picture"
 
 
-def base_name(name: str | None, default: str = "picture") -> str:
+def base_name(name: str | None) -> str:
     """The last part of a `safe_name`."""
-    return PurePosixPath(safe_name(name, default)).name
+    return PurePosixPath(safe_name(name)).name

@@ -86,13 +86,10 @@ def find(name: str | None, *, anywhere: bool = False) -> Checkpoint:
     raise UnknownModelError(f"{wanted}. Models: {names}.")
 
 
-def segmenter(checkpoint: Checkpoint, precision: str | None = None) -> QueuedSegmenter:
+def segmenter(checkpoint: Checkpoint) -> QueuedSegmenter:
     """The checkpoint's segmenter from the pool, opened now if need be; its pictures wait their
-    turn in `QUEUE`. Raises as `SegmenterPool.get` does.
-
-    Args: precision: another one than the server's.
-    """
-    return QueuedSegmenter(POOL.get(checkpoint, precision=precision), QUEUE)
+    turn in `QUEUE`. Raises as `SegmenterPool.get` does."""
+    return QueuedSegmenter(POOL.get(checkpoint), QUEUE)
 
 
 def open_models() -> list[str]:

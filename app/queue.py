@@ -252,13 +252,12 @@ def _grant(turn: Future[None]) -> bool:
 class QueuedSegmenter:
     """A segmenter whose pictures wait their turn, for the pages; else like the one it wraps.
 
-    Args: segmenter: from the pool; lane: see `PLACES`.
+    Args: segmenter: from the pool.
     """
 
-    def __init__(self, segmenter: Segmenter, queue: InferenceQueue, lane: Lane = "page") -> None:
+    def __init__(self, segmenter: Segmenter, queue: InferenceQueue) -> None:
         self._segmenter = segmenter
         self._queue = queue
-        self._lane = lane
 
     def segment(
         self,
@@ -269,7 +268,7 @@ class QueuedSegmenter:
         **others: Any,
     ) -> Segmentation:
         """As `Segmenter.segment`. Also raises `BusyError` where no place is left."""
-        with self._queue.job(self._lane), self._queue.turn(self._lane, cancelled):
+        with self._queue.job("page"), self._queue.turn("page", cancelled):
             return self._segmenter.segment(picture, options, cancelled=cancelled, **others)
 
     @property

@@ -27,12 +27,6 @@ from model.errors import ConfigError, exit_code
 ROOT = Path(__file__).resolve().parents[1]
 LOG_LINES = 20
 POLL_SECONDS = 5.0
-BUSY = (
-    SpaceStage.BUILDING,
-    SpaceStage.APP_STARTING,
-    SpaceStage.RUNNING_BUILDING,
-    SpaceStage.RUNNING_APP_STARTING,
-)
 OFF = (SpaceStage.PAUSED, SpaceStage.STOPPED)
 FAILED = (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR)
 BEGIN_SECONDS = 60.0
@@ -187,22 +181,26 @@ def _wait(
     Raises: `HubError` after so many seconds.
     """
     api, begun = HfApi(), time.monotonic()
-    end = begun + seconds
-    # What is switched off is not built until somebody switches it on.
-    old = None if before is None or before.stage in OFF else before.stage
-    while True:
+
+    def unnoticed() -> bool:
         runtime = api.get_space_runtime(repository)
-        at_once = old in FAILED and time.monotonic() - begun > BEGIN_SECONDS
-        if at_once or runtime.stage != old or runtime.raw.get("sha") == commit:
-            old = None
-        if old is None and runtime.stage not in BUSY:
-            return runtime
-        if time.monotonic() > end:
-            raise HubError(
-                f"{repository} is not built after {seconds:.0f} seconds; its state is "
-                f"{runtime.stage}. See {_link(repository)}, or allow more with --wait."
-            )
-        time.sleep(POLL_SECONDS)
+        at_once = before.stage in FAILED and time.monotonic() - begun > BEGIN_SECONDS
+        return runtime.stage == before.stage and runtime.raw.get("sha") != commit and not at_once
+
+    try:
+        # What is switched off is not built until somebody switches it on.
+        while before is not None and before.stage not in OFF and unnoticed():
+            if time.monotonic() - begun > seconds:
+                raise TimeoutError
+            time.sleep(POLL_SECONDS)
+        left = max(0.0, begun + seconds - time.monotonic())
+        return api.wait_for_space(repository, timeout=left, poll_interval=POLL_SECONDS)
+    except TimeoutError as error:
+        raise HubError(
+            f"{repository} is not built after {seconds:.0f} seconds; its state is "
+            f"{api.get_space_runtime(repository).stage}. See {_link(repository)}, or allow more "
+            "with --wait."
+        ) from error
 
 
 def _report(repository: str, runtime: SpaceRuntime) -> int:

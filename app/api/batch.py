@@ -14,17 +14,16 @@ from starlette.types import Message, Receive, Scope, Send
 from app import limits, metrics, models
 from app.api.problems import OURS
 from app.api.tasks import Task
-from app.archives import Archive, ArchiveWriter, is_zip, keys
+from app.archives import Archive, ArchiveWriter, is_zip
 from app.bodies import Sent
 from app.discretion import without_folders
 from model.data.images import MAX_BYTES
 from model.errors import ImageTooLargeError, StudioError
 from model.inference.exports.yolo import data_file
+from model.inference.inputs import output_keys
 from model.inference.output import FAILED_FILE
 
 logger = logging.getLogger(__name__)
-
-_PACKED = (".png", ".npz", ".zip")
 
 Pictures = list[tuple[str, Callable[[], bytes]]]
 """Names, and what reads them."""
@@ -52,7 +51,8 @@ async def segmented(task: Task, pictures: Pictures) -> AsyncIterator[bytes]:
     """The pieces of the ZIP."""
     writer = ArchiveWriter()
     failed = ""
-    for key, (name, read) in zip(keys(name for name, _ in pictures), pictures, strict=True):
+    keys = output_keys(name for name, _ in pictures)
+    for key, (name, read) in zip(keys, pictures, strict=True):
         try:
             result, files = await models.QUEUE.run(
                 "batch", lambda read=read, name=name: task.run(read(), name), task.seconds
@@ -67,7 +67,7 @@ async def segmented(task: Task, pictures: Pictures) -> AsyncIterator[bytes]:
         metrics.observe(result)
         for output, (suffix, content) in zip(task.outputs, files, strict=True):
             place = f"{output}/{key}{suffix}"
-            await anyio.to_thread.run_sync(_add, writer, place, content)
+            await anyio.to_thread.run_sync(writer.add, place, content)
             yield writer.take()
     if "yolo" in task.outputs:
         writer.add("yolo/data.yaml", data_file(task.checkpoint.classes).encode())
@@ -75,10 +75,6 @@ async def segmented(task: Task, pictures: Pictures) -> AsyncIterator[bytes]:
         writer.add(FAILED_FILE, failed.encode())
     writer.close()
     yield writer.take()
-
-
-def _add(writer: ArchiveWriter, place: str, content: bytes) -> None:
-    writer.add(place, content, packed=place.endswith(_PACKED))
 
 
 class Streamed(StreamingResponse):

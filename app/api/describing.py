@@ -18,6 +18,7 @@ from app.api.schema import (
     SplitFigures,
 )
 from model.checkpoints.folder import Checkpoint
+from model.words import CLASS_FIGURES
 
 router = APIRouter(tags=["models"])
 
@@ -94,10 +95,7 @@ def _splits(checkpoint: Checkpoint) -> list[SplitFigures]:
                 ClassFigures(
                     name=info.name,
                     pixels=_at(by_class, "support", info.id),
-                    **{
-                        column: _at(by_class, column, info.id)
-                        for column in ("iou", "dice", "precision", "recall")
-                    },
+                    **{column: _at(by_class, column, info.id) for column in CLASS_FIGURES},
                 )
                 for info in checkpoint.classes
             ]

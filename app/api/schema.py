@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.limits import LARGEST_TILE, MOST_ZOOMS
 from model import __version__
+from model.inference.engines.precision import Precision
 from model.inference.exports import EXPORTS
-from model.inference.options import SegmentOptions
+from model.inference.options import (
+    LEAST_ZOOM,
+    MOST_ZOOM,
+    TILE_MULTIPLE,
+    Flips,
+    Scale,
+    SegmentOptions,
+)
 
 JSON = "json"
 
 Output = StrEnum("Output", {name: name for name in (*EXPORTS, JSON)})
 """What a picture's segmentation can be had as: every export, and figures as JSON."""
 
-Side = Annotated[int, Field(ge=0, le=LARGEST_TILE, multiple_of=32)]
-Zoom = Annotated[float, Field(ge=0.25, le=4)]
+Side = Annotated[int, Field(ge=0, le=LARGEST_TILE, multiple_of=TILE_MULTIPLE)]
+Zoom = Annotated[float, Field(ge=LEAST_ZOOM, le=MOST_ZOOM)]
 Area = Annotated[str, Field(max_length=200, pattern=r"^.+=[0-9]{1,9}$")]
 
 
@@ -33,7 +41,7 @@ class Wishes(BaseModel):
         description="A name in /api/models; by default the one that is marked there.",
         examples=["pets-mobilenet"],
     )
-    precision: Literal["auto", "f32", "bf16", "int8"] | None = Field(
+    precision: Precision | None = Field(
         None,
         description="Arithmetic of the network; auto takes the fastest that costs at most 0.1 "
         "points of mean IoU.",
@@ -51,7 +59,7 @@ class Wishes(BaseModel):
     probabilities: bool = Field(
         False, description="Put the probabilities of all classes into `zip`."
     )
-    flips: Literal["none", "horizontal", "vertical", "both"] = Field(
+    flips: Flips = Field(
         "none",
         description="Test-time augmentation: also look at the mirrored picture, average.",
         examples=["horizontal"],
@@ -80,9 +88,7 @@ class Wishes(BaseModel):
         max_length=256,
         description="The same for single classes: `name=pixels`; repeat it for several.",
     )
-    scale: Literal["trained", "native"] = Field(
-        "trained", description="native: look at every pixel, which takes longer."
-    )
+    scale: Scale = Field("trained", description="native: look at every pixel, which takes longer.")
     tile: Side | None = Field(None, description="Side of tiles in pixels, a multiple of 32.")
     overlap: Side | None = Field(None, description="Of tiles, in pixels, a multiple of 32.")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 
-from app.limits import PAGE_SECONDS
+from app.limits import PAGE_SECONDS, Deadline
 from model.errors import StudioError
 
 
@@ -20,14 +19,14 @@ class Watch:
     def __init__(self, progress: Callable[[float], None] = lambda fraction: None) -> None:
         self.progress = progress
         self._cancelled = threading.Event()
-        self._end = time.monotonic() + PAGE_SECONDS
+        self._deadline = Deadline.after(PAGE_SECONDS)
 
     def cancel(self) -> None:
         self._cancelled.set()
 
     def cancelled(self) -> bool:
         """Whether to give up. Raises `StudioError` once it has taken too long."""
-        if time.monotonic() > self._end:
+        if self._deadline.passed():
             raise StudioError(
                 f"This took longer than {PAGE_SECONDS // 60} minutes. Take fewer or smaller "
                 "pictures, or the command line: docs/outputs.md."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import shutil
 import tempfile
@@ -27,7 +26,7 @@ from app.uploads import size_of
 from model.data.images import SUFFIXES
 from model.errors import ImageError, ImageTooLargeError, StudioError
 from model.inference.folders import Job, segment_files
-from model.inference.inputs import VIDEO_SUFFIXES, Item
+from model.inference.inputs import VIDEO_SUFFIXES, Item, distinct_names, output_keys
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Cancelled, Picture, Segmentation, Segmenter
 from model.inference.video import VIDEO_EXPORTS, VideoReader
@@ -119,7 +118,11 @@ def segment_all(
     Raises: `Cancelled`; `ConfigError` as `segment_files`.
     """
     entries = desk.pictures or (Example(desk.name, desk.film or desk.path),)
-    items = [Item(e.path, name, PurePosixPath(name).stem) for e, name in _named(entries)]
+    names = distinct_names(PurePosixPath(entry.title).name for entry in entries)
+    items = [
+        Item(entry.path, name, key)
+        for entry, name, key in zip(entries, names, output_keys(names), strict=True)
+    ]
     formats = FORMATS[:2] if desk.film else FORMATS
     options = desk.chosen.segment_options(segmenter.classes, confidence=bool(desk.film))
     counting = _InTurns(segmenter, watch)
@@ -163,23 +166,6 @@ def private_folder(cache: str | Path) -> Path:
     folder = Path(cache) / secrets.token_hex(16)
     folder.mkdir(parents=True)
     return folder
-
-
-def _named(entries: Sequence[Example]) -> list[tuple[Example, str]]:
-    """Pictures by names that differ."""
-    taken: set[str] = set()
-    named = []
-    for entry in entries:
-        plain = PurePosixPath(entry.title)
-        numbered = (f"{plain.stem}-{n}{plain.suffix}" for n in itertools.count(2))
-        name = next(n for n in itertools.chain([plain.name], numbered) if _key(n) not in taken)
-        taken.add(_key(name))
-        named.append((entry, name))
-    return named
-
-
-def _key(name: str) -> str:
-    return PurePosixPath(name).stem.casefold()
 
 
 def _unpacked(path: Path, name: str, folder: Path) -> list[Example]:

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 from app import models
 from model.checkpoints.folder import Checkpoint
 from model.data.classes import ClassTable
-from model.inference.options import SegmentOptions
+from model.inference.engines.precision import FASTEST_FIRST, PRECISIONS, Precision, native
+from model.inference.options import Flips, SegmentOptions
 
 FLIPS = {
     "Once": "none",
@@ -23,7 +24,6 @@ FLIPS = {
     "All four ways": "both",
 }
 TILES = {"Automatic": 0, "256": 256, "512": 512, "768": 768, "1024": 1024}
-PRECISIONS = ("auto", "f32", "bf16", "int8")
 MOST_AREA = 10_000
 
 
@@ -32,14 +32,13 @@ class Chosen:
     """The options of the page.
 
     Attributes:
-        precision: "auto", "f32", "bf16" or "int8".
         flips, threshold, minimum_area: as in `SegmentOptions`.
         native: look at every pixel, whatever size the network was trained at.
         tile: side in pixels, 0 for the checkpoint's own.
     """
 
-    precision: str = "auto"
-    flips: str = "none"
+    precision: Precision = "auto"
+    flips: Flips = "none"
     native: bool = False
     tile: int = 0
     threshold: float = 0.5
@@ -90,8 +89,6 @@ def precision_choices(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     """What a checkpoint can compute in here, each with its recorded price: (text, name)."""
     if platform.machine() not in ("x86_64", "AMD64") or models.POOL.engine == "torch":
         return [("f32: exact", "auto")]
-    from model.inference.engines.precision import FASTEST_FIRST, native
-
     prices = checkpoint.prices()
     choices = [("Automatic: the fastest that costs next to nothing", "auto")]
     for name in reversed(FASTEST_FIRST):

@@ -12,6 +12,7 @@ import tyro
 
 from model.checkpoints import folder
 from model.errors import ConfigError
+from model.inference.engines.precision import Precision
 from model.inference.options import SegmentOptions
 
 Format = Literal[
@@ -47,7 +48,7 @@ class Segment:
     """How many work at a time; by default one on each machine, which uses all its cores."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
-    precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
+    precision: Precision = "auto"
     """Arithmetic of the network; auto takes the fastest that costs next to nothing."""
     options: Annotated[SegmentOptions, tyro.conf.arg(name="")] = field(
         default_factory=SegmentOptions

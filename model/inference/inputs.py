@@ -7,10 +7,10 @@ Pictures can also lie where only a URL leads that Arrow's file systems know, for
 from __future__ import annotations
 
 import glob
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -30,8 +30,7 @@ class Item:
     Attributes:
         path: the file, or the URL of a picture.
         name: its path below the folder that was given, with forward slashes.
-        key: what its outputs are called: the name without its suffix, or with it where files
-            differ in nothing else.
+        key: what its outputs are called, see `output_keys`.
     """
 
     path: Path | str
@@ -106,8 +105,49 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
                 f"There are no pictures or videos in {given} "
                 f"({', '.join(suffix[1:] for suffix in SUFFIXES + VIDEO_SUFFIXES)})."
             )
-    keys = _keys(sorted(place))
-    return [Item(place[name], name, key) for name, key in keys.items()]
+    names = sorted(place)
+    keys = output_keys(names)
+    return [Item(place[name], name, key) for name, key in zip(names, keys, strict=True)]
+
+
+def output_keys(names: Iterable[str]) -> list[str]:
+    """What the outputs of each file are called, one for each name: the name without its suffix, or
+    with it where files differ in nothing else. Equal names get a number first.
+
+    It depends on the names only, so that a run that is taken up again finds its own files. No two
+    are equal, nor to file systems that do not tell upper from lower case.
+
+    Args: names: paths with forward slashes.
+
+    >>> output_keys(["a/cat.jpg", "a/cat.png", "b/dog.png", "b/dog.png"])
+    ['a/cat.jpg', 'a/cat.png', 'b/dog', 'b/dog-2']
+    """
+    given = distinct_names(names)
+    pure = {name: PurePosixPath(name) for name in given}
+    keys = {name: (path.parent / path.stem).as_posix() for name, path in pure.items()}
+    while True:
+        uses = Counter(key.casefold() for key in keys.values())
+        shared = [name for name, key in keys.items() if uses[key.casefold()] > 1 and key != name]
+        if not shared:
+            return [keys[name] for name in given]
+        keys.update((name, name) for name in shared)
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """The names, with a number before the suffix where one is there already, in either case.
+
+    >>> distinct_names(["dog.png", "Dog.png", "dog.jpg"])
+    ['dog.png', 'Dog-2.png', 'dog.jpg']
+    """
+    taken: set[str] = set()
+    distinct = []
+    for name in names:
+        path = PurePosixPath(name)
+        numbered = (str(path.with_stem(f"{path.stem}-{number}")) for number in itertools.count(2))
+        free = next(one for one in itertools.chain([name], numbered) if one.casefold() not in taken)
+        taken.add(free.casefold())
+        distinct.append(free)
+    return distinct
 
 
 def _files(given: str, several: bool) -> Iterator[tuple[Path | str, str]]:
@@ -165,7 +205,7 @@ def _listed(listing: Path) -> Iterator[tuple[Path | str, str]]:
             f"of text ({error})."
         ) from error
     levels = zip(*(one[:-1] for one in parts), strict=False)
-    common = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
+    common = sum(1 for _ in itertools.takewhile(lambda names: len(set(names)) == 1, levels))
     for path, names in zip(paths, parts, strict=True):
         # No "/" or "..": outputs stay within their folder.
         inner = [name for name in names[common:] if name.strip("/.")]
@@ -179,19 +219,3 @@ def _full(path: Path | str) -> Path | str:
 def _known(relative: PurePosixPath | Path) -> bool:
     hidden = any(part.startswith(".") for part in relative.parts)
     return relative.suffix.lower() in SUFFIXES + VIDEO_SUFFIXES and not hidden
-
-
-def _keys(names: Sequence[str]) -> dict[str, str]:
-    """What the outputs of each file are called.
-
-    It depends on the names only, so that a run that is taken up again finds its own files.
-    """
-    pure = {name: PurePosixPath(name) for name in names}
-    keys = {name: (path.parent / path.stem).as_posix() for name, path in pure.items()}
-    while True:
-        # File systems may not tell upper from lower case.
-        count = Counter(key.casefold() for key in keys.values())
-        shared = [name for name, key in keys.items() if count[key.casefold()] > 1 and key != name]
-        if not shared:
-            return keys
-        keys.update((name, name) for name in shared)

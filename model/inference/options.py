@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from model.data.classes import ClassTable
 from model.errors import ConfigError
 from model.inference.tiling import OVERLAP
 
+Flips = Literal["none", "horizontal", "vertical", "both"]
+Scale = Literal["trained", "native"]
+
+LEAST_ZOOM, MOST_ZOOM = 0.25, 4
 TILE_MULTIPLE = 32
+"""Sides and overlaps of tiles are multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class SegmentOptions:
     are equally probable to it."""
     probabilities: bool = False
     """Also compute the softmax probabilities of all classes: two bytes for each pixel and class."""
-    flips: Literal["none", "horizontal", "vertical", "both"] = "none"
+    flips: Flips = "none"
     """Test-time augmentation: also look at the mirrored picture and average the probabilities;
     "both" looks four times."""
     zooms: tuple[float, ...] = ()
@@ -43,7 +48,7 @@ class SegmentOptions:
     them."""
     minimum_areas: tuple[tuple[str, int], ...] = ()
     """The same for single classes, by name, instead of `minimum_area`."""
-    scale: Literal["trained", "native"] = "trained"
+    scale: Scale = "trained"
     """"native": look at every pixel, although the network was trained on pictures made smaller."""
     tile: int | None = None
     """Side in pixels, a multiple of 32: what the network gets to see is cut into tiles no larger
@@ -53,14 +58,13 @@ class SegmentOptions:
     better and takes longer."""
 
     def __post_init__(self) -> None:
-        if self.flips not in ("none", "horizontal", "vertical", "both"):
+        for name, known in (("flips", get_args(Flips)), ("scale", get_args(Scale))):
+            if (value := getattr(self, name)) not in known:
+                raise ConfigError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+        if not all(LEAST_ZOOM <= zoom <= MOST_ZOOM for zoom in self.zooms):
             raise ConfigError(
-                f"flips must be none, horizontal, vertical or both, got {self.flips!r}."
+                f"zooms must be between {LEAST_ZOOM} and {MOST_ZOOM}, got {self.zooms!r}."
             )
-        if self.scale not in ("trained", "native"):
-            raise ConfigError(f"scale must be trained or native, got {self.scale!r}.")
-        if not all(0.25 <= zoom <= 4 for zoom in self.zooms):
-            raise ConfigError(f"zooms must be between 0.25 and 4, got {self.zooms!r}.")
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ConfigError(f"threshold must lie between 0 and 1, got {self.threshold!r}.")
         if min(self.minimum_area, *(area for _, area in self.minimum_areas), 0) < 0:

@@ -214,7 +214,7 @@ def test_several_files_become_a_zip(client, scene):
     files += [("files", ("notes.txt", b"no picture")), ("files", ("2.png", encode(scene)))]
     answer = batch(client, files, model="streets-wide", output=["mask", "csv", "yolo", "json"])
     names = set(answer.namelist())
-    keys = ("0", "1", "2", "2.png")
+    keys = ("0", "1", "2", "2-2")
     expected = {f"{o}/{k}{s}" for k in keys for o, s in FOLDERS.items()}
     assert names == expected | {"yolo/data.yaml", "failed.txt"}
     for i in range(3):

@@ -24,7 +24,7 @@ from PIL import Image, ImageCms, TiffImagePlugin
 
 from app import limits
 from app.api.application import create_api
-from app.archives import Archive, ArchiveWriter, keys
+from app.archives import Archive, ArchiveWriter
 from app.bodies import LimitedBody
 from app.headers import ORIGINS_VARIABLE, allowed_origins
 from app.limits import (
@@ -270,13 +270,6 @@ def test_safe_names_lead_nowhere(name):
     assert safe_name(safe) == safe
     assert "/" not in base_name(name)
     assert all(character.isprintable() or character == " " for character in safe) or safe
-
-
-@given(st.lists(st.sampled_from(["a.png", "a.jpg", "A.png", "b/a.png", "b/a", "a"]), max_size=12))
-def test_keys_are_unique_also_where_case_does_not_count(names):
-    found = keys(names)
-    assert len(found) == len(names)
-    assert len({key.casefold() for key in found}) == len(names)
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=8)), max_size=6))

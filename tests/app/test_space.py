@@ -539,10 +539,13 @@ def test_secrets_that_lie_about_go_nowhere(project, hub):
     assert "**/secrets.toml" in files[".dockerignore"].decode()
 
 
-def test_build_that_takes_too_long_is_told(project, hub):
+@pytest.mark.parametrize("stages", [["RUNNING", "BUILDING"], ["RUNNING"]])
+def test_build_that_takes_too_long_is_told(project, hub, stages):
+    """Or that does not begin."""
     publish(Publish(NAME, root=project, wait=0))
-    hub.repositories["space", NAME].settings["stages"] = ["BUILDING"]
-    with pytest.raises(StudioError, match="not built after 0 seconds"):
+    hub.repositories["space", NAME].settings["stages"] = list(stages)
+    edit(project, ("title: Small", "title: Other"))
+    with pytest.raises(StudioError, match=f"not built after 0 seconds; its state is {stages[-1]}"):
         publish(Publish(NAME, root=project, wait=0.01))
 
 

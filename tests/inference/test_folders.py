@@ -8,6 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from model.errors import ConfigError, DataError
@@ -90,6 +92,24 @@ def test_files_that_differ_in_their_suffix_keep_it(tmp_path):
         "A.bmp": "A.bmp", "a.jpg": "a.jpg", "a.jpg.png": "a.jpg.png", "a.png": "a.png",
         "b.png": "b",
     }  # fmt: skip
+
+
+def test_equal_names_get_a_number():
+    names = ["a/cat.jpg", "a/cat.png", "b/dog.png", "b/Dog.png", "b/dog.png", "b/dog-2.png"]
+    assert inputs.output_keys(names) == [
+        "a/cat.jpg", "a/cat.png", "b/dog", "b/Dog-2", "b/dog-3", "b/dog-2-2",
+    ]  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a.png", "a.jpg", "A.png", "a-2.png", "b/a.png", "b/a", "a"]), max_size=12
+    )
+)
+def test_outputs_are_kept_apart_also_where_case_does_not_count(names):
+    keys = inputs.output_keys(names)
+    assert len(keys) == len(names)
+    assert len({key.casefold() for key in keys}) == len(names)
 
 
 def test_several_folders_are_kept_apart(tmp_path):

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 from model.checkpoints.folder import Checkpoint
 from model.errors import ConfigError
 
 FASTEST_FIRST = ("int8", "bf16", "f32")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
+Precision = Literal["auto", "f32", "bf16", "int8"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 MOST_POINTS = 0.1
 """The highest price of a precision that is taken unasked, in hundredths of mean IoU."""

@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-_PACKED = (".png", ".npz")
+_PACKED = (".png", ".npz", ".zip")
 """Compressed in themselves: packing them again costs time and gains nothing."""
 
 
@@ -15,9 +15,14 @@ def bundle(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
-            entry = zipfile.ZipInfo(name)
-            packed = name.endswith(_PACKED)
-            entry.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, content)
+            add(archive, name, content)
     return buffer.getvalue()
+
+
+def add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Adds a file to a ZIP, without a date."""
+    entry = zipfile.ZipInfo(name)
+    packed = name.endswith(_PACKED)
+    entry.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content)
