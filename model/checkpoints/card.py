@@ -14,6 +14,7 @@ from model.checkpoints.cases import apart, describe, ranked
 from model.checkpoints.folder import Checkpoint
 from model.data.copies import COPIES
 from model.data.files import OWN_FOLDER
+from model.words import CLASS_FIGURES, FIGURES, NOTHING, in_percent
 
 CASES = 5
 HUB_VERSIONS = {
@@ -117,12 +118,11 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
             "`python -m model evaluate` scores it."
         )
     rows = [
-        "| split | pictures | mean IoU | mean Dice (F1) | precision | recall | accuracy |",
-        "|---|---|---|---|---|---|---|",
+        f"| split | pictures | {' | '.join(FIGURES.values())} |",
+        f"|---|---|{'---|' * len(FIGURES)}",
     ]
     for split, f in splits.items():
-        names = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
-        values = " | ".join(with_interval(f, name) for name in names)
+        values = " | ".join(with_interval(f, name) for name in FIGURES)
         rows.append(f"| {split} | {f['num_images']} | {values} |")
     first = next(iter(splits.values()))
     brackets = ""
@@ -150,8 +150,8 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
 def with_interval(figures: Mapping[str, Any], name: str) -> str:
     """A figure of `metrics.json` in per cent, as "44.7 (36.6 to 48.1)" where it has an interval."""
     ends = figures.get("intervals", {}).get(name)
-    value = _percent(figures.get(name))
-    return f"{value} ({_percent(ends[0])} to {_percent(ends[1])})" if ends else value
+    value = in_percent(figures.get(name))
+    return f"{value} ({in_percent(ends[0])} to {in_percent(ends[1])})" if ends else value
 
 
 def _prices(checkpoint: Checkpoint) -> str:
@@ -172,13 +172,14 @@ def _classes(checkpoint: Checkpoint) -> str:
     per_class = test["per_class"]
     total = sum(per_class["support"])
     rows = [
-        "| class | share of pixels | IoU | Dice (F1) | precision | recall |",
-        "|---|---|---|---|---|---|",
+        f"| class | share of pixels | {' | '.join(CLASS_FIGURES.values())} |",
+        f"|---|---|{'---|' * len(CLASS_FIGURES)}",
     ]
     for info in checkpoint.classes:
-        names = ("iou", "dice", "precision", "recall")
-        values = " | ".join(_percent(per_class[name][info.id]) for name in names)
-        share = f"{100 * per_class['support'][info.id] / total:.2f}"
+        values = " | ".join(in_percent(per_class[name][info.id]) for name in CLASS_FIGURES)
+        # The published cards have a hyphen, and stay as they are.
+        values = values.replace(NOTHING, "-")
+        share = in_percent(per_class["support"][info.id] / total, 2)
         name = info.name.replace("|", "\\|")
         rows.append(f"| {name} | {share} | {values} |")
     return "## Classes, on the test split\n\n" + "\n".join(rows) + "\n\n" + DASH
@@ -193,7 +194,7 @@ def _cases(checkpoint: Checkpoint) -> str:
         lines = []
         for row in chosen:
             said = describe(row, checkpoint.classes)
-            score = _percent(float(row["mean_iou"]))
+            score = in_percent(float(row["mean_iou"]))
             lines.append(f"- `{row['name']}`, {score} %" + (f": {said}" if said else ""))
         return "\n".join(lines)
 
@@ -340,10 +341,6 @@ def _splits(checkpoint: Checkpoint) -> dict[str, dict]:
     """Figures of the reference precision, float32, by split."""
     figures = {name: checkpoint.figures(name) for name in ("train", "validation", "test")}
     return {name: found for name, found in figures.items() if found}
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.data.classes import VOID
-from model.evaluation.metrics import mean_of_known
+from model.evaluation.metrics import class_iou, mean_of_known
 
 DISTANCE = 0.02
 """Width of the band as a share of the picture's diagonal."""
@@ -81,13 +81,11 @@ class BoundaryQuality:
     @property
     def iou(self) -> np.ndarray:
         """Per class, float64 (C,) in [0, 1], NaN for classes without contour in either."""
-        both, truth, predicted = self.counts
-        with np.errstate(invalid="ignore"):
-            return both / (truth + predicted - both)
+        return class_iou(self.counts)
 
     @property
     def mean_iou(self) -> float:
-        return mean_of_known(self.iou)
+        return float(mean_of_known(self.iou))
 
     def to_json(self) -> dict:
         """Plain numbers, NaN as None, with the counts that they follow from."""

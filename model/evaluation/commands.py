@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from model.checkpoints import folder
 from model.errors import CheckpointError, ConfigError, DataError
+from model.words import CLASS_FIGURES, in_percent
 
 
 @dataclass(frozen=True)
@@ -119,23 +120,18 @@ def summary(name: str, data_title: str, splits: dict[str, Any]) -> str:
         for precision, figures in precisions.items():
             lines.append(
                 f"  {split}, {figures['num_images']} pictures, {figures['engine']} {precision}: "
-                f"mean IoU {_percent(figures['mean_iou'])} %, "
-                f"mean Dice {_percent(figures['mean_dice'])} %, "
-                f"accuracy {_percent(figures['accuracy'])} %"
+                f"mean IoU {in_percent(figures['mean_iou'])} %, "
+                f"mean Dice {in_percent(figures['mean_dice'])} %, "
+                f"accuracy {in_percent(figures['accuracy'])} %"
             )
     return "\n".join(lines)
 
 
 def class_table(names: list[str], per_class: dict[str, list[float | None]]) -> str:
     """IoU, Dice, precision and recall by class, in per cent; a dash where they are undefined."""
-    columns = ("iou", "dice", "precision", "recall")
     width = max(len("class, %"), *map(len, names)) + 2
-    lines = [f"  {'class, %':{width}}" + "".join(f"{name:>11}" for name in columns)]
+    lines = [f"  {'class, %':{width}}" + "".join(f"{name:>11}" for name in CLASS_FIGURES)]
     for index, name in enumerate(names):
-        figures = "".join(f"{_percent(per_class[column][index]):>11}" for column in columns)
+        figures = "".join(f"{in_percent(per_class[column][index]):>11}" for column in CLASS_FIGURES)
         lines.append(f"  {name:{width}}{figures}")
     return "\n".join(lines)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"

@@ -23,12 +23,10 @@ from model.evaluation import significance
 from model.evaluation.boundary import BoundaryQuality
 from model.evaluation.calibration import Calibration
 from model.evaluation.evaluate import Evaluation
-from model.evaluation.metrics import Metrics
+from model.evaluation.metrics import Metrics, accuracy, class_figures, class_iou, mean_of_known
 from model.evaluation.objects import ObjectRecall
 from model.evaluation.pictures import SCORES, Pictures, read_pictures
-
-CLASS_FIGURES = ("iou", "dice", "precision", "recall")
-"""Attributes of `Metrics` that there are per class."""
+from model.words import CLASS_FIGURES
 
 MOST_UNCERTAIN = 0.05
 """The test says that there is a difference up to this p-value."""
@@ -416,22 +414,16 @@ def _pooled(first: Pictures, second: Pictures) -> tuple[tuple[np.ndarray, np.nda
 
     def statistic(sums: np.ndarray) -> np.ndarray:
         pixels = sums[:, :width].reshape(len(sums), 3, classes)
-        hits, truth, predicted = (pixels[:, i] for i in range(3))
-        iou, dice = significance.pooled_iou(pixels), significance.pooled_dice(pixels)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision, recall = hits / predicted, hits / truth
-            columns = [
-                significance.mean_over_classes(iou),
-                significance.mean_over_classes(dice),
-                hits.sum(1) / truth.sum(1),
-            ]
-            if "boundary_iou" in names:
-                contours = sums[:, width : 2 * width].reshape(len(sums), 3, classes)
-                columns.append(significance.mean_over_classes(significance.pooled_iou(contours)))
-            if "object_recall" in names:
-                found, every = sums[:, -8:-4].sum(1), sums[:, -4:].sum(1)
+        figures = class_figures(pixels)
+        columns = [*(mean_of_known(figures[name]) for name in ("iou", "dice")), accuracy(pixels)]
+        if "boundary_iou" in names:
+            contours = sums[:, width : 2 * width].reshape(len(sums), 3, classes)
+            columns.append(mean_of_known(class_iou(contours)))
+        if "object_recall" in names:
+            found, every = sums[:, -8:-4].sum(1), sums[:, -4:].sum(1)
+            with np.errstate(invalid="ignore", divide="ignore"):
                 columns.append(found / every)
-        return np.concatenate([np.stack(columns, 1), iou, dice, precision, recall], 1)
+        return np.concatenate([np.stack(columns, 1), *figures.values()], 1)
 
     return counts, statistic
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from model.evaluation import significance
+from model.evaluation.metrics import accuracy, class_figures, mean_of_known
 from model.evaluation.pictures import Pictures
+from model.words import FIGURES
 
-FIGURES = ("mean_iou", "mean_dice", "mean_precision", "mean_recall", "accuracy")
 RESAMPLES = 2000
 
 
@@ -36,14 +37,5 @@ def intervals(pictures: Pictures) -> dict[str, list[float]]:
 def _figures(sums: np.ndarray) -> np.ndarray:
     """From sums of pixels per class, (R, 3 C), to `FIGURES`, (R, 5)."""
     pixels = sums.reshape(len(sums), 3, -1)
-    hits, truth, predicted = (pixels[:, i] for i in range(3))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        per_class = [
-            significance.pooled_iou(pixels),
-            significance.pooled_dice(pixels),
-            hits / predicted,
-            hits / truth,
-        ]
-        accuracy = hits.sum(1) / truth.sum(1)
-    means = [significance.mean_over_classes(values) for values in per_class]
-    return np.stack([*means, accuracy], 1)
+    means = map(mean_of_known, class_figures(pixels).values())
+    return np.stack([*means, accuracy(pixels)], 1)

@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from model.evaluation.report.words import NOTHING
+from model.words import CLASS_FIGURES, FIGURES
+from model.words import in_percent as percent
 
-FIGURES = {
-    "mean_iou": "mean IoU",
-    "mean_dice": "mean Dice (F1)",
-    "mean_precision": "precision",
-    "mean_recall": "recall",
-    "accuracy": "accuracy",
-}
-
-CLASS_FIGURES = {"iou": "IoU", "dice": "Dice (F1)", "precision": "precision", "recall": "recall"}
-
-
-def percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.1f}"
+__all__ = ["CLASS_FIGURES", "FIGURES", "percent", "percent_over", "table"]
 
 
 def percent_over(mean: float | None, deviation: float | None) -> str:

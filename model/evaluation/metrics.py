@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.data.classes import VOID
+from model.words import CLASS_FIGURES, FIGURES
 
 
 def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
@@ -36,13 +37,52 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
     return counts.reshape(num_classes, num_classes)
 
 
+def class_iou(counts: np.ndarray) -> np.ndarray:
+    """The IoU of each class, for counts that have no other figure; as `class_figures`."""
+    hits, truth, predicted = (counts[..., i, :] for i in range(3))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return hits / (truth + predicted - hits)
+
+
+def class_figures(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """The figures of each class: the one place that makes them from pixels.
+
+    With TP, FP, FN in pixels: `iou` TP / (TP + FP + FN); `dice` 2 TP / (2 TP + FP + FN), which is
+    also F1; `precision` TP / (TP + FP); `recall` TP / (TP + FN).
+
+    Args: counts: int or float (..., 3, C), pixels that are right, in the truth, in the prediction.
+    Returns: by key and in the order of `CLASS_FIGURES`, float64 (..., C) in [0, 1], NaN where
+        there is nothing to divide by.
+    """
+    hits, truth, predicted = (counts[..., i, :] for i in range(3))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "iou": class_iou(counts),
+            "dice": 2 * hits / (truth + predicted),
+            "precision": hits / predicted,
+            "recall": hits / truth,
+        }
+
+
+def accuracy(counts: np.ndarray) -> np.ndarray:
+    """The share of pixels that are right. (..., 3, C) as `class_figures` -> (...), NaN if none."""
+    sums = counts.sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return sums[..., 0] / sums[..., 1]
+
+
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+    """The mean over the classes that have a figure. (..., C) -> (...), NaN if none has."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(-1) / known.sum(-1)
+
+
 @dataclass(frozen=True)
 class Metrics:
     """Figures that follow from a confusion matrix, all in [0, 1], NaN where undefined.
 
-    Per class, float64 (C,), with TP, FP, FN in pixels: `iou` TP / (TP + FP + FN); `dice`
-    2 TP / (2 TP + FP + FN), which is also F1; `precision` TP / (TP + FP); `recall`
-    TP / (TP + FN). `support` is the number of truth pixels.
+    Per class, (C,): those of `class_figures`, and `support`, the number of truth pixels, int64.
     """
 
     matrix: np.ndarray
@@ -57,63 +97,39 @@ class Metrics:
     def of(cls, matrix: np.ndarray) -> Metrics:
         """From a confusion matrix (C, C), rows truth."""
         matrix = np.asarray(matrix, np.int64)
-        hits = np.diag(matrix).astype(np.float64)
-        truth, predicted = matrix.sum(1), matrix.sum(0)
-        total = matrix.sum()
-        with np.errstate(invalid="ignore"):
-            return cls(
-                matrix=matrix,
-                iou=hits / (truth + predicted - hits),
-                dice=2 * hits / (truth + predicted),
-                precision=hits / predicted,
-                recall=hits / truth,
-                support=truth,
-                accuracy=float(hits.sum() / total) if total else float("nan"),
-            )
+        counts = np.stack([np.diag(matrix), matrix.sum(1), matrix.sum(0)])
+        return cls(
+            matrix=matrix,
+            **class_figures(counts),
+            support=counts[1],
+            accuracy=float(accuracy(counts)),
+        )
 
     @property
     def mean_iou(self) -> float:
-        return mean_of_known(self.iou)
+        return float(mean_of_known(self.iou))
 
     @property
     def mean_dice(self) -> float:
-        return mean_of_known(self.dice)
+        return float(mean_of_known(self.dice))
 
     @property
     def mean_precision(self) -> float:
-        return mean_of_known(self.precision)
+        return float(mean_of_known(self.precision))
 
     @property
     def mean_recall(self) -> float:
-        return mean_of_known(self.recall)
+        return float(mean_of_known(self.recall))
 
     def to_json(self) -> dict:
         """Plain numbers, NaN as None, the matrix included."""
 
-        def plain(values: np.ndarray) -> list[float | None]:
-            return [None if np.isnan(v) else round(float(v), 6) for v in values]
+        def plain(value: float) -> float | None:
+            return None if np.isnan(value) else round(float(value), 6)
 
-        headline = {
-            name: None if np.isnan(value) else round(value, 6)
-            for name, value in {
-                "mean_iou": self.mean_iou,
-                "mean_dice": self.mean_dice,
-                "mean_precision": self.mean_precision,
-                "mean_recall": self.mean_recall,
-                "accuracy": self.accuracy,
-            }.items()
-        }
-        per_class = {
-            name: plain(getattr(self, name)) for name in ("iou", "dice", "precision", "recall")
-        }
+        per_class = {name: [*map(plain, getattr(self, name))] for name in CLASS_FIGURES}
         return {
-            **headline,
+            **{name: plain(getattr(self, name)) for name in FIGURES},
             "per_class": {**per_class, "support": self.support.tolist()},
             "confusion_matrix": self.matrix.tolist(),
         }
-
-
-def mean_of_known(values: np.ndarray) -> float:
-    """The mean of those that are not NaN; NaN if there is none."""
-    finite = values[~np.isnan(values)]
-    return float(finite.mean()) if finite.size else float("nan")

@@ -56,8 +56,9 @@ def record(checkpoint: Checkpoint, split: str, result: Evaluation) -> Checkpoint
         **figures,
         "digest": checkpoint.digest(precision),
     }
-    folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
+    # Before the figures, which say that the checkpoint has been scored.
     if (split, precision) == ("test", "f32"):
         rows = folder.csv_text(result.per_image)
         folder.write_text(checkpoint.path / folder.PER_IMAGE_FILE, rows)
+    folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
     return folder.read(checkpoint.path)

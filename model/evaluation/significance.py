@@ -33,27 +33,6 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 """From sums of counts, float64 (R, K), to scores, float64 (R,) or (R, S)."""
 
 
-def pooled_iou(counts: np.ndarray) -> np.ndarray:
-    """IoU per class from pixels that are right, in the truth, in the prediction.
-
-    Args: counts: (..., 3, C). Returns: float64 (..., C), NaN for classes in neither.
-    """
-    hits, truth, predicted = (counts[..., i, :] for i in range(3))
-    return _ratio(hits, truth + predicted - hits)
-
-
-def pooled_dice(counts: np.ndarray) -> np.ndarray:
-    """Dice (F1) per class; as `pooled_iou`."""
-    hits, truth, predicted = (counts[..., i, :] for i in range(3))
-    return _ratio(2 * hits, truth + predicted)
-
-
-def mean_over_classes(values: np.ndarray) -> np.ndarray:
-    """Over the classes that occur, as in `Metrics`. (..., C) -> (...), NaN if none does."""
-    known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0).sum(-1), known.sum(-1))
-
-
 def resampled(
     counts: np.ndarray, statistic: Statistic, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> np.ndarray:
@@ -246,8 +225,3 @@ def _portions(resamples: int, units: int) -> Iterator[int]:
     portion = max(1, MOST_DRAWN // units)
     for start in range(0, resamples, portion):
         yield min(portion, resamples - start)
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)

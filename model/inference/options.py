@@ -52,10 +52,11 @@ class SegmentOptions:
     """"native": look at every pixel, although the network was trained on pictures made smaller."""
     tile: int | None = None
     """Side in pixels, a multiple of 32: what the network gets to see is cut into tiles no larger
-    than this. By default the checkpoint's own, else 768."""
+    than this. By default the checkpoint's own, else 768, divided by the largest of `zooms`; a side
+    that is given is taken as it is, and each zoom magnifies it: memory grows with the square."""
     overlap: int | None = None
-    """Pixels, a multiple of 32, that neighbouring tiles share. By default 32; more hides seams
-    better and takes longer."""
+    """Pixels, a multiple of 32, that neighbouring tiles share, at most half of their side. By
+    default 32; more hides seams better and takes longer."""
 
     def __post_init__(self) -> None:
         for name, known in (("flips", get_args(Flips)), ("scale", get_args(Scale))):
@@ -77,9 +78,10 @@ class SegmentOptions:
                 )
 
         overlap = OVERLAP if self.overlap is None else self.overlap
-        if self.tile is not None and self.tile <= overlap:
+        if self.tile is not None and self.tile < 2 * overlap:
             raise ConfigError(
-                f"Tiles of {self.tile} pixels cannot overlap by {overlap}: tile must be larger."
+                f"Tiles of {self.tile} pixels cannot overlap by {overlap}: overlap must be at most "
+                "half of tile."
             )
 
     def check(self, classes: ClassTable) -> None:

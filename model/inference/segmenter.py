@@ -238,13 +238,16 @@ class Segmenter:
         trained = self.checkpoint.preprocessing
         own_scale = replace(trained, size_policy="pad", longest_side=None)
         fitted = image if options.scale == "native" else trained.fit_image(image)
-        tile = options.tile or (trained.tile if trained.size_policy == "tile" else None)
+        magnified = max([1.0, *options.zooms])
+        tile = options.tile
+        if tile is None and trained.size_policy == "tile":
+            tile = tiling.shrunk(trained.tile, magnified, trained.multiple)
         grid = tiling.Grid.over(
             fitted.shape[:2],
             tile=tile,
             overlap=options.overlap,
             multiple=trained.multiple,
-            magnified=max([1.0, *options.zooms]),
+            magnified=magnified,
         )
         networks = [self._alone(engine.logits) for engine in self._engines]
         return _View(grid, Look(networks, own_scale, image, fitted, options))

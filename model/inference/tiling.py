@@ -62,23 +62,27 @@ class Grid:
             tile: side of the tiles, less where the view is smaller. By default there is one
                 tile if it has at most `TILE`**2 pixels, else tiles of at most so many that
                 together have as few as can be.
-            overlap: pixels that neighbours share at least, `OVERLAP` by default.
+            overlap: pixels that neighbours share at least, at most half a tile; `OVERLAP` by
+                default.
             multiple: what sides must be divisible by.
             magnified: the default tiles shall fit into memory even if magnified by this.
 
-        Raises: `ConfigError` if `tile` or `overlap` is no multiple, or the overlap not smaller.
+        Raises: `ConfigError` if `tile` or `overlap` is no multiple, or the overlap too large.
         """
         overlap = OVERLAP if overlap is None else overlap
         largest = tile
         if tile is None:
-            largest = max(int(TILE / magnified) // multiple, 2) * multiple
+            largest = shrunk(TILE, magnified, multiple)
             height, width = (-(-side // multiple) * multiple for side in size_hw)
             if height * width <= largest**2:
                 return cls(size_hw, (height, width), (0,), (0,))
-        if largest % multiple or overlap % multiple or not 0 <= overlap < largest:
+        # What overlaps by half of its side is computed four times, and more without bound beyond.
+        whole = largest > 0 and largest % multiple == overlap % multiple == 0
+        if not whole or not 0 <= overlap <= largest / 2:
+            zoomed = " Zooms make tiles smaller." if magnified > 1 else ""
             raise ConfigError(
                 f"Tiles of {largest} pixels that overlap by {overlap} cannot be: both must be "
-                f"multiples of {multiple}, and the overlap smaller than the tile."
+                f"multiples of {multiple}, and the overlap at most half a tile.{zoomed}"
             )
         sizes = [(tile, tile)] if tile else _sizes(largest, overlap, multiple)
         grids = []
@@ -96,6 +100,14 @@ class Grid:
 
     def transposed(self) -> Grid:
         return Grid(self.size_hw[::-1], self.tile_hw[::-1], self.columns, self.rows)
+
+
+def shrunk(side: int, magnified: float, multiple: int = 32) -> int:
+    """The side of tiles that take as much memory, magnified, as tiles of `side` do by themselves.
+
+    It is a multiple of `multiple`, and at least twice that and twice `OVERLAP`.
+    """
+    return max(int(side / magnified) // multiple * multiple, 2 * max(multiple, OVERLAP))
 
 
 def _sizes(side: int, overlap: int, multiple: int) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -108,7 +109,7 @@ class TrainConfig:
     class_weights: Literal["none", "balanced"] = "none"
     """"balanced": rare classes count more in the cross-entropy (ce)."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    """Adam, AdamW, or SGD with Nesterov momentum 0.9."""
+    """Adam, AdamW, or SGD with Nesterov momentum 0.9, which one-cycle varies from 0.85 to 0.95."""
     lr: float = 1e-3
     """Peak learning rate."""
     encoder_lr_factor: float = 1.0
@@ -207,6 +208,16 @@ class TrainConfig:
                 "--early-stopping waits for the validation pictures, which --include-validation "
                 "trains on. Leave one of them out."
             )
+        if self.include_validation and self.schedule == "plateau":
+            raise ConfigError(
+                "--schedule plateau follows the validation pictures, which --include-validation "
+                "trains on. Choose another schedule."
+            )
+        if self.class_weights == "balanced" and not weighs_classes(self.loss):
+            raise ConfigError(
+                f"--class-weights balanced changes nothing in --loss {self.loss}: they are for "
+                "cross-entropy, alone or in a sum such as ce+dice. Use --class-weights none."
+            )
         if self.longest_side is not None and self.size_policy != "resize":
             raise ConfigError(
                 f"--longest-side needs --size-policy resize; {self.size_policy} takes pictures at "
@@ -291,6 +302,11 @@ class TrainConfig:
             value = getattr(self, name)
             words += [flag(name), *map(str, value if isinstance(value, tuple) else [value])]
         return shlex.join(words)
+
+
+def weighs_classes(loss: str) -> bool:
+    """Whether class weights change a loss: only cross-entropy knows them."""
+    return "ce" in re.split(r"[+* ]+", loss)
 
 
 def flag(name: str) -> str:

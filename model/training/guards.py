@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,8 +27,8 @@ def check_finite(loss: Tensor, config: TrainConfig) -> None:
         raise TrainingError(
             f"The loss became {loss.item()}: the training has diverged. Try a lower --lr (now "
             f"{config.lr:g}), some --warmup-epochs{half} or another --loss (now {config.loss}), "
-            f"with another --output. Once an epoch was finished, {config.output} holds the "
-            f"kept one as a usable checkpoint, from which --start-from {config.output} goes on."
+            f"with another --output. If an epoch has finished, {config.output} is a usable "
+            f"checkpoint, and --start-from {config.output} trains on from it."
         )
 
 
@@ -41,23 +40,23 @@ class CollapseWatch:
         self.classes = classes
         self.epochs = 0
 
-    def see(self, matrix: np.ndarray) -> bool:
-        """Takes note of an epoch's confusion matrix on validation, int (C, C), rows truth.
+    @property
+    def is_over(self) -> bool:
+        """Whether the run is to stop."""
+        return self.epochs >= COLLAPSE_EPOCHS and self.config.on_collapse == "stop"
 
-        Returns: whether the run is to stop. Logs a warning in the third such epoch.
-        """
+    def see(self, matrix: np.ndarray) -> None:
+        """Takes note of an epoch's confusion matrix on validation, int (C, C), rows truth. Logs a
+        warning in the third epoch in which it has but one class."""
         predicted = np.flatnonzero(matrix.sum(0))
         occurring = np.flatnonzero(matrix.sum(1))
         self.epochs = self.epochs + 1 if len(predicted) == 1 < len(occurring) else 0
         if self.epochs == COLLAPSE_EPOCHS:
             logger.warning("%s", self._advice(self.classes[int(predicted[0])].name))
-        return self.epochs >= COLLAPSE_EPOCHS and self.config.on_collapse == "stop"
 
     def _advice(self, name: str) -> str:
         config = self.config
-        has_ce = "ce" in re.split(r"[+* ]+", config.loss)
-        balanced = config.class_weights == "balanced" and has_ce
-        weights = "" if balanced else ", with --class-weights balanced"
+        weights = "" if config.class_weights == "balanced" else ", with --class-weights balanced"
         return (
             f"For {COLLAPSE_EPOCHS} epochs the network has predicted '{name}' everywhere on the "
             "validation pictures; such a training seldom recovers. See whether the masks are "
@@ -102,8 +101,8 @@ def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
 def kept(config: TrainConfig) -> str:
     """What is left of a run that broke off, and how to go on."""
     return (
-        f"Once an epoch was finished, {config.output} holds the kept one as a usable checkpoint; "
-        "the same command with --resume continues after the last."
+        f"If an epoch has finished, {config.output} is a usable checkpoint, and the same command "
+        "with --resume continues."
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from model.data.datasets import DataSet
@@ -26,13 +26,18 @@ def training_names(config: TrainConfig, data: DataSet) -> list[str]:
     return (data.names("train") + others)[: config.limit]
 
 
-def check_enough(config: TrainConfig, data: DataSet) -> None:
-    """Raises `ConfigError` if there are fewer training pictures in an epoch than a batch needs."""
+def check_enough(config: TrainConfig, data: DataSet, processes: int = 1) -> None:
+    """Raises `ConfigError` if there are fewer training pictures in an epoch than a batch needs, or
+    fewer validation pictures than processes."""
     count, what = len(training_names(config, data)), "training pictures"
     if config.pictures_per_epoch:
         count, what = config.pictures_per_epoch, "pictures of --pictures-per-epoch"
     if count < config.batch_size:
         raise ConfigError(f"--batch-size {config.batch_size} is more than the {count} {what}.")
+    if (count := len(data.names("validation"))) < processes:
+        raise ConfigError(
+            f"{processes} processes share {count} validation pictures: use fewer processes."
+        )
 
 
 class Loaders:
@@ -102,8 +107,31 @@ class Loaders:
             generator=torch.Generator(),
         )
         # Each picture in one process: padded to equal shares, some would count twice.
-        own = Subset(self.samples, range(processes.rank, len(self.samples), processes.count))
-        self.validation = DataLoader(own, share, collate_fn=collate, generator=torch.Generator())
+        own = range(processes.rank, len(self.samples), processes.count)
+        self.validation = DataLoader(
+            self.samples,
+            batch_sampler=_of_equal_size(self.samples, own, preprocessing, share),
+            collate_fn=collate,
+            generator=torch.Generator(),
+        )
+
+
+def _of_equal_size(
+    samples: Dataset, indices: Sequence[int], preprocessing: Preprocessing, most: int
+) -> list[list[int]]:
+    """Batches of at most `most` samples, all of which are padded to the same size.
+
+    Padding changes what a network sees: in mixed batches the figures would depend on which
+    pictures happen to be together, and so on the number of processes.
+    """
+    sizes: dict[tuple[int, int], list[int]] = {}
+    for index in indices:
+        sizes.setdefault(preprocessing.padded_hw(*samples[index][1].shape[-2:]), []).append(index)
+    return [
+        alike[first : first + most]
+        for alike in sizes.values()
+        for first in range(0, len(alike), most)
+    ]
 
 
 class Passes(DistributedSampler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -60,10 +61,10 @@ class SegmentationModule(lightning.LightningModule):
         return self.network.encoder if self.config.network != "unet" else None
 
     def on_train_epoch_start(self) -> None:
-        # From seed and epoch alone: a resumed run augments as if it had never stopped. The
-        # golden ratio's digits keep the streams of neighbouring seeds apart.
-        epoch, rank = self.current_epoch, self.global_rank
-        torch.manual_seed((self.config.seed * 2654435761 + epoch * 40503 + rank) % 2**63)
+        # Dropout then follows from seed, epoch and process alone: a resumed run repeats it.
+        epoch = self.current_epoch
+        own = np.random.SeedSequence((self.config.seed, epoch, self.global_rank))
+        torch.manual_seed(int(own.generate_state(1, np.uint64)[0]))
         if self.encoder is not None and self.config.freeze_encoder_epochs:
             learns = epoch >= self.config.freeze_encoder_epochs
             # Also the statistics of its BatchNorm stay as they were pretrained.

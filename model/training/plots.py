@@ -125,7 +125,9 @@ def confusion(classes: ClassTable, matrix: np.ndarray) -> Figure:
     return figure
 
 
-def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str]):
+def contact_sheet(
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str]
+) -> Image.Image:
     """Pictures of equal size side by side, a row each with its name, as one picture.
 
     Args:

@@ -10,6 +10,7 @@ import os
 import signal
 from dataclasses import dataclass
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
 from model.errors import ConfigError
@@ -52,6 +53,16 @@ class Processes:
         node = int(environment.get("NODE_RANK", 0))
         local = int(environment.get("LOCAL_RANK", 0))
         return cls(config.devices, config.num_nodes, node * config.devices + local)
+
+    def check(self, trainer: Trainer) -> None:
+        """Raises `ConfigError` if Lightning has numbered the processes otherwise, as it does under
+        a launcher that it knows: pictures would be shared out twice, or not at all."""
+        if (trainer.world_size, trainer.global_rank) != (self.count, self.rank):
+            raise ConfigError(
+                f"A launcher has started process {trainer.global_rank} of {trainer.world_size}, "
+                f"where the settings say {self.rank} of {self.count}. Let it start torchrun on "
+                "each machine, see docs/machines.md."
+            )
 
 
 class EndTogether(Callback):

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from model.training.config import TrainConfig
 from model.training.module import SegmentationModule
+from model.words import duration
 
 
 class RunProgress(Callback):
@@ -61,7 +62,7 @@ class RunProgress(Callback):
                 f"on validation {figures['val_loss']:.4f}, mean IoU {figures['val_iou']:.4f}, "
                 f"accuracy {figures['val_accuracy']:.4f}; "
                 f"{self._pictures_per_epoch(trainer) / seconds:.1f} pictures/s, "
-                f"{in_words(seconds * (self.config.epochs - done))} left"
+                f"{duration(seconds * (self.config.epochs - done))} left"
             )
 
     def teardown(self, trainer, module, stage) -> None:
@@ -70,15 +71,3 @@ class RunProgress(Callback):
 
     def _pictures_per_epoch(self, trainer) -> int:
         return trainer.num_training_batches * self.config.batch_size
-
-
-def in_words(seconds: float) -> str:
-    """A length of time as people say it.
-
-    >>> in_words(42), in_words(1500), in_words(9000)
-    ('42 s', '25 min', '2 h 30 min')
-    """
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -19,7 +19,7 @@ from model.evaluation.metrics import Metrics
 from model.inference.drawing import overlay
 from model.inference.segmenter import Segmenter
 from model.training import plots
-from model.training.progress import in_words
+from model.words import CLASS_FIGURES, duration, in_percent
 
 CASES = 4
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -42,14 +42,14 @@ def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) ->
 
 def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str, str]) -> str:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = in_percent
     description = checkpoint.description
     parts = ("validation", "test")
     splits = {part: figures for part in parts if (figures := checkpoint.figures(part))}
     metrics = Metrics.of(np.array(splits["test"]["confusion_matrix"]))
     encoder = description["encoder"]
     best, worst = (
-        ", ".join(f"{row['name']} ({_percent(float(row['mean_iou']))} %)" for row in chosen)
+        ", ".join(f"{row['name']} ({in_percent(float(row['mean_iou']))} %)" for row in chosen)
         for chosen in cases.values()
     )
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
@@ -60,7 +60,7 @@ def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str
         versions=description["versions"],
         encoder=f"{encoder['name']}, from {encoder['origin']}" if encoder["name"] else "none",
         kept=kept_epoch(description["training"]),
-        minutes=in_words(description["training"]["seconds"]),
+        minutes=duration(description["training"]["seconds"]),
         splits=splits,
         curves=Markup(plots.svg(plots.curves(checkpoint.history()))),
         bars=Markup(plots.svg(plots.class_bars(checkpoint.classes, metrics))),
@@ -70,10 +70,7 @@ def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str
                 "name": info.name,
                 "colour": info.colour,
                 "share": metrics.support[info.id] / max(1, metrics.support.sum()),
-                "figures": [
-                    getattr(metrics, figure)[info.id]
-                    for figure in ("iou", "dice", "precision", "recall")
-                ],
+                "figures": [getattr(metrics, figure)[info.id] for figure in CLASS_FIGURES],
             }
             for info in checkpoint.classes
         ],
@@ -89,14 +86,10 @@ def _sheet(segmenter: Segmenter, data: DataSet, rows: list[dict]) -> str:
     for row in rows:
         image, truth = data.pair(row["name"])
         predicted = segmenter.segment(image).labels
-        label = f"{row['name']}: mean IoU {_percent(float(row['mean_iou']))} %"
+        label = f"{row['name']}: mean IoU {in_percent(float(row['mean_iou']))} %"
         overlays = [overlay(image, labels, data.classes) for labels in (truth, predicted)]
         drawn.append((label, [image, *overlays]))
     buffer = io.BytesIO()
     sheet = plots.contact_sheet(drawn, ("picture", "truth", "predicted"))
     sheet.save(buffer, "JPEG", quality=85)
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None or np.isnan(value) else f"{100 * value:.{digits}f}"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from model.checkpoints import folder
 from model.errors import CheckpointError, ConfigError
 from model.training.config import TrainConfig, changed_settings
+from model.training.watching import SAMPLES_FOLDER
 from model.training.writer import RESUME_FILE
+
+LOCK_FILE = ".lock"
 
 
 def resume_file(config: TrainConfig) -> Path | None:
@@ -30,12 +36,48 @@ def resume_file(config: TrainConfig) -> Path | None:
             f"{config.output} already holds a run. Add --resume to continue it, or choose another "
             "--output."
         )
+    for name in (folder.CONFIG_FILE, folder.WEIGHTS_FILE, folder.CARD_FILE):
+        if (config.output / name).exists():
+            raise ConfigError(
+                f"{config.output} holds a {name} that a run would replace. Choose another --output."
+            )
     return None
 
 
-def check_same_run(path: Path, description: dict[str, Any]) -> None:
-    """Raises `ConfigError` if the run behind the file was started with other settings or data,
-    `CheckpointError` if the file is damaged.
+@contextmanager
+def run_folder(path: Path) -> Iterator[None]:
+    """Makes the run's folder and keeps other processes out of it until the run ends, however it
+    does.
+
+    Raises: `ConfigError` if it cannot be made or written, or another process trains in it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / LOCK_FILE, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(
+            f"Another process is training in {path}. Wait for its end, or choose another --output."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"--output {path} cannot be made or written: {error.strerror}. Choose another."
+        ) from error
+    try:
+        for place in (path, path / Path(RESUME_FILE).parent, path / SAMPLES_FOLDER):
+            for cut_short in place.glob(".*.[0-9]*.part"):  # by a kill in the middle of writing
+                cut_short.unlink()
+        yield
+    finally:
+        (path / LOCK_FILE).unlink(missing_ok=True)
+        lock.release()
+
+
+def check_same_run(path: Path, description: dict[str, Any]) -> dict[str, Any]:
+    """Returns: what the run's description says of what it began from.
+
+    Raises: `ConfigError` if it was started with other settings or data, `CheckpointError` if the
+        file is damaged.
     """
     output = path.parents[1]
     try:
@@ -56,3 +98,5 @@ def check_same_run(path: Path, description: dict[str, Any]) -> None:
             f"--resume: the data set {description['data']['name']} or its split has changed since "
             f"the run in {output} was started. Choose another --output for a new run."
         )
+    before = {key: recorded["training"][key] for key in ("before",) if key in recorded["training"]}
+    return {"encoder": recorded["encoder"], "training": description["training"] | before}

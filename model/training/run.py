@@ -1,7 +1,7 @@
 """A training run: from a `TrainConfig` to a checkpoint folder.
 
-The run's folder is a complete checkpoint from the first epoch on, always that of the best
-epoch so far; `resume/` in it holds what continuing needs.
+The run's folder is a complete checkpoint from the first epoch on: that of the best epoch so far,
+or of the last with `--keep last`; `resume/` in it holds what continuing needs.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import platform
 import signal
 import warnings
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from model import __version__
@@ -35,7 +34,7 @@ from model.evaluation.evaluate import evaluate
 from model.inference.engines.precision import CPU_INFO
 from model.inference.segmenter import Segmenter
 from model.networks.losses import balanced_weights, loss_by_name
-from model.networks.registry import Architecture, architecture, parameter_count
+from model.networks.registry import architecture, construct, parameter_count
 from model.training.config import TrainConfig
 from model.training.encoder import build_with_encoder, start_from
 from model.training.guards import explained
@@ -44,7 +43,7 @@ from model.training.module import SegmentationModule
 from model.training.processes import EndTogether, Processes
 from model.training.progress import RunProgress
 from model.training.report import write_report
-from model.training.resuming import check_same_run, resume_file
+from model.training.resuming import check_same_run, resume_file, run_folder
 from model.training.synchronised import synchronise
 from model.training.watching import SamplePictures, TensorBoardCurves, board_folder
 from model.training.writer import AtomicCheckpointIO, Row, RunWriter
@@ -73,8 +72,8 @@ def train(
     Raises: `ConfigError`, `DataError`, `CheckpointError`, `TrainingError`; `KeyboardInterrupt`
         after leaving a usable folder.
     """
-    with explained(config):
-        return _train(config, data, on_epoch, score)
+    with explained(config), ExitStack() as held:
+        return _train(config, data, on_epoch, score, held)
 
 
 def _train(
@@ -82,11 +81,12 @@ def _train(
     data: DataSet | None,
     on_epoch: Callable[[Row], None] | None,
     score: bool,
+    held: ExitStack,
 ) -> folder.Checkpoint | None:
     processes = Processes.of(config)
     rank_zero_only.rank = processes.rank
     resume = resume_file(config)
-    accelerator = _accelerator(config)
+    accelerator = _accelerator(config, processes)
     loss_by_name(config.loss)  # a name that cannot be read is told before anything is read
     lightning.seed_everything(config.seed, verbose=False)
     limit_torch_threads()
@@ -99,23 +99,27 @@ def _train(
         depth=config.depth,
         dropout=config.dropout,
     )
-    network, encoder = build_with_encoder(
-        plan, config.encoder_weights, config.encoder_origin, config.data_root
-    )
-    description = _describe(config, data, preprocessing, plan.name, network, encoder)
-    if config.start_from:
+    if resume:
+        # What it began from may be gone: the file to continue from holds all weights.
+        network = construct(plan)
+        description = _describe(config, data, preprocessing, plan.name, network, {})
+        description |= check_same_run(resume, description)
+    else:
+        network, encoder = build_with_encoder(
+            plan, config.encoder_weights, config.encoder_origin, config.data_root
+        )
+        description = _describe(config, data, preprocessing, plan.name, network, encoder)
+    if config.start_from and not resume:
         before = start_from(network, config.start_from, data.classes)
         check_start(before, data, include_validation=config.include_validation)
         description["encoder"] = before.description["encoder"]
         if "training" in before.description:  # that of another program says nothing of it
             description["training"]["before"] = before.description["training"]
-    if resume:
-        check_same_run(resume, description)
-    elif not config.skip_check and rank_zero_only.rank == 0:
+    if not (resume or config.skip_check) and rank_zero_only.rank == 0:
         doctor.before_training(data)
-    check_enough(config, data)
+    check_enough(config, data, processes.count)
     if rank_zero_only.rank == 0:
-        _start_folder(config.output, plan)
+        held.enter_context(run_folder(config.output))
     loaders = Loaders(config, data, preprocessing, processes)
     weights = None
     if config.class_weights == "balanced":
@@ -125,10 +129,9 @@ def _train(
     module = SegmentationModule(config, network, len(data.classes), weights)
     callbacks = [
         *([EndTogether()] if processes.count > 1 else []),
-        *_time_limit(config),
         SamplePictures(config, data.classes, loaders.samples, preprocessing),
         # Before the curves: a kill between the two must not leave an epoch in them twice.
-        RunWriter(config, description, data.classes, on_epoch),
+        RunWriter(config, description, data.classes, plan, on_epoch),
         TensorBoardCurves(data.classes),
         RunProgress(config),
     ]
@@ -151,6 +154,7 @@ def _train(
         num_sanity_val_steps=0,
         log_every_n_steps=1,
     )
+    processes.check(trainer)
     try:
         # Our own file; still loaded as plain tensors and numbers only, never as a pickle.
         trainer.fit(
@@ -175,25 +179,6 @@ def finish(path: Path, data: DataSet, parts: tuple[str, ...] = SCORED) -> None:
         checkpoint = recording.record(checkpoint, part, result)
     write_report(checkpoint, segmenter, data)
     write_card(checkpoint)
-
-
-def _start_folder(path: Path, plan: Architecture) -> None:
-    """Makes the run's folder, before anything long begins, and writes into it."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        for cut_short in path.rglob(".*.part"):  # by a kill in the middle of writing
-            cut_short.unlink()
-        folder.write_json(path / folder.CONFIG_FILE, plan.to_json())
-    except OSError as error:
-        raise ConfigError(
-            f"--output {path} cannot be made or written: {error.strerror}. Choose another."
-        ) from error
-
-
-def _time_limit(config: TrainConfig) -> list[Callback]:
-    if config.time_limit is None:
-        return []
-    return [Timer(timedelta(hours=config.time_limit), interval="epoch", verbose=False)]
 
 
 def _describe(
@@ -262,17 +247,24 @@ def _processor() -> str:
     return next(names, platform.machine())
 
 
-def _accelerator(config: TrainConfig) -> str:
-    if config.device == "gpu" and not torch.accelerator.is_available():
+def _accelerator(config: TrainConfig, processes: Processes) -> str:
+    found = torch.accelerator.device_count()
+    if config.device == "gpu" and not found:
         raise ConfigError("--device gpu: PyTorch finds no GPU here. Use --device cpu or auto.")
+    if config.device != "cpu" and 0 < found < processes.devices:
+        raise ConfigError(
+            f"--devices {processes.devices}: each process needs a GPU of its own, and PyTorch "
+            f"finds {found}. Use fewer, or --device cpu."
+        )
     return config.device
 
 
 def _strategy(config: TrainConfig, processes: Processes) -> str:
     if processes.count == 1:
         return "auto"
-    # A frozen encoder has no gradients, for which the processes would wait.
-    return "ddp_find_unused_parameters_true" if config.freeze_encoder_epochs else "ddp"
+    # The processes would wait for the gradients of a frozen encoder, and of the layers that some
+    # encoders have for classification alone.
+    return "ddp" if config.network == "unet" else "ddp_find_unused_parameters_true"
 
 
 def _precision(config: TrainConfig) -> str:

@@ -40,11 +40,13 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
             return super().forward(input)
         batch = input.float()
         count = batch.numel() / batch.shape[1]
-        sums = torch.stack([batch.sum((0, 2, 3)), batch.square().sum((0, 2, 3))])
-        sums = _SumOverProcesses.apply(torch.cat([sums.flatten(), sums.new_tensor([count])]))
+        sums = torch.cat([batch.sum((0, 2, 3)), batch.new_tensor([count])])
+        sums = _SumOverProcesses.apply(sums)
         count = sums[-1].detach()
-        mean, square = sums[:-1].view(2, -1) / count
-        variance = (square - mean.square()).clamp_min(0)
+        mean = sums[:-1] / count
+        # The mean of the squares less the square of the mean would lose small variances.
+        centred = batch - mean[:, None, None]
+        variance = _SumOverProcesses.apply(centred.square().sum((0, 2, 3))) / count
         with torch.no_grad():
             momentum = self.momentum
             self.num_batches_tracked += 1
@@ -52,8 +54,7 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
             # The unbiased variance goes into the running one, as in PyTorch.
             self.running_var.lerp_(variance * count / (count - 1), momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
-        shift = self.bias - mean * scale
-        result = torch.addcmul(shift[:, None, None], batch, scale[:, None, None])
+        result = torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None])
         return result.to(input.dtype)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,7 @@ class SamplePictures(Callback):
     """Every few epochs and after the last: some validation pictures with truth and prediction.
 
     They go to `samples/` in the run's folder and to TensorBoard, where the confusion matrix
-    joins them. The folder is local: nothing of it is ever published.
+    joins them, also if no samples are wanted. The folder is local: nothing of it is ever published.
 
     Args: samples: pictures uint8 (3, h, w) with masks uint8 (h, w), at the network's resolution.
     """
@@ -71,28 +70,41 @@ class SamplePictures(Callback):
         self.classes = classes
         self.samples = samples
         self.collate = Collate(preprocessing)
+        self.epoch = self.drawn = 0
 
     # Before the training epoch ends: the network is in evaluation mode, without gradients.
     def on_validation_end(self, trainer, module: SegmentationModule) -> None:
-        epoch, every = trainer.current_epoch + 1, self.config.samples_every
-        is_due = every and (epoch % every == 0 or epoch == self.config.epochs)
-        if not (is_due and trainer.is_global_zero):
+        self.epoch, every = trainer.current_epoch + 1, self.config.samples_every
+        if every and self.epoch % every == 0:
+            self._draw(trainer, module)
+
+    def on_train_end(self, trainer, module: SegmentationModule) -> None:
+        if self.epoch > self.drawn:  # whatever has ended it
+            module.eval()
+            self._draw(trainer, module)
+
+    def _draw(self, trainer, module: SegmentationModule) -> None:
+        self.drawn = self.epoch
+        if not trainer.is_global_zero:
             return
-        count = min(SAMPLES, len(self.samples))
-        chosen = [round(i) for i in np.linspace(0, len(self.samples) - 1, count)]
-        rows = [(f"number {i + 1}", self._drawn(module, i)) for i in chosen]
-        sheet = plots.png(plots.contact_sheet(rows, ("picture", "truth", f"epoch {epoch}")))
-        target = self.config.output / SAMPLES_FOLDER / f"epoch-{epoch:03}.png"
-        target.parent.mkdir(exist_ok=True)
-        folder.write_bytes(target, sheet)
-        matrix = plots.png(plots.confusion(self.classes, module.metrics["val_"].matrix))
         board = trainer.logger.experiment
-        for tag, picture in (("samples", sheet), ("confusion matrix", matrix)):
-            pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
-            board.add_image(tag, pixels, epoch, dataformats="HWC")
+        if self.config.samples_every:
+            sheet = self._sheet(module)
+            target = self.config.output / SAMPLES_FOLDER / f"epoch-{self.epoch:03}.png"
+            target.parent.mkdir(exist_ok=True)
+            folder.write_bytes(target, plots.png(sheet))
+            board.add_image("samples", np.asarray(sheet), self.epoch, dataformats="HWC")
+        matrix = plots.confusion(self.classes, module.metrics["val_"].matrix)
+        board.add_figure("confusion matrix", matrix, self.epoch)
         # A figure is a cycle of some ten thousand objects. Python would leave several dozen
         # megabytes of them lying about before it looks.
         gc.collect()
+
+    def _sheet(self, module: SegmentationModule) -> Image.Image:
+        count = min(SAMPLES, len(self.samples))
+        chosen = [round(i) for i in np.linspace(0, len(self.samples) - 1, count)]
+        rows = [(f"number {i + 1}", self._drawn(module, i)) for i in chosen]
+        return plots.contact_sheet(rows, ("picture", "truth", f"epoch {self.epoch}"))
 
     def _drawn(self, module: SegmentationModule, index: int) -> list[np.ndarray]:
         image, mask = self.samples[index]

@@ -25,9 +25,11 @@ from model.data.classes import ClassTable
 from model.evaluation import recording
 from model.evaluation.metrics import Metrics
 from model.interrupts import held_back
+from model.networks.registry import Architecture
 from model.training.config import TrainConfig
 from model.training.guards import CollapseWatch
 from model.training.module import SegmentationModule
+from model.words import CLASS_FIGURES
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ HISTORY_COLUMNS = (
     "epoch", "lr", "train_loss", "val_loss", "train_dice", "val_dice", "train_iou", "val_iou",
     "train_accuracy", "val_accuracy", "seconds",
 )  # fmt: skip
-CLASS_COLUMNS = ("iou", "dice", "precision", "recall")
+CLASS_COLUMNS = tuple(CLASS_FIGURES)
 
 Row = dict[str, Any]
 
@@ -54,6 +56,7 @@ class RunWriter(Callback):
 
     Args:
         description: what `segmentation.json` says, without the course of the training.
+        plan: what `config.json` says of the network.
         on_epoch: is called with the epoch's row of `history.csv` once all is written.
 
     Attributes:
@@ -66,9 +69,11 @@ class RunWriter(Callback):
         config: TrainConfig,
         description: dict[str, Any],
         classes: ClassTable,
+        plan: Architecture,
         on_epoch: Callable[[Row], None] | None = None,
     ) -> None:
         self.config = config
+        self.plan = plan
         self.path = config.output
         self.description = description
         self.classes = classes
@@ -84,7 +89,7 @@ class RunWriter(Callback):
             self.write(module)
 
     def on_train_start(self, trainer, module) -> None:
-        if self.rows and self._waited():
+        if self.rows and self._reason():
             trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer, module) -> None:
@@ -97,12 +102,8 @@ class RunWriter(Callback):
         row = {"epoch": epoch, **module.figures, "seconds": seconds}
         self.rows.append({name: _rounded(row[name]) for name in HISTORY_COLUMNS})
         self.class_rows += class_rows(epoch, self.classes, module.metrics["val_"])
-        if trainer.should_stop:  # only the time limit asks for it before
-            self.ended = f"The time limit of {self.config.time_limit:g} hours is reached."
-        if self.watch.see(module.metrics["val_"].matrix):
-            self.ended = "One class was predicted everywhere."
-        if self._waited():
-            self.ended = f"{self.config.early_stopping} epochs have brought nothing better."
+        self.watch.see(module.metrics["val_"].matrix)
+        self.ended = self._reason()
         trainer.should_stop = bool(self.ended)
         with held_back():
             trainer.save_checkpoint(self.path / RESUME_FILE)
@@ -134,6 +135,7 @@ class RunWriter(Callback):
             "seconds": round(sum(row["seconds"] for row in self.rows), 1),
             "ended": self.ended,
         }
+        folder.write_json(self.path / folder.CONFIG_FILE, self.plan.to_json())
         folder.write_json(self.path / folder.DESCRIPTION_FILE, self.description)
         # A finished run that was gone on with: what was found out about it was of other weights.
         scored = (self.path / folder.METRICS_FILE).exists()
@@ -158,9 +160,16 @@ class RunWriter(Callback):
         self.ended = state["ended"]
         self.watch.epochs = state["collapsed_epochs"]
 
-    def _waited(self) -> bool:
-        patience = self.config.early_stopping
-        return patience is not None and len(self.rows) - self.best["epoch"] >= patience
+    def _reason(self) -> str:
+        """Why the run ends before its last epoch, a sentence; empty if it goes on."""
+        patience, hours = self.config.early_stopping, self.config.time_limit
+        if patience is not None and len(self.rows) - self.best["epoch"] >= patience:
+            return f"{patience} epochs have brought nothing better."
+        if self.watch.is_over:
+            return "One class was predicted everywhere."
+        if hours is not None and sum(row["seconds"] for row in self.rows) >= 3600 * hours:
+            return f"The time limit of {hours:g} hours is reached."
+        return ""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

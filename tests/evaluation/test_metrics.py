@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from torchmetrics import classification, segmentation
 
 from model.data.classes import VOID
-from model.evaluation.metrics import Metrics, confusion_matrix
+from model.evaluation.metrics import (
+    Metrics,
+    accuracy,
+    class_figures,
+    class_iou,
+    confusion_matrix,
+    mean_of_known,
+)
 
 NAN = float("nan")
 
@@ -80,6 +87,26 @@ def test_nothing_counted_gives_no_figures_rather_than_zero_or_one():
     metrics = Metrics.of(np.zeros((2, 2)))
     assert np.isnan([metrics.mean_iou, metrics.mean_dice, metrics.accuracy]).all()
     assert metrics.to_json()["mean_iou"] is None
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_figures_of_many_sets_at_once_are_those_of_each(dtype):
+    matrices = np.array([[[6, 2, 0], [1, 3, 0], [0, 0, 0]], [[5, 0, 0], [0, 0, 0], [1, 2, 4]]])
+    counts = np.stack(
+        [np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(2), matrices.sum(1)], 1
+    ).astype(dtype)
+    each = [Metrics.of(matrix) for matrix in matrices]
+    figures = class_figures(counts)
+    for name, values in figures.items():
+        assert np.array_equal(values, [getattr(m, name) for m in each], equal_nan=True)
+        means = [getattr(m, f"mean_{name}") for m in each]
+        assert np.array_equal(mean_of_known(values), means)
+    assert np.array_equal(class_iou(counts), figures["iou"], equal_nan=True)
+    assert np.array_equal(accuracy(counts), [9 / 12, 9 / 12])
+
+
+def test_a_mean_of_nothing_known_is_not_known():
+    assert np.array_equal(mean_of_known(np.array([[NAN, NAN], [1, NAN]])), [NAN, 1], equal_nan=True)
 
 
 def test_json_has_plain_numbers_and_none_for_absent_classes():

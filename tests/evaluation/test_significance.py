@@ -8,17 +8,14 @@ from scipy import stats
 
 from model.errors import ConfigError
 from model.evaluation import significance
-from model.evaluation.metrics import Metrics
+from model.evaluation.metrics import class_iou, mean_of_known
 from model.evaluation.significance import (
     blocks,
     bootstrap,
     holm,
     interval,
-    mean_over_classes,
     p_value,
     permutation,
-    pooled_dice,
-    pooled_iou,
     sum_units,
 )
 
@@ -26,7 +23,7 @@ CLASSES, PIXELS = 3, 400
 
 
 def mean_iou(sums: np.ndarray) -> np.ndarray:
-    return mean_over_classes(pooled_iou(sums.reshape(*sums.shape[:-1], 3, -1)))
+    return mean_of_known(class_iou(sums.reshape(*sums.shape[:-1], 3, -1)))
 
 
 def mean(sums: np.ndarray) -> np.ndarray:
@@ -55,16 +52,6 @@ def simulate(rng: np.random.Generator, pictures: int, skills: tuple[float, float
         predicted = hits + np.roll(wrong, 1, axis=1)
         models.append(np.concatenate([hits, truth, predicted], 1).astype(np.int64))
     return models
-
-
-def test_pooled_scores_are_those_of_the_confusion_matrix():
-    matrix = np.array([[6, 2, 0], [1, 11, 0], [0, 0, 0]])
-    counts = np.stack([np.diag(matrix), matrix.sum(1), matrix.sum(0)])
-    metrics = Metrics.of(matrix)
-    assert pooled_iou(counts) == pytest.approx(metrics.iou, nan_ok=True)
-    assert pooled_dice(counts) == pytest.approx(metrics.dice, nan_ok=True)
-    assert mean_over_classes(pooled_iou(counts)) == pytest.approx(metrics.mean_iou)
-    assert np.isnan(mean_over_classes(np.full(3, np.nan)))
 
 
 def test_bootstrap_against_scipy():

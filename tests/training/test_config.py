@@ -44,6 +44,8 @@ from model.training.studies.configs import CrossValidation, SmallData, Tuning
         ({"freeze_encoder_epochs": 1}, "--freeze-encoder-epochs"),
         ({"size_policy": "crop", "longest_side": 320}, "--longest-side"),
         ({"include_validation": True, "early_stopping": 5}, "--early-stopping"),
+        ({"include_validation": True, "schedule": "plateau"}, "--schedule plateau"),
+        ({"class_weights": "balanced", "loss": "dice"}, "--class-weights balanced"),
         ({"preset": "no-such"}, "--preset"),
         ({"longest_side": 31}, "--longest-side"),
         ({"lr": 0.0}, "--lr"),

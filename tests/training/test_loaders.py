@@ -5,7 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from model.training.loaders import Passes, Seeded
+from model.data import streets
+from model.data.preprocessing import Preprocessing
+from model.errors import ConfigError
+from model.training.loaders import Loaders, Passes, Seeded, check_enough
+from model.training.processes import Processes
+from tests.training.conftest import FewStreets
 
 
 def epochs(count: int, length: int, number: int, rank: int = 0, processes: int = 1, seed: int = 0):
@@ -68,3 +73,29 @@ def test_a_sample_that_comes_twice_is_augmented_in_two_ways():
     assert Counter(index for index, _ in drawn) == {0: 2, 1: 2, 2: 2}
     assert len(np.unique([value for _, value in drawn])) == 6
     assert drawn == [seeded[number] for number in sampler]
+
+
+class Mixed(FewStreets):
+    """Pictures of three sizes."""
+
+    def pair(self, name):
+        return streets.draw(int(name), [(64, 48), (48, 64), (90, 60)][int(name) % 3])
+
+
+def test_what_is_validated_together_is_padded_alike(tiny):
+    """Else a figure would depend on how the pictures are shared between processes."""
+    seen = []
+    for rank in range(2):
+        loaders = Loaders(tiny(), Mixed(), Preprocessing(longest_side=96), Processes(2, 1, rank))
+        for batch in loaders.validation.batch_sampler:
+            assert len({loaders.samples[index][1].shape for index in batch}) == 1
+            seen += batch
+        pictures = sum(len(images) for images, _ in loaders.validation)
+        assert pictures == 2
+    assert sorted(seen) == [0, 1, 2, 3]
+
+
+def test_a_picture_for_each_process_is_needed(tiny, few_streets):
+    check_enough(tiny(), few_streets, 4)
+    with pytest.raises(ConfigError, match="5 processes share 4 validation pictures"):
+        check_enough(tiny(), few_streets, 5)

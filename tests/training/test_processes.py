@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -52,6 +53,14 @@ def test_two_processes_find_what_one_finds(launch, order, few_arguments, tmp_pat
         # Sums in another order differ in the last digits, and a pixel in ten thousand flips.
         assert row == pytest.approx(expected, abs=2e-3)
         assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-4)
+
+
+def test_a_launcher_that_counts_otherwise_is_refused():
+    """As under srun, where Lightning goes by SLURM's numbers."""
+    alone = Processes(devices=2, num_nodes=1, rank=0)
+    alone.check(SimpleNamespace(world_size=2, global_rank=0))
+    with pytest.raises(ConfigError, match=r"process 1 of 2, where the settings say 0 of 2"):
+        alone.check(SimpleNamespace(world_size=2, global_rank=1))
 
 
 def test_a_batch_is_shared_equally_or_refused():

@@ -11,6 +11,7 @@ from model.checkpoints.weights import read_tensors
 from model.errors import ConfigError
 from model.training import run
 from model.training.module import SegmentationModule
+from model.training.resuming import LOCK_FILE, run_folder
 from model.training.run import train
 from model.training.studies.runs import with_split
 
@@ -62,16 +63,19 @@ def test_batches_that_are_accumulated_make_one_step(tiny, few_streets, steps):
 
 
 def test_accumulated_gradients_are_the_means_of_a_larger_batch(tiny, few_streets, tmp_path):
-    """Without what depends on the batch (BatchNorm, regions, crops) both take the same step."""
-    losses = {}
-    for batch_size, accumulate in ((4, 1), (2, 2)):
+    """The head's bias, which BatchNorm hardly touches, takes the same steps: by gradient descent,
+    in which a sum in place of the mean would go twice as far."""
+    biases = {}
+    for batch_size, accumulate in ((4, 1), (2, 2), (2, 1)):
         config = tiny(
-            output=tmp_path / str(accumulate), loss="ce", size_policy="pad", augment=0.0, epochs=1,
-            batch_size=batch_size, accumulate=accumulate, schedule="constant",
+            output=tmp_path / f"{batch_size}-{accumulate}", loss="ce", size_policy="pad", augment=0.0, epochs=1,
+            batch_size=batch_size, accumulate=accumulate, schedule="constant", optimizer="sgd",
+            lr=0.1,
         )  # fmt: skip
         train(config, few_streets, score=False)
-        losses[accumulate] = tensors(config)["head.bias"]
-    assert torch.allclose(losses[1], losses[2], atol=2e-3)
+        biases[batch_size, accumulate] = tensors(config)["head.bias"]
+    assert torch.allclose(biases[4, 1], biases[2, 2], atol=2e-3)
+    assert not torch.allclose(biases[4, 1], biases[2, 1], atol=2e-2)
 
 
 def test_a_last_batch_of_one_is_left_out(tiny, few_streets, steps):
@@ -134,6 +138,51 @@ def test_a_time_limit_ends_the_run_with_its_epoch(tiny, few_streets):
     assert checkpoint.description["training"]["epochs_done"] == 1
     assert "time limit of 1e-09 hours" in checkpoint.description["training"]["ended"]
     assert "f32" in checkpoint.metrics["splits"]["test"]
+
+
+def test_the_last_epoch_is_drawn_whatever_ended_the_run(tiny, few_streets):
+    train(tiny(time_limit=1e-9, epochs=50, samples_every=5), few_streets, score=False)
+    assert [p.name for p in (tiny().output / "samples").iterdir()] == ["epoch-001.png"]
+
+
+def test_a_run_goes_on_without_what_it_began_from(tiny, few_streets, tmp_path):
+    first = tiny(output=tmp_path / "first", epochs=1)
+    train(first, few_streets, score=False)
+    config = tiny(start_from=str(first.output), epochs=2)
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, few_streets, on_epoch=stop)
+    first.output.rename(tmp_path / "elsewhere")
+    training = train(replace(config, resume=True), few_streets, score=False).description["training"]
+    assert training["epochs_done"] == 2
+    assert training["before"]["epochs_done"] == 1
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "model.safetensors"])
+def test_files_that_are_no_runs_are_not_replaced(name, tiny, few_streets):
+    path = tiny().output
+    (path / "sub").mkdir(parents=True)
+    (path / name).write_text("mine")
+    with pytest.raises(ConfigError, match=f"holds a {name} that a run would replace"):
+        train(tiny(), few_streets)
+    (path / name).rename(path / "other")
+    theirs = path / ".x.part", path / "sub" / ".x.7.part"
+    for part in (*theirs, path / ".history.csv.7.part"):
+        part.write_text("begun")
+    train(tiny(epochs=1), few_streets, score=False)
+    assert (path / "other").read_text() == "mine"
+    assert all(part.exists() for part in theirs)
+    assert not (path / ".history.csv.7.part").exists()
+
+
+def test_two_processes_do_not_train_in_one_folder(tiny, few_streets):
+    with run_folder(tiny().output), pytest.raises(ConfigError, match="Another process is training"):
+        train(tiny(), few_streets)
+    train(tiny(epochs=1), few_streets, score=False)
+    assert not (tiny().output / LOCK_FILE).exists()
 
 
 def test_curves_samples_and_reports_are_there(tiny, few_streets):

@@ -148,8 +148,9 @@ def test_ctrl_c_leaves_a_usable_folder_that_can_be_moved_and_resumed(few_argumen
     assert 1 <= done < 500
     assert Segmenter(checkpoint, engine="torch").segment(draw(0)[0]).labels.max() < 7
     stopped.rename(moved)
+    hours = str((checkpoint.description["training"]["seconds"] + 0.1) / 3600)
     code, printed, _ = here(
-        "train", *words, "--output", moved, "--resume", "--time-limit", "1e-9"
+        "train", *words, "--output", moved, "--resume", "--time-limit", hours
     )  # fmt: skip
     assert code == 0
     assert f"epoch {done + 1}/500" in printed

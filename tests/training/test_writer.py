@@ -12,6 +12,7 @@ from model.checkpoints import folder
 from model.checkpoints.weights import read_tensors
 from model.data.classes import ClassTable
 from model.evaluation.metrics import Metrics
+from model.networks.registry import architecture
 from model.networks.unet import UNet
 from model.training.writer import HISTORY_COLUMNS, AtomicCheckpointIO, RunWriter
 
@@ -25,11 +26,11 @@ class Epochs:
     def __init__(self, config) -> None:
         config.output.mkdir(exist_ok=True)
         self.path = config.output
-        self.writer = RunWriter(config, {"training": {}}, CLASSES)
+        self.writer = RunWriter(config, {"training": {}}, CLASSES, architecture("unet", 2))
         self.done = 0
         self.stopped = False
 
-    def see(self, *scores: float, matrix: np.ndarray = MATRIX, out_of_time: bool = False):
+    def see(self, *scores: float, matrix: np.ndarray = MATRIX):
         for score in scores:
             network = UNet(num_classes=2, base_width=1, depth=1)
             torch.nn.init.constant_(network.head.bias, self.done + 1)
@@ -38,7 +39,7 @@ class Epochs:
                 result=network, figures=figures, metrics={"val_": Metrics.of(matrix)}
             )
             trainer = SimpleNamespace(
-                current_epoch=self.done, should_stop=out_of_time, is_global_zero=True,
+                current_epoch=self.done, should_stop=False, is_global_zero=True,
                 save_checkpoint=lambda path: None,
             )  # fmt: skip
             self.writer.on_train_epoch_start(trainer, module)
@@ -95,7 +96,10 @@ def test_without_early_stopping_nothing_ends_a_run_that_gets_worse(tiny):
 
 def test_the_time_limit_is_given_as_the_reason(tiny):
     epochs = Epochs(tiny(time_limit=0.5))
-    epochs.see(0.1, out_of_time=True)
+    epochs.see(0.1)
+    assert not epochs.stopped
+    epochs.writer.rows[0]["seconds"] = 1800.0
+    epochs.see(0.1)
     assert epochs.stopped
     assert epochs.training()["ended"] == "The time limit of 0.5 hours is reached."
 
@@ -110,6 +114,26 @@ def test_a_resumed_writer_waits_no_longer_than_one_that_was_not_stopped(tiny):
     second.see(0.1)
     assert second.stopped
     assert (read_tensors(second.path / "model.safetensors")["head.bias"] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "matrix"),
+    [
+        ({"on_collapse": "stop"}, np.array([[2, 0], [2, 0]])),
+        ({"time_limit": 1e-9}, MATRIX),
+        ({"early_stopping": 2}, MATRIX),
+    ],
+)
+def test_a_run_that_has_ended_early_learns_nothing_more_when_resumed(settings, matrix, tiny):
+    config = tiny(**settings)
+    first = Epochs(config)
+    first.see(0.3, 0.2, 0.1, matrix=matrix)
+    assert first.stopped
+    second = Epochs(config).writer
+    second.load_state_dict(first.writer.state_dict())
+    trainer = SimpleNamespace(should_stop=False)
+    second.on_train_start(trainer, None)
+    assert trainer.should_stop
 
 
 def test_each_class_gets_a_row_per_epoch(tiny):

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import math
 
-NOTHING = "\N{EN DASH}"
-SPACE = "\N{NO-BREAK SPACE}"
+from model import words
+from model.evaluation.pictures import SCORES
+from model.words import CLASS_FIGURES, FIGURES, NOTHING, SPACE, percent
+
 MINUS = "\N{MINUS SIGN}"
 
+
+def _capitalised(title: str) -> str:
+    return title[0].upper() + title[1:]
+
+
 SCORE_TITLES = {
-    "mean_iou": "Mean IoU",
-    "mean_dice": "Mean Dice",
-    "accuracy": "Accuracy",
+    **{score: _capitalised(FIGURES[score]) for score in SCORES},
     "boundary_iou": "Boundary IoU",
     "object_recall": "Objects found",
 }
 """Scores of a comparison and what they are called."""
 
-FIGURE_TITLES = {
-    "iou": "IoU",
-    "dice": "Dice (F1)",
-    "precision": "Precision",
-    "recall": "Recall",
-}
-"""Figures of a class and what they are called. F1 is another name of Dice."""
-
-
-def percent(value: float | None) -> str:
-    """A share in [0, 1]: 0.6802 -> "68.0 %"; a dash where there is none."""
-    if value is None or math.isnan(value):
-        return NOTHING
-    return f"{100 * value:.1f}{SPACE}%"
+FIGURE_TITLES = {figure: _capitalised(title) for figure, title in CLASS_FIGURES.items()}
+"""Figures of a class and what they are called."""
 
 
 def points(difference: float | None) -> str:
@@ -75,14 +68,10 @@ def milliseconds(value: float | None) -> str:
 
 
 def duration(seconds: object) -> str:
-    """390.2 -> "6.5 min", 14400 -> "4.0 h"."""
+    """390.2 -> "7 min", 14400 -> "4 h 00 min", on one line."""
     if not isinstance(seconds, int | float):
         return NOTHING
-    if seconds < 60:
-        return f"{seconds:.0f}{SPACE}s"
-    if seconds < 3 * 3600:
-        return f"{seconds / 60:.1f}{SPACE}min"
-    return f"{seconds / 3600:.1f}{SPACE}h"
+    return words.duration(seconds).replace(" ", SPACE)
 
 
 UNITS = {

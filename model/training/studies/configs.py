@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from model.errors import ConfigError
-from model.training.config import TrainConfig, flag
+from model.training.config import TrainConfig, flag, weighs_classes
 
 GOES_ON = "The same command with --resume continues."
 
@@ -31,6 +32,11 @@ class CrossValidation(TrainConfig):
         super().__post_init__()
         _alone(self)
         _holds_out(self)
+        if self.early_stopping is not None or self.schedule == "plateau":
+            raise ConfigError(
+                "--early-stopping and --schedule plateau do not go with crossval: the pictures "
+                "that a network is scored on would have a say in its training."
+            )
 
     def fold(self, number: int) -> TrainConfig:
         """The settings of a fold, counted from 1."""
@@ -67,6 +73,11 @@ class Tuning(TrainConfig):
         super().__post_init__()
         _alone(self)
         _holds_out(self)
+        if self.schedule == "plateau":
+            raise ConfigError(
+                "--schedule plateau does not go with tune: the winner learns from the validation "
+                "pictures, which that follows. Choose another schedule."
+            )
         if self.trials < 1:
             raise ConfigError(f"--trials must be at least 1, got {self.trials}.")
         if not self.search or not self.losses:
@@ -88,11 +99,18 @@ class Tuning(TrainConfig):
 
     def trial(self, output: Path, chosen: dict[str, Any]) -> TrainConfig:
         """The settings of a trial. Args: chosen: the searched ones, by name."""
-        return _plain(self, output=output, skip_check=True, **chosen)
+        return _plain(self, output=output, skip_check=True, **self._weighed(chosen))
+
+    def _weighed(self, chosen: dict[str, Any]) -> dict[str, Any]:
+        """With class weights only where the loss knows them."""
+        known = weighs_classes(chosen.get("loss", self.loss))
+        return chosen | {"class_weights": self.class_weights if known else "none"}
 
     def winner(self, chosen: dict[str, Any]) -> TrainConfig:
         """The settings of the last training, on all pictures but those of the test part."""
-        changes = {"skip_check": True, "include_validation": True, "limit": None, **chosen}
+        changes = {"skip_check": True, "include_validation": True, "limit": None}
+        # It trains as long as the trials might have: no pictures are left to stop it by.
+        changes |= {"early_stopping": None, **self._weighed(chosen)}
         return _plain(self, output=self.output / "best", **changes)
 
 
@@ -163,10 +181,10 @@ def make_folder(path: Path) -> None:
 
 
 def _alone(config: TrainConfig) -> None:
-    if config.devices * config.num_nodes > 1:
+    if config.devices * config.num_nodes > 1 or int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ConfigError(
-            "--devices and --num-nodes are for train alone. Several machines search together "
-            "through one --storage."
+            "--devices, --num-nodes and torchrun are for train alone. Several machines search "
+            "together through one --storage."
         )
 
 

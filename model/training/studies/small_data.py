@@ -81,7 +81,10 @@ def _run(config: SmallData, data: DataSet, count: int, seed: int) -> Checkpoint:
     rule = f"{count} of {every} training pictures, drawn by seed {seed} ({data.split_rule})"
     path = config.output / f"{name}.split.json"
     if not path.exists():
-        split_file.write(path, own, data=data.name, rule=rule)
+        whole = path.with_suffix(".part")  # a kill leaves this one cut short, if any
+        whole.unlink(missing_ok=True)
+        split_file.write(whole, own, data=data.name, rule=rule)
+        whole.replace(path)
     settings = config.run(config.output / name, path, seed, every)
     return trained(settings, with_split(data, own, rule), ["test"])
 

@@ -8,6 +8,7 @@ machines may search together, and what one that died was at is taken up again.
 
 from __future__ import annotations
 
+import io
 import shutil
 import warnings
 from dataclasses import replace
@@ -156,6 +157,10 @@ def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
         "data_digest": data.digest(),
     }
     before = study.user_attrs.get("settings")
+    if not study.trials and any(config.output.glob("trial-*")):
+        raise ConfigError(
+            f"{config.output} holds the trials of another search. Choose another --output."
+        )
     if before is None or all(trial.state == TrialState.FAIL for trial in study.trials):
         study.set_user_attr("settings", settings)
         return
@@ -174,7 +179,7 @@ def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
     if changed:
         raise ConfigError(
             f"The search '{config.study}' was started with other settings: {', '.join(changed)}. "
-            "Repeat its own, or give another --study or --output."
+            f"Repeat its own, or choose another --output{' and --study' * bool(config.storage)}."
         )
 
 
@@ -190,7 +195,9 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     # Named as its folder is; counted as people do.
     count = f"{trial.number + 1} of {config.trials}"
     print(f"trial {trial.number:04d} ({count}): {_in_words(trial.params)}")
-    best = 0.0
+    begun = (settings.output / RESUME_FILE).exists()
+    # One that was broken off is judged by all of its epochs.
+    best = _best_epoch(folder.read(settings.output)) if begun else 0.0
 
     def watch(row: Row) -> None:
         nonlocal best
@@ -200,20 +207,28 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
             raise optuna.TrialPruned
 
     try:
-        begun = (settings.output / RESUME_FILE).exists()
         checkpoint = train(replace(settings, resume=begun), data, on_epoch=watch, score=False)
     except TrainingError as error:
         if isinstance(error.__cause__, OSError):  # a full disk is no fault of the settings
-            RETRY(trial.study, frozen)
+            _put_back(trial)
             raise
         print(f"  ended: {error}")
         raise optuna.TrialPruned from error
     except KeyboardInterrupt:
-        RETRY(trial.study, frozen)  # the next one to search goes on with it
+        _put_back(trial)
         raise
-    best = max(row["val_iou"] for row in checkpoint.history())
+    best = _best_epoch(checkpoint)
     print(f"  validation mean IoU {best:.4f}")
     return best
+
+
+def _best_epoch(checkpoint: Checkpoint) -> float:
+    return max(row["val_iou"] for row in checkpoint.history())
+
+
+def _put_back(trial: optuna.Trial) -> None:
+    """The next one to search goes on with it, and with what it has reported so far."""
+    RETRY(trial.study, trial.study.get_trials()[trial.number])
 
 
 def _folder(config: Tuning, trial: FrozenTrial) -> Path:
@@ -299,7 +314,9 @@ def _plot(study: optuna.Study, config: Tuning) -> None:
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if len(drawn) > 1:  # a narrow panel for each setting, in which names would overlap
                 pyplot.setp(axes.get_xticklabels(which="both"), rotation=45, ha="right")
-        pyplot.savefig(config.output / name, dpi=120, bbox_inches="tight")
+        drawing = io.BytesIO()
+        pyplot.savefig(drawing, dpi=120, bbox_inches="tight")
+        folder.write_bytes(config.output / name, drawing.getvalue())
         pyplot.close("all")
 
 

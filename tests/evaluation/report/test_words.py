@@ -10,9 +10,6 @@ from model.evaluation.report import words
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (words.percent(0.6802), "68.0 %"),
-        (words.percent(None), words.NOTHING),
-        (words.percent(float("nan")), words.NOTHING),
         (words.points(0.1234), "12.3"),
         (words.points(-0.004), "\N{MINUS SIGN}0.4"),
         (words.points(-0.0001), "0.0"),
@@ -26,10 +23,8 @@ from model.evaluation.report import words
         (words.megabytes(None), words.NOTHING),
         (words.milliseconds(12.34), "12.3 ms"),
         (words.milliseconds(1234), "1234 ms"),
-        (words.duration(12.4), "12 s"),
-        (words.duration(390.2), "6.5 min"),
-        (words.duration(5400), "90.0 min"),
-        (words.duration(14400), "4.0 h"),
+        (words.duration(5400), "90 min"),
+        (words.duration(14400), "4 h 00 min"),
         (words.duration(None), words.NOTHING),
         (words.cell(None, "share"), words.NOTHING),
         (words.cell(0.5, "share"), "50.0 %"),
@@ -41,3 +36,16 @@ from model.evaluation.report import words
 )
 def test_words(text, expected):
     assert text.replace(words.SPACE, " ") == expected
+
+
+def test_a_length_of_time_stays_on_one_line():
+    assert " " not in words.duration(14400)
+
+
+def test_titles_of_columns_are_the_names_of_figures_with_a_capital():
+    assert words.FIGURE_TITLES == {
+        "iou": "IoU", "dice": "Dice (F1)", "precision": "Precision", "recall": "Recall"
+    }  # fmt: skip
+    assert list(words.SCORE_TITLES.items())[1:4] == [
+        ("mean_dice", "Mean Dice (F1)"), ("accuracy", "Accuracy"), ("boundary_iou", "Boundary IoU")
+    ]  # fmt: skip

@@ -175,3 +175,9 @@ def test_the_pictures_that_are_held_out_choose_no_epoch(found):
     for checkpoint in found.checkpoints:
         training = checkpoint.description["training"]
         assert training["best_epoch"] == training["epochs_done"]
+
+
+@pytest.mark.parametrize("settings", [{"early_stopping": 3}, {"schedule": "plateau"}])
+def test_the_pictures_that_are_held_out_have_no_say(settings):
+    with pytest.raises(ConfigError, match="would have a say in its training"):
+        CrossValidation(**settings)

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
@@ -253,3 +254,66 @@ def test_the_training_of_an_earlier_winner_stays(config, winner, tmp_path):
 def test_trials_are_not_judged_by_what_they_learned_from():
     with pytest.raises(ConfigError, match="--include-validation does not go with tune"):
         Tuning(include_validation=True)
+
+
+def test_the_winner_trains_on_without_pictures_to_stop_it(small, tmp_path, folders):
+    config = Tuning(**small, trials=1, search=("lr",), early_stopping=1, output=tmp_path / "run")
+    tuning.tune(config)
+    assert (config.output / tuning.BEST_FILE).exists()
+    assert config.trial(tmp_path, {}).early_stopping == 1
+    assert config.winner({}).early_stopping is None
+
+
+def test_only_losses_that_know_class_weights_get_them():
+    config = Tuning(loss="ce", class_weights="balanced")
+    assert config.trial(Path("x"), {"loss": "dice"}).class_weights == "none"
+    assert config.trial(Path("x"), {"loss": "ce+dice"}).class_weights == "balanced"
+    assert config.winner({}).class_weights == "balanced"
+
+
+def test_what_the_winner_could_not_follow_is_refused():
+    with pytest.raises(ConfigError, match="--schedule plateau does not go with tune"):
+        Tuning(schedule="plateau")
+
+
+def test_a_second_search_does_not_share_a_folder(config, winner):
+    with pytest.raises(ConfigError, match="holds the trials of another search"):
+        tuning.tune(replace(config, study="second"))
+
+
+def test_a_trial_that_was_broken_off_is_judged_by_all_of_its_epochs(small, tmp_path, monkeypatch):
+    """It had 0.7; the lower figures after it was taken up again do not count against it."""
+    config = Tuning(**small, trials=1, search=("lr",), output=tmp_path / "run")
+
+    def interrupted(settings, data, *, on_epoch, score):
+        on_epoch({"epoch": 1, "val_iou": 0.7})
+        run_folder = settings.output / "resume"
+        run_folder.mkdir(parents=True)
+        (run_folder / "last.ckpt").touch()
+        raise KeyboardInterrupt
+
+    def resumed(settings, data, *, on_epoch, score):
+        assert settings.resume
+        on_epoch({"epoch": 2, "val_iou": 0.4})
+        return Run()
+
+    class Run:
+        def history(self) -> list[dict[str, float]]:
+            return [{"val_iou": 0.7}, {"val_iou": 0.4}]
+
+    monkeypatch.setattr(tuning, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tuning.tune(config)
+    monkeypatch.setattr(tuning, "train", resumed)
+    monkeypatch.setattr(tuning.folder, "read", lambda path: Run())
+    tuning.tune(replace(config, resume=True))
+    study = optuna.load_study(
+        study_name=config.study, storage=f"sqlite:///{config.output / tuning.STORAGE_FILE}"
+    )
+    assert study.trials[-1].intermediate_values == {1: 0.7, 2: 0.7}
+
+
+def test_trials_are_not_shared_out_by_torchrun(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="torchrun are for train alone"):
+        Tuning()

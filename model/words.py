@@ -1,0 +1,53 @@
+"""What the figures are called, and numbers as people read them: the same wherever they are shown.
+
+It lies below all parts of the library, so that cards, results, reports and the terminal take
+them from here.
+"""
+
+from __future__ import annotations
+
+import math
+
+NOTHING = "\N{EN DASH}"
+"""Stands where there is no number."""
+
+SPACE = "\N{NO-BREAK SPACE}"
+
+CLASS_FIGURES = {"iou": "IoU", "dice": "Dice (F1)", "precision": "precision", "recall": "recall"}
+"""Figures of a class and what they are called. F1 is another name of Dice."""
+
+FIGURES = {
+    "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice (F1)",
+    "mean_precision": "precision",
+    "mean_recall": "recall",
+    "accuracy": "accuracy",
+}
+"""Figures of all classes together: the means of `CLASS_FIGURES` in the same order, then the share
+of pixels that are right."""
+
+
+def in_percent(value: float | None, digits: int = 1) -> str:
+    """A share in [0, 1] where the unit is said beside it: 0.6802 -> "68.0".
+
+    `NOTHING` for None and NaN.
+    """
+    return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """As `in_percent`, with the unit: 0.6802 -> "68.0 %"."""
+    number = in_percent(value)
+    return number if number == NOTHING else f"{number}{SPACE}%"
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it.
+
+    >>> duration(42), duration(1500), duration(9000)
+    ('42 s', '25 min', '2 h 30 min')
+    """
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
