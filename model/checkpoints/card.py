@@ -10,11 +10,11 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from model.checkpoints import folder
-from model.checkpoints.cases import apart, describe, ranked
+from model.checkpoints.cases import best_and_worst, describe
 from model.checkpoints.folder import Checkpoint
 from model.data.copies import COPIES
 from model.data.files import OWN_FOLDER
-from model.words import CLASS_FIGURES, FIGURES, NOTHING, in_percent
+from model.words import CLASS_FIGURES, FIGURES, in_percent
 
 CASES = 5
 HUB_VERSIONS = {
@@ -177,8 +177,6 @@ def _classes(checkpoint: Checkpoint) -> str:
     ]
     for info in checkpoint.classes:
         values = " | ".join(in_percent(per_class[name][info.id]) for name in CLASS_FIGURES)
-        # The published cards have a hyphen, and stay as they are.
-        values = values.replace(NOTHING, "-")
         share = in_percent(per_class["support"][info.id] / total, 2)
         name = info.name.replace("|", "\\|")
         rows.append(f"| {name} | {share} | {values} |")
@@ -186,8 +184,8 @@ def _classes(checkpoint: Checkpoint) -> str:
 
 
 def _cases(checkpoint: Checkpoint) -> str:
-    rows = ranked(checkpoint)
-    if len(rows) < 2 * CASES:
+    best, worst = best_and_worst(checkpoint, CASES)
+    if len(best) < CASES or len(worst) < CASES:
         return ""
 
     def listed(chosen: list[Mapping[str, str]]) -> str:
@@ -198,9 +196,7 @@ def _cases(checkpoint: Checkpoint) -> str:
             lines.append(f"- `{row['name']}`, {score} %" + (f": {said}" if said else ""))
         return "\n".join(lines)
 
-    best = apart(reversed(rows), CASES)
-    worst = apart((row for row in rows if row not in best), CASES)
-    films = len({row.get("sequence") for row in rows}) > 1
+    films = len({row.get("sequence") for row in checkpoint.per_image()}) > 1
     spread = ", of different stretches of film or tiles where there are enough" if films else ""
     return (
         f"## Best and worst cases\n\nTest pictures by their own mean IoU{spread}. The best:\n\n"

@@ -21,6 +21,15 @@ def ranked(checkpoint: Checkpoint) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: float(row["mean_iou"]))
 
 
+def best_and_worst(
+    checkpoint: Checkpoint, number: int
+) -> tuple[list[Mapping[str, str]], list[Mapping[str, str]]]:
+    """At most `number` rows of each, the best one and the worst one first; none is in both."""
+    rows = ranked(checkpoint)
+    best = apart(reversed(rows), number)
+    return best, apart((row for row in rows if row not in best), number)
+
+
 def apart(rows: Iterable[Mapping[str, str]], number: int) -> list[Mapping[str, str]]:
     """Some of the first rows, in their order: those of different stretches of film or tiles before
     any second of one, as neighbours resemble each other."""

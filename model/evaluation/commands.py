@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from model.checkpoints import folder
 from model.errors import CheckpointError, ConfigError, DataError
+from model.inference.engines.precision import Precision
 from model.words import CLASS_FIGURES, in_percent
 
 
@@ -27,7 +28,7 @@ class Evaluate:
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
-    precision: Literal["auto", "f32", "bf16", "int8"] = "f32"
+    precision: Precision = "f32"
     """In which arithmetic: float32, that of the published figures, or another; auto takes what the
     app takes, the fastest that metrics.json says costs next to nothing."""
     record: bool = False

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from model.words import CLASS_FIGURES, FIGURES
-from model.words import in_percent as percent
-
-__all__ = ["CLASS_FIGURES", "FIGURES", "percent", "percent_over", "table"]
+from model.words import in_percent
 
 
 def percent_over(mean: float | None, deviation: float | None) -> str:
     """Mean and standard deviation, "45.0 ± 7.1"; a single value has none."""
-    return percent(mean) + ("" if deviation is None else f" ± {percent(deviation)}")
+    return in_percent(mean) + ("" if deviation is None else f" ± {in_percent(deviation)}")
 
 
 def table(head: list[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -14,13 +14,14 @@ from model.data.copies import COPIES
 from model.evaluation import study_sections
 from model.evaluation.compare import pictures_seen, recorded
 from model.evaluation.goals import GOALS
-from model.evaluation.markdown import FIGURES, percent, table
+from model.evaluation.markdown import table
 from model.evaluation.published import PUBLISHED
 from model.evaluation.report.candidate import Candidate, candidates
 from model.evaluation.report.verdict import judge
 from model.evaluation.report.words import NOTHING
 from model.evaluation.studies import Study
 from model.inference.engines.precision import MOST_POINTS
+from model.words import FIGURES, in_percent
 
 GOALS_INTRODUCTION = """\
 What this project set out to reach, in per cent on the test part, and what the best checkpoint of
@@ -142,7 +143,7 @@ def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
             if margin <= 0 and goal.tried:
                 tried = ". As above." if goal.tried in told else f". {goal.tried}"
                 told.add(goal.tried)
-            found = [_name(best), percent(goal.figure(best)), by + tried]
+            found = [_name(best), in_percent(goal.figure(best)), by + tried]
         side = "above" if goal.above else "under"
         aim = f"{goal.what} {side} {100 * goal.threshold:.1f}"
         rows.append([goal.data, aim, goal.start, *found])
@@ -215,7 +216,7 @@ def _classes(group: list[Checkpoint]) -> str:
         [
             info.name,
             f"{100 * support[info.id] / max(1, sum(support)):.2f}",
-            *(percent(per_class["iou"][info.id]) for per_class in figures),
+            *(in_percent(per_class["iou"][info.id]) for per_class in figures),
         ]
         for info in group[0].classes
     ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.checkpoints.titles import title_of
-from model.evaluation.markdown import CLASS_FIGURES, FIGURES, percent, percent_over, table
+from model.evaluation.markdown import percent_over, table
 from model.evaluation.report.small_data import colours, groups, how_trained, in_words, points
 from model.evaluation.report.words import NOTHING
 from model.evaluation.studies import (
@@ -19,6 +19,7 @@ from model.evaluation.studies import (
     Study,
     of_kind,
 )
+from model.words import CLASS_FIGURES, FIGURES, in_percent
 
 CHART_WIDTH = 640
 
@@ -103,15 +104,15 @@ def _cross_validation(result: CrossValidationResult) -> str:
     rows = [
         [f"over the {result.folds} folds",
          *(percent_over(*result.spread(name)) for name in FIGURES)],
-        ["all predictions pooled", *(percent(result.pooled.value(name)) for name in FIGURES)],
+        ["all predictions pooled", *(in_percent(result.pooled.value(name)) for name in FIGURES)],
         [f"all networks together, on the {test} test pictures",
-         *(percent(result.ensemble_on_test.value(name)) for name in FIGURES)],
+         *(in_percent(result.ensemble_on_test.value(name)) for name in FIGURES)],
     ]  # fmt: skip
     classes = [
         [
             title,
             *(percent_over(*result.spread(name, class_id)) for name in CLASS_FIGURES),
-            percent(result.pooled.value("iou", class_id)),
+            in_percent(result.pooled.value("iou", class_id)),
         ]
         for class_id, title in enumerate(result.class_names)
     ]
@@ -137,7 +138,7 @@ def _search(result: SearchResult) -> str:
             trial.trial,
             *(_setting(trial.chosen.get(name, NOTHING)) for name in names),
             trial.epochs,
-            percent(trial.validation_iou),
+            in_percent(trial.validation_iou),
         ]
         for trial in sorted(ended, key=lambda trial: -trial.validation_iou)
     ]

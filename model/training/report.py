@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from model.checkpoints import folder
 from model.checkpoints.card import kept_epoch
-from model.checkpoints.cases import ranked
+from model.checkpoints.cases import best_and_worst
 from model.checkpoints.folder import Checkpoint
 from model.data.datasets import DataSet
 from model.evaluation.metrics import Metrics
@@ -32,8 +32,7 @@ def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) ->
     """
     curves = plots.curves(checkpoint.history(), checkpoint.name)
     folder.write_bytes(checkpoint.path / folder.CURVES_FILE, plots.png(curves))
-    rows = ranked(checkpoint)
-    cases = {"Best": rows[: -CASES - 1 : -1], "Worst": rows[:CASES]}
+    cases = dict(zip(("Best", "Worst"), best_and_worst(checkpoint, CASES), strict=True))
     sheets = {}
     if data.publishable:
         sheets = {title: _sheet(segmenter, data, chosen) for title, chosen in cases.items()}

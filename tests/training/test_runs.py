@@ -68,9 +68,9 @@ def test_accumulated_gradients_are_the_means_of_a_larger_batch(tiny, few_streets
     biases = {}
     for batch_size, accumulate in ((4, 1), (2, 2), (2, 1)):
         config = tiny(
-            output=tmp_path / f"{batch_size}-{accumulate}", loss="ce", size_policy="pad", augment=0.0, epochs=1,
-            batch_size=batch_size, accumulate=accumulate, schedule="constant", optimizer="sgd",
-            lr=0.1,
+            output=tmp_path / f"{batch_size}-{accumulate}", loss="ce", size_policy="pad",
+            augment=0.0, epochs=1, batch_size=batch_size, accumulate=accumulate,
+            schedule="constant", optimizer="sgd", lr=0.1,
         )  # fmt: skip
         train(config, few_streets, score=False)
         biases[batch_size, accumulate] = tensors(config)["head.bias"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from model.evaluation.commands import class_table, summary
-from model.evaluation.markdown import FIGURES, percent_over
+from model.evaluation.markdown import percent_over
 from model.interrupts import going_on, stopping_at_once
 from model.training.studies.configs import GOES_ON, CrossValidation, SmallData, Tuning
+from model.words import FIGURES
 
 
 def crossval(config: CrossValidation) -> int:

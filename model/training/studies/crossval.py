@@ -19,7 +19,6 @@ from model.data.datasets import DataSet
 from model.errors import ConfigError
 from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
-from model.evaluation.markdown import CLASS_FIGURES, FIGURES
 from model.evaluation.metrics import Metrics
 from model.evaluation.studies import CrossValidationResult, Figures
 from model.inference.segmenter import Segmenter
@@ -27,6 +26,7 @@ from model.training.guards import explained
 from model.training.studies.configs import GOES_ON, CrossValidation, make_folder
 from model.training.studies.runs import check_start, study_data, trained, with_split
 from model.training.writer import RESUME_FILE
+from model.words import CLASS_FIGURES, FIGURES
 
 SUMMARY_FILE = "crossval.json"
 TABLE_FILE = "crossval.csv"
