@@ -21,6 +21,9 @@ from model.evaluation.report.candidate import MOST, Candidate, candidates
 DATA, MODELS = "data", "models"
 ADDED = "added models"
 """In the session: names that were typed into the field, newest last."""
+LINKED = "linked models"
+"""In the session: names in the address that nobody has opened here, for the field."""
+TYPED = "typed model"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Choice:
 def choose() -> Choice:
     """Draws the choosers."""
     asked = [name for name in st.query_params.get(MODELS, "").split(",") if name]
-    found, broken = catalogue.available(_added(asked))
+    found, broken = catalogue.available(_added())
+    linked = [name for name in asked if "/" in name and name not in found]
+    st.session_state.setdefault(LINKED, linked)
     if not found:
         if catalogue.is_local():
             _add_models()
@@ -114,29 +119,31 @@ def _running(checkpoint: Checkpoint) -> str:
     return f" · {progress_text(checkpoint)}" if is_unfinished(checkpoint) else ""
 
 
-def _added(asked: list[str]) -> list[str]:
-    """What was typed into the field, and what the address names that is no bundled model."""
+def _added() -> list[str]:
+    """What was typed into the field."""
     added: list[str] = st.session_state.setdefault(ADDED, [])
-    if not catalogue.is_local():
-        return []
-    for name in asked:
-        if "/" in name and name not in added and not name.startswith(f"{catalogue.RUNS}/"):
-            added.append(name)
-    return added
+    return added if catalogue.is_local() else []
 
 
 def _add_models() -> None:
+    # A link may come from anybody: a folder or a model on the Hub that it names is opened, and
+    # fetched, only by a click of who sits here.
+    linked: list[str] = st.session_state[LINKED]
+    if linked and not st.session_state.get(TYPED):
+        st.session_state[TYPED] = linked[0]
+    title = "Another model: a folder, or one on the Hugging Face Hub"
     with (
-        st.expander("Another model: a folder, or one on the Hugging Face Hub"),
+        st.expander(title, expanded=bool(linked)),
         st.form("add model", border=False, clear_on_submit=True),
     ):
         left, right = st.columns([4, 1], vertical_alignment="bottom")
         typed = left.text_input(
             "Folder or owner/name",
             placeholder="/home/me/runs/first, or owner/name@revision",
-            key="typed model",
+            key=TYPED,
         )
         if right.form_submit_button("Add", width="stretch") and typed.strip():
+            del linked[:1]  # it stood in the field, and was taken or not
             _add(typed.strip())
 
 
@@ -161,6 +168,7 @@ def _add(name: str) -> None:
     else:
         st.query_params.update({DATA: data, MODELS: name})
         st.session_state.pop("data", None)
+    st.session_state.pop(TYPED, None)  # the next one of a link comes into the field
     st.rerun()
 
 

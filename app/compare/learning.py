@@ -22,6 +22,17 @@ from model.evaluation.report.tables import learning_table
 from model.evaluation.studies import SmallDataResult
 
 AXES = {"epoch": "Epochs", "minutes": "Minutes"}
+DRAWN = "how curves are drawn"
+"""In the session: see `drawn`."""
+
+
+def drawn() -> dict[str, float]:
+    """How this visitor has the curves drawn: "smoothing", in [0, 1).
+
+    It is the same dictionary for the whole session: who holds it sees what is chosen later, also
+    where the session's state cannot be asked.
+    """
+    return st.session_state.setdefault(DRAWN, {"smoothing": 0.0})
 
 
 @st.fragment
@@ -70,6 +81,7 @@ def _curves(runs: Sequence[Series]) -> None:
         label_visibility="collapsed",
     )
     percent = right.slider("Smoothing", 0, 95, 0, step=5, format="%d %%", key="smoothing")
+    drawn()["smoothing"] = percent / 100
     st.html(_key(runs))
     for pair in (("iou", "dice"), ("loss", "accuracy")):
         for column, figure in zip(st.columns(2, gap="medium"), pair, strict=True):

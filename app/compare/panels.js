@@ -86,9 +86,10 @@ class Viewer {
     const { data } = this;
     const head = element("tr");
     head.append(element("th", "", "Share of the picture"));
-    for (const model of data.models) {
+    for (const { title, colour } of data.heads) {
       const cell = element("th");
-      cell.append(dot(model.colour), model.title);
+      if (colour) cell.append(dot(colour));
+      cell.append(title);
       head.append(cell);
     }
     const rows = data.classes.map((info) => {

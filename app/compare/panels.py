@@ -86,8 +86,11 @@ def content(
                 "about": f"The picture with what {model.title} sees", "maps": [f"model {i}"],
             }
         )  # fmt: skip
-    if picture.truth is not None and comparable:
-        maps["truth"] = _map(reduce_labels(picture.truth, PANEL_SIDE), tables[0])
+    heads = [{"title": model.title, "colour": model.colour} for model in shown]
+    truth = picture.truth if comparable else None
+    if truth is not None:
+        heads.append({"title": "Truth"})
+        maps["truth"] = _map(reduce_labels(truth, PANEL_SIDE), tables[0])
         made.append(
             {
                 "kind": "labels", "title": "Truth", "note": "what was to be found",
@@ -117,8 +120,8 @@ def content(
         "maps": maps,
         "panels": made,
         "columns": 1 + len(shown),
-        "models": [{"title": model.title, "colour": model.colour} for model in shown],
-        "classes": legend(shown, predictions),
+        "heads": heads,
+        "classes": legend(shown, predictions, truth),
         "opacity": round(100 * OPACITY),
         "hint": HINT,
     }
@@ -126,18 +129,29 @@ def content(
     return {"key": hashlib.sha256(repr(values).encode()).hexdigest()[:16], **values}
 
 
-def legend(shown: Sequence[Candidate], predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """The classes that any model sees, the largest share first, with each model's share."""
+def legend(
+    shown: Sequence[Candidate], predictions: Sequence[Prediction], truth: np.ndarray | None = None
+) -> list[dict[str, Any]]:
+    """The classes that any model sees or the truth has, the largest share first, with the share of
+    the picture that each model, then the truth, gives it.
+
+    Args: truth: uint8 (H, W) in the classes of all models, None where it is not shown.
+    """
+    seen = [(m.checkpoint.classes, p.shares) for m, p in zip(shown, predictions, strict=True)]
+    if truth is not None:
+        # Pillow counts bytes as they are; numpy would first make eight of each.
+        counts = np.array(Image.fromarray(truth).histogram())
+        seen.append((shown[0].checkpoint.classes, counts / truth.size))
     rows: dict[tuple[str, str], dict[int, float]] = {}
-    for i, (model, prediction) in enumerate(zip(shown, predictions, strict=True)):
-        for info in model.checkpoint.classes:
-            if prediction.shares[info.id] > 0:
-                rows.setdefault((info.name, info.colour), {})[i] = prediction.shares[info.id]
+    for i, (classes, shares) in enumerate(seen):
+        for info in classes:
+            if shares[info.id] > 0:
+                rows.setdefault((info.name, info.colour), {})[i] = shares[info.id]
     return [
         {
             "name": name,
             "colour": colour,
-            "shares": [share_text(by[i]) if i in by else NOTHING for i in range(len(shown))],
+            "shares": [share_text(by[i]) if i in by else NOTHING for i in range(len(seen))],
         }
         for (name, colour), by in sorted(rows.items(), key=lambda item: -max(item[1].values()))
     ]

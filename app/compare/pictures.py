@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from app.compare.sources import Entry, Picture
 from model.data.datasets import DATA_ROOT_VARIABLE, DataSet, UserFolder
 from model.errors import StudioError
 from model.evaluation.report.candidate import Candidate
-from model.evaluation.report.table import Column, Table
+from model.evaluation.report.table import Table
 from model.evaluation.report.tables import picture_table
 
 TEST, EXAMPLES, OWN, NEXT = "Test pictures", "Examples", "Your own", "What to label next"
@@ -78,23 +78,22 @@ def _split(models: Sequence[Candidate]) -> tuple[DataSet | None, str]:
 
 
 def _of_split(models: Sequence[Candidate], data: DataSet | None, reason: str) -> Picture | None:
-    table = picture_table(models)
-    if data and not table.rows:
-        table = replace(table, columns=[Column("Picture")], rows=[[n] for n in data.names("test")])
+    table = _table(models, data)
     orders = _orders(table)
     if data and len(models) > 1:
         orders[DISAGREEMENT] = None
     order = st.selectbox("Order", list(orders), key=f"order of {len(orders)}") if orders else None
     if order == DISAGREEMENT:
         shares = _disagreement_of_all(models, data)
-        table = picture_table(models, shares) if shares else table
+        table = _table(models, data, shares)
         place = len(table.columns) - 1
         orders[order] = (lambda row: -(row[place] or 0)) if shares else None
     if order and orders[order]:
         table = replace(table, rows=sorted(table.rows, key=orders[order]))
     names = ",".join(model.name for model in models)
     row = picked(table, f"test pictures of {names} by {order} of {len(table.columns)}")
-    st.caption(table.note)
+    if table.note:
+        st.caption(table.note)
     if data is None:
         st.info(
             f"The pictures themselves are not here. {reason} With the data set at hand, they are "
@@ -103,6 +102,21 @@ def _of_split(models: Sequence[Candidate], data: DataSet | None, reason: str) ->
         _ask_for_folder(models)
         return None
     return sources.of_split(data, table.rows[row][0])
+
+
+def _table(
+    models: Sequence[Candidate], data: DataSet | None, shares: Mapping[str, float] | None = None
+) -> Table:
+    """The test pictures: those with scores, else, before anybody has any, those of the data.
+
+    Args: shares: by picture that of pixels on which the models differ, as far as measured.
+    """
+    table = picture_table(models, shares)
+    if table.rows or data is None:
+        return table
+    names = data.names("test")
+    rows = [[name, shares.get(name)] if shares else [name] for name in names]
+    return replace(table, rows=rows, note="")
 
 
 def _orders(table: Table) -> dict[str, Callable[[list], float] | None]:

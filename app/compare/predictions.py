@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import models
 from app.compare.catalogue import said, weights_version
 from app.compare.sources import Entry, Picture
+from app.compare.turns import patience, too_long, turn
 from app.overlay import reduce_image, reduce_labels
 from model.checkpoints.folder import Checkpoint
 from model.data.images import decode
@@ -66,15 +67,22 @@ def disagreements(
     Committee", COLT 1992.
 
     Args: place: where the progress is shown.
-    Returns: the shares by the entry's index, and a sentence on each that could not be segmented.
+    Returns: the shares by the entry's index, and a sentence on each that could not be segmented,
+        and on those that there was no time for; what is done is remembered for the next time.
     """
+    whole = patience()
     key = tuple(weights_version(model.checkpoint) for model in chosen)
     checkpoints = [model.checkpoint for model in chosen]
     shares, failures = {}, []
     for i, entry in enumerate(entries):
+        if whole.passed():
+            rest = len(entries) - i
+            failures.append(f"{too_long()} {rest} more are left out: the same button goes on.")
+            break
         try:
-            picture = entry.open()
-            shares[i] = _disagreement((key, picture.key), checkpoints, picture)
+            with turn(whole) as cancelled:
+                picture = entry.open()
+                shares[i] = _disagreement((key, picture.key), checkpoints, picture, cancelled)
         except StudioError as error:
             failures.append(f"{entry.title} is left out. {said(error)}")
         place.progress((i + 1) / len(entries), f"{i + 1} of {len(entries)} pictures")
@@ -92,33 +100,43 @@ def differ(labels: Iterable[np.ndarray]) -> np.ndarray:
 # showing them.
 @st.cache_resource(show_spinner="Segmenting …", max_entries=48)
 def _predict(key: tuple, _checkpoint: Checkpoint, _picture: Picture) -> Prediction:
-    segmentation = models.segmenter(_checkpoint).segment(_picture.source)
-    mean_iou = wrong = None
-    if _picture.truth is not None:
-        size = len(segmentation.classes)
-        metrics = Metrics.of(confusion_matrix(_picture.truth, segmentation.labels, size))
-        mean_iou, wrong = metrics.mean_iou, 1 - metrics.accuracy
-    return Prediction(
-        labels=reduce_labels(segmentation.labels, PANEL_SIDE),
-        shares=segmentation.shares(),
-        mean_iou=mean_iou,
-        wrong=wrong,
-        engine=f"{segmentation.engine} {segmentation.precision}",
-    )
+    with turn(patience()) as cancelled:
+        segmenter = models.POOL.get(_checkpoint)
+        segmentation = segmenter.segment(_picture.source, cancelled=cancelled)
+        mean_iou = wrong = None
+        if _picture.truth is not None:
+            size = len(segmentation.classes)
+            metrics = Metrics.of(confusion_matrix(_picture.truth, segmentation.labels, size))
+            mean_iou, wrong = metrics.mean_iou, 1 - metrics.accuracy
+        return Prediction(
+            labels=reduce_labels(segmentation.labels, PANEL_SIDE),
+            shares=segmentation.shares(),
+            mean_iou=mean_iou,
+            wrong=wrong,
+            engine=f"{segmentation.engine} {segmentation.precision}",
+        )
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _reduced(key: str, _picture: Picture) -> tuple[np.ndarray, str]:
     source = _picture.source
-    image = source if isinstance(source, np.ndarray) else decode(source)
-    height, width = image.shape[:2]
-    return reduce_image(image, PANEL_SIDE), f"{width} by {height} pixels"
+    with turn(patience()):
+        image = source if isinstance(source, np.ndarray) else decode(source)
+        height, width = image.shape[:2]
+        return reduce_image(image, PANEL_SIDE), f"{width} by {height} pixels"
 
 
 @st.cache_resource(show_spinner=False, max_entries=20_000)
-def _disagreement(key: tuple, _checkpoints: list[Checkpoint], _picture: Picture) -> float:
+def _disagreement(
+    key: tuple,
+    _checkpoints: list[Checkpoint],
+    _picture: Picture,
+    _cancelled: Callable[[], bool],
+) -> float:
+    """In a turn that the caller holds, who gives up when `_cancelled` says so."""
     source = _picture.source
     if isinstance(source, bytes | Path):
         source = decode(source)  # once for all models
-    labels = [models.segmenter(checkpoint).segment(source).labels for checkpoint in _checkpoints]
+    segmenters = [models.POOL.get(checkpoint) for checkpoint in _checkpoints]
+    labels = [one.segment(source, cancelled=_cancelled).labels for one in segmenters]
     return float(differ(labels).mean())

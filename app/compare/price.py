@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import models as shared
 from app.compare import frames
-from app.compare.catalogue import said, weights_version
+from app.compare.catalogue import is_local, said, weights_version
 from model.errors import StudioError
 from model.evaluation.cost import ROUNDS, TYPICAL_WH, Cost, measure
 from model.evaluation.report import charts
@@ -47,7 +47,10 @@ def price_section(models: Sequence[Candidate]) -> None:
             "machine at rest."
         )
     _scatter(models, costs)
-    if st.button(
+    # It takes all cores for minutes, and starts processes that the queue knows nothing of.
+    if not is_local():
+        st.caption("Time and memory here are measured only for whoever sits at this machine.")
+    elif st.button(
         "Measure again" if costs else "Measure time and memory on this machine", key="measure"
     ):
         _measure(models)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import streamlit as st
 
+from app.compare.learning import drawn
 from app.compare.price import measured_costs
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.document import Report
@@ -20,18 +22,19 @@ def takeaway_section(
     if verdict.refused:
         return
     st.header("Take it away")
-    report = Report(
-        models,
-        verdict,
-        measured_costs(models),
-        studies,
-        smoothing=st.session_state.get("smoothing", 0) / 100,
-    )
+    report = Report(models, verdict, measured_costs(models), studies)
+    curves = drawn()
     name = f"comparison-{models[0].protocol.data}"
     with st.container(horizontal=True):
-        # Callables: nothing is drawn until somebody wants it.
+        # Callables: nothing is drawn until somebody wants it. Smoothing is asked for then, as its
+        # slider redraws nothing here.
         st.download_button(
-            "Report", report.html, f"{name}.html", "text/html", on_click="ignore", key="report"
+            "Report",
+            lambda: replace(report, smoothing=curves["smoothing"]).html(),
+            f"{name}.html",
+            "text/html",
+            on_click="ignore",
+            key="report",
         )
         st.download_button(
             "Tables", report.csv, f"{name}.zip", "application/zip", on_click="ignore", key="tables"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import pickle
 import re
 import shutil
 import zipfile
@@ -49,6 +50,25 @@ def shelf(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return root
 
 
+@pytest.fixture
+def at_the_machine(monkeypatch):
+    """The visitor sits at the machine that the page runs on."""
+    sit(monkeypatch, here=True)
+
+
+@pytest.fixture
+def from_elsewhere(monkeypatch):
+    """The visitor comes over the network."""
+    sit(monkeypatch, here=False)
+
+
+def sit(monkeypatch: pytest.MonkeyPatch, *, here: bool) -> None:
+    from app.compare import catalogue, labelling, pictures, price, turns
+
+    for module in (catalogue, labelling, pictures, price, turns):
+        monkeypatch.setattr(module, "is_local", lambda: here)
+
+
 def change(path: Path, section: str, **values) -> None:
     """Changes a section of a checkpoint's description."""
     file = path / folder.DESCRIPTION_FILE
@@ -58,7 +78,7 @@ def change(path: Path, section: str, **values) -> None:
 
 
 def open_page(**query: str) -> AppTest:
-    page = AppTest.from_file(SCRIPT, default_timeout=60)
+    page = AppTest.from_file(SCRIPT, default_timeout=600)
     for name, value in query.items():
         page.query_params[name] = value
     return run(page)
@@ -110,7 +130,7 @@ def test_first_visit_compares_the_first_data_set_with_two_models(shelf):
     assert page.query_params == {"data": "streets", "models": f"{SCRATCH},{WIDE}"}
 
 
-def test_every_question_has_its_section(shelf):
+def test_every_question_has_its_section(shelf, at_the_machine):
     page = open_page()
     assert [one.value for one in page.header] == [
         "Learning", "Where", "On a picture", "Price", "Take it away",
@@ -275,15 +295,6 @@ def test_runs_of_the_working_directory_appear_beside_the_bundled_models(shelf, m
     assert models_of(page).value == [SCRATCH]
 
 
-@pytest.fixture
-def at_the_machine(monkeypatch):
-    """The visitor sits at the machine that the page runs on."""
-    from app.compare import catalogue, choice, labelling, pictures
-
-    for module in (catalogue, choice.catalogue, labelling, pictures):
-        monkeypatch.setattr(module, "is_local", lambda: True)
-
-
 def test_a_folder_elsewhere_can_be_added(shelf, tmp_path, at_the_machine):
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(shelf / WIDE, elsewhere)
@@ -299,10 +310,31 @@ def test_a_folder_elsewhere_can_be_added(shelf, tmp_path, at_the_machine):
     assert "neither a folder's path nor owner/name" in page.error[0].value
 
 
-def test_other_visitors_cannot_name_folders(shelf, tmp_path, monkeypatch):
-    from app.compare import catalogue
+def test_a_link_opens_nothing_of_its_own(shelf, tmp_path, at_the_machine, monkeypatch):
+    """Anybody can make one: what it names is only put into the field, and opened by a click."""
+    opened: list[str] = []
+    find = folder.find
+    monkeypatch.setattr(folder, "find", lambda name: opened.append(name) or find(name))
+    others = [str(tmp_path / name) for name in ("one", "two")]
+    for other in others:
+        shutil.copytree(shelf / WIDE, other)
+    page = open_page(models=f"evil/huge,{SCRATCH},{others[0]},{others[1]}")
+    assert not opened
+    assert models_of(page).value == [SCRATCH]
+    assert page.text_input(key="typed model").value == "evil/huge"
+    assert page.expander[0].proto.expanded
+    # Each in its turn, and none that somebody typed over.
+    page.text_input(key="typed model").set_value(others[0])
+    run(page.button[0].click())
+    assert models_of(page).value == [SCRATCH, others[0]]
+    assert page.text_input(key="typed model").value == others[0]
+    run(page.button[0].click())
+    assert "evil/huge" not in opened
+    run(page.text_input(key="typed model").set_value(""))
+    assert page.text_input(key="typed model").value == others[1]
 
-    monkeypatch.setattr(catalogue, "is_local", lambda: False)
+
+def test_other_visitors_cannot_name_folders(shelf, tmp_path, from_elsewhere):
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(shelf / WIDE, elsewhere)
     page = open_page(models=f"{SCRATCH},{elsewhere}")
@@ -386,6 +418,26 @@ def test_pictures_can_be_ordered_by_disagreement(shelf, monkeypatch):
     assert shown["note"].replace("\N{NO-BREAK SPACE}", " ") == f"{shares[0]:.1f} % of pixels"
 
 
+def test_disagreement_of_models_without_scores(shelf, monkeypatch):
+    """As of two trainings that go on: the pictures are the data set's own."""
+    from model.data.datasets import DATA_SETS
+
+    for name in (SCRATCH, WIDE):
+        for file in (folder.METRICS_FILE, folder.PER_IMAGE_FILE):
+            (shelf / name / file).unlink()
+    names = [f"{i:06d}" for i in range(480, 483)]
+    monkeypatch.setattr(DATA_SETS["streets"], "names", lambda self, part: names)
+    page = open_page()
+    order = next(box for box in page.selectbox if box.label == "Order")
+    assert order.options == ["Most disagreement"]
+    assert "Shown: test picture 000480" in text(page)
+    run(page.button(key="measure disagreement").click())
+    table = next(f.value for f in page.dataframe if "Disagreement" in f.value.columns)
+    assert sorted(table["Picture"]) == names
+    assert table["Disagreement"].is_monotonic_decreasing
+    assert f"Shown: test picture {table['Picture'][0]}" in text(page)
+
+
 def test_scores_of_pictures_that_are_not_here(shelf):
     for name in (SCRATCH, WIDE):
         change(shelf / name, "data", split_digest="older")
@@ -453,6 +505,52 @@ def test_what_to_label_next_is_where_models_disagree_most(shelf, tmp_path, at_th
     assert shown == f"{table['Disagreement'][0]:.1f} % of pixels"
 
 
+def ranked(page: AppTest) -> list[str]:
+    """Names of the ranked pictures."""
+    found = [f.value for f in page.dataframe if "Disagreement" in f.value.columns]
+    return sorted(found[0]["Picture"]) if found else []
+
+
+def test_dropped_pictures_are_kept_by_the_uploader_alone(shelf, from_elsewhere, monkeypatch):
+    """What is there counts towards the bound on uploads; once it is taken away, so is its row."""
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+    page = run(open_page().button_group(key="kind").set_value("What to label next"))
+    assert not page.text_input
+    files = [
+        (f"{seed}.png", png(streets.draw(seed, (160, 120))[0]), "image/png") for seed in (11, 12)
+    ]
+    page.file_uploader(key="unlabelled files").set_value(files)
+    run(next(b for b in page.button if b.label == "Rank").click())
+    assert ranked(page) == ["11.png", "12.png"]
+    assert "Shown: your own picture" in text(page)
+    kept = pickle.dumps(page.session_state["ranking"])
+    assert len(kept) < min(len(content) for _, content, _ in files)
+    # Browsers have a file deleted at once; the form's value names it until the next "Rank".
+    gone, add_file = ["11.png"], MemoryUploadedFileManager.add_file
+    monkeypatch.setattr(
+        MemoryUploadedFileManager,
+        "add_file",
+        lambda self, session, file: file.name in gone or add_file(self, session, file),
+    )
+    assert ranked(run(page)) == ["12.png"]
+    gone.append("12.png")
+    assert ranked(run(page)) == []
+    assert "Name a folder or drop pictures" in text(page)
+
+
+def test_so_many_pictures_are_not_ranked(shelf, from_elsewhere, monkeypatch):
+    from app.compare import labelling
+
+    monkeypatch.setattr(labelling, "MOST_FILES", 1)
+    page = run(open_page().button_group(key="kind").set_value("What to label next"))
+    file = ("a.png", png(streets.draw(13, (160, 120))[0]), "image/png")
+    page.file_uploader(key="unlabelled files").set_value([file, file])
+    run(next(b for b in page.button if b.label == "Rank").click())
+    assert "These are 2 pictures; at most 1 are ranked at once" in page.error[0].value
+    assert ranked(page) == []
+
+
 def test_a_folder_that_is_not_there(shelf, tmp_path, at_the_machine):
     page = run(open_page().button_group(key="kind").set_value("What to label next"))
     page.text_input(key="unlabelled").set_value(str(tmp_path / "gone"))
@@ -460,7 +558,7 @@ def test_a_folder_that_is_not_there(shelf, tmp_path, at_the_machine):
     assert "does not exist" in page.error[0].value
 
 
-def test_price_is_measured_when_asked(shelf, monkeypatch):
+def test_price_is_measured_when_asked(shelf, at_the_machine, monkeypatch):
     from app.compare import price
     from model.evaluation.cost import SIZES_WH, Cost, Latency
 
@@ -483,7 +581,7 @@ def test_price_is_measured_when_asked(shelf, monkeypatch):
     assert "640 x 480" not in {c for f in page.dataframe for c in f.value.columns}
 
 
-def test_a_measurement_beside_others(shelf, monkeypatch):
+def test_a_measurement_beside_others(shelf, at_the_machine, monkeypatch):
     """It says so; without a place it says why not, and when to come again."""
     from app import models
     from app.compare import price
@@ -504,7 +602,7 @@ def test_a_measurement_beside_others(shelf, monkeypatch):
     assert disturbed in text(page)
 
 
-def test_a_measurement_without_a_place(shelf, monkeypatch):
+def test_a_measurement_without_a_place(shelf, at_the_machine, monkeypatch):
     from app import models
 
     page = open_page()
@@ -512,6 +610,13 @@ def test_a_measurement_without_a_place(shelf, monkeypatch):
     run(page.button(key="measure").click())
     said = " ".join(error.value for error in page.error)
     assert re.search(r"cannot be measured. The server is busy: .* Ask again in \d+ s", said)
+
+
+def test_other_visitors_cannot_measure(shelf, from_elsewhere):
+    """It takes all cores for minutes, and processes that no queue knows of."""
+    page = open_page()
+    assert "measured only for whoever sits at this machine" in text(page)
+    assert "measure" not in [button.key for button in page.button]
 
 
 def test_every_view_of_where(shelf, weights):
@@ -538,13 +643,30 @@ def test_smoothing_and_time(shelf):
     assert "minutes of training" in json.dumps(charts[0])
 
 
+def test_the_report_has_the_smoothing_of_the_page(shelf, monkeypatch):
+    """Its slider redraws the curves alone: the button stays as it was when the page was drawn."""
+    from app.compare import takeaway
+    from model.evaluation.report.document import Report
+
+    offered: list[Callable[[], str]] = []
+    monkeypatch.setattr(
+        takeaway.st, "download_button", lambda label, data, *_, **__: offered.append(data)
+    )
+    monkeypatch.setattr(Report, "html", lambda self: f"smoothed by {self.smoothing}")
+    page = open_page()
+    report = offered[0]
+    assert report() == "smoothed by 0.0"
+    run(page.slider(key="smoothing").set_value(60))
+    assert report() == "smoothed by 0.6"
+
+
 def test_models_are_opened_once(shelf, monkeypatch):
     """The page uses the pool that the other front ends use, and asks it once per picture."""
     from app import models
 
     opened: list[str] = []
-    original: Callable = models.segmenter
-    monkeypatch.setattr(models, "segmenter", lambda c: opened.append(c.name) or original(c))
+    get: Callable = models.POOL.get
+    monkeypatch.setattr(models.POOL, "get", lambda c: opened.append(c.name) or get(c))
     page = open_page()
     run(page.slider(key="smoothing").set_value(20))
     assert opened == [SCRATCH, WIDE]
@@ -669,6 +791,20 @@ def test_time_is_measured_in_the_browser(page):
     page.get_by_role("button", name="Measure time and memory on this machine").click()
     page.get_by_role("button", name="Measure again").wait_for(timeout=60_000)
     page.get_by_text("Latency: median wall time").wait_for()
+
+
+@pytest.mark.browser
+def test_what_a_link_names_is_added_by_a_click(page, weights, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(weights / WIDE, elsewhere)
+    open_in_browser(page, f"compare/?models={SCRATCH},{elsewhere}")
+    assert page.locator(".tile").count() == 1
+    field = page.get_by_label("Folder or owner/name")
+    field.wait_for()  # its box is open
+    assert field.input_value() == str(elsewhere)
+    page.get_by_role("button", name="Add").click()
+    page.locator(".tile").nth(1).wait_for()
+    assert f"models={SCRATCH}%2C%2F" in page.url
 
 
 @pytest.mark.browser
