@@ -64,6 +64,11 @@ class Archive:
                 )
         _check_members(self.members, unpacked_bytes)
 
+    @property
+    def size(self) -> int:
+        """Bytes that all members take unpacked."""
+        return sum(info.file_size for info in self.members)
+
     def names(self) -> list[str]:
         """As `safe_name` leaves them."""
         return [safe_name(info.filename) for info in self.members]

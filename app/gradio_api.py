@@ -89,7 +89,7 @@ async def segment(
         threshold: For two classes: a pixel is of the second one where that is more probable.
         minimum_area: Smaller regions, in pixels, go to the largest region beside them.
         scale: native looks at every pixel of a large picture, which takes longer.
-        tile: Side of tiles in pixels, a multiple of 32.
+        tile: Side of tiles in pixels, a multiple of 32; times the largest zoom at most 1536.
 
     Returns:
         a PNG of the picture's size whose pixel values are class ids

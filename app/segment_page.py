@@ -23,6 +23,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ CLEARED = (
     "Choose it again."
 )
 NONE_CHOSEN = "There is no segmentation yet. Choose a picture first."
+MOST_NAMES = 10
+"""Of files that could not be opened, in a warning."""
 
 
 def spoken(handler: Callable) -> Callable:
@@ -109,6 +112,8 @@ class SegmentPage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.jobs = Jobs()
+        self.named: set[str] = set()
+        """Folders and Hub ids that somebody at this machine added by a click."""
         self.blocks = self._build()
 
     def _build(self) -> gr.Blocks:
@@ -137,7 +142,7 @@ class SegmentPage:
         blocks.load(
             self.on_load,
             [page.view],
-            [page.model, page.another, *about, *shown],
+            [page.model, page.another, page.named, page.facts_fold, *about, *shown],
             js="() => [Object.fromEntries(new URLSearchParams(location.search))]",
             **segmenting,
         )
@@ -201,12 +206,21 @@ class SegmentPage:
         local = _is_local(request)
         if default is None:
             # The desk, the stage, ... after the model, the field for others, and about it.
-            return [*[gr.skip()] * 11, None, views.notice(NO_MODELS), *[gr.skip()] * 9]
+            return [*[gr.skip()] * 13, None, views.notice(NO_MODELS), *[gr.skip()] * 9]
+        # A link may come from anybody: what it names besides the models here is opened, and fetched
+        # from the Hub, only once who sits here has clicked for it.
+        known = asked in self.named
+        unknown = ""
         try:
-            checkpoint = models.find(asked or None, anywhere=local)
+            checkpoint = models.find(asked or None, anywhere=local and known)
         except StudioError as error:
-            gr.Warning(without_folders(error), title="That model is not here")
             checkpoint = default
+            if local and "/" in asked and not known:
+                unknown = asked
+                where = 'To open it, press Add under "About this model".'
+                gr.Info(f"The link names {escape(asked)}. {where}")
+            else:
+                gr.Warning(without_folders(error), title="That model is not here")
         desk = replace(
             self._example(checkpoint, 0),
             chosen=Chosen.from_query(query or {}),
@@ -222,6 +236,8 @@ class SegmentPage:
             # Asked again at each visit: models may have been trained since the start.
             offer.picked(desk, checkpoint),
             gr.Row(visible=local),
+            unknown,
+            gr.Accordion(open=True) if unknown else gr.skip(),
             *self._about(desk, checkpoint, request),
             *shown,
         ]
@@ -238,14 +254,23 @@ class SegmentPage:
         checkpoint = self._find(model, request)
         upload = self.layout.upload
         given = [(Path(file.path), _called(file)) for file in files]
-        with self._turn(request, progress):
-            new = many.brought(given, upload.GRADIO_CACHE)
-            strip = self._strip(new, checkpoint)
+        with many.private_folder(upload.GRADIO_CACHE) as folder:
+            with self._turn(request, progress) as watch:
+                whole = many.brought(given, folder, watch)
+                opened = many.laid_out(whole, watch)
+            new = opened.desk
+            if desk is not None:
+                new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
+            shown = self._show(new, checkpoint, request, progress)
         # So that Gradio clears away what was unpacked as well.
-        upload.temp_files |= {str(entry.path) for entry in new.pictures} | {str(new.path)}
-        if desk is not None:
-            new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
-        return [strip, *self._show(new, checkpoint, request, progress)]
+        upload.temp_files |= {str(entry.path) for entry in whole.pictures} | {str(whole.path)}
+        if opened.refused:
+            names = escape(_listed(opened.refused))  # toasts are HTML
+            gr.Warning(f"Left out, as they cannot be opened as pictures: {names}.")
+        if opened.thumbnails:
+            words = f"Your {len(opened.thumbnails)} pictures"
+            return [views.strip(opened.thumbnails, words), *shown]
+        return [self._strip(new, checkpoint), *shown]
 
     @spoken
     def on_example(
@@ -279,12 +304,13 @@ class SegmentPage:
         self, desk: Desk | None, checkpoint: Checkpoint, request: gr.Request, progress: gr.Progress
     ) -> list[Any]:
         """Segments the same picture again; an example gives way to one that suits the model."""
+        desk = desk and offer.without_gone(desk)
         suitable = [entry.path for entry in examples_for(checkpoint, self.folder)]
         if desk is None or (desk.example and desk.path not in suitable):
             desk = self._example(checkpoint, 0, desk)
         # A mask and a second model are of one table of classes.
-        before = desk.model and self._find(desk.model, request)
-        if before and before.classes.names != checkpoint.classes.names:
+        before = self._made_with(desk, request)
+        if desk.model and (not before or before.classes.names != checkpoint.classes.names):
             desk = replace(desk, truth=None)
         seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
         if desk.second not in dict(seconds).values():
@@ -362,6 +388,8 @@ class SegmentPage:
                 f"'{name}' is neither a folder's path nor owner/name: both have a slash."
             )
         checkpoint = self._find(name, request)
+        if _is_local(request):
+            self.named.add(name)
         if desk is None:
             desk = self._example(checkpoint, 0)
         if name not in desk.added:
@@ -379,7 +407,9 @@ class SegmentPage:
         nothing; but not where a newer wish is being computed already."""
         if desk is None or desk.mask is None or self.jobs.busy(request.session_hash):
             return [gr.skip()] * 8
-        checkpoint = self._find(desk.model, request)
+        checkpoint = self._made_with(desk, request)
+        if checkpoint is None:
+            return [gr.skip()] * 8
         return [offer.picked(desk, checkpoint), desk.second, *offer.choice(desk, checkpoint)]
 
     @spoken
@@ -429,11 +459,16 @@ class SegmentPage:
         checkpoint = self._find(_segmented(desk).model, request)
         precision = checked_precision(desk.chosen, checkpoint)
         ids = downloads.shown(checkpoint.classes, view)
-        target = many.private_folder(self.layout.upload.GRADIO_CACHE) / "segmented.zip"
-        with self._job(request, progress) as watch, models.QUEUE.job("batch"):
+        cache = Path(self.layout.upload.GRADIO_CACHE)
+        with (
+            many.private_folder(cache) as folder,
+            self._job(request, progress) as watch,
+            models.QUEUE.job("batch"),
+        ):
             segmenter = models.POOL.get(checkpoint, precision=precision)
+            target = folder / "segmented.zip"
             made = many.segment_all(desk, segmenter, ids, target, watch)
-        trim(Path(self.layout.upload.GRADIO_CACHE))
+        trim(cache)
         for reason in made.failed[:3]:
             gr.Warning(without_folders(reason), title="Left out")
         if made.film is None:
@@ -459,6 +494,12 @@ class SegmentPage:
         # Without one, the page's first event has not come through.
         return models.find(str(model) if model else None, anywhere=_is_local(request))
 
+    def _made_with(self, desk: Desk, request: gr.Request) -> Checkpoint | None:
+        """The model that made the segmentation on the desk; None if there is none, or no more."""
+        with contextlib.suppress(StudioError):
+            return self._find(desk.model, request) if desk.model else None
+        return None
+
     def _job(
         self, request: gr.Request, progress: gr.Progress
     ) -> contextlib.AbstractContextManager[Watch]:
@@ -481,10 +522,10 @@ class SegmentPage:
             return new
         return replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
 
-    def _strip(self, desk: Desk, checkpoint: Checkpoint) -> str:
+    def _strip(self, desk: Desk, checkpoint: Checkpoint) -> Any:
         if desk.pictures:
-            return views.examples(desk.pictures, f"Your {len(desk.pictures)} pictures")
-        return views.examples(examples_for(checkpoint, self.folder))
+            return gr.skip()  # they stand there since they were brought
+        return views.examples(tuple(examples_for(checkpoint, self.folder)))
 
     def _about(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> list[Any]:
         seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
@@ -538,6 +579,11 @@ def _called(file: FileData) -> str:
     """What a visitor calls a file, in letters that a file name may have."""
     name = strip_invalid_filename_characters(Path(file.orig_name or "").name)
     return name or Path(file.path).name
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _segmented(desk: Desk | None) -> Desk:

@@ -76,8 +76,11 @@ def serve(
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=1, server_header=False
         )
-        with contextlib.suppress(KeyboardInterrupt):
-            FinishingServer(config, models.QUEUE).run(sockets=[listener])
+        server = FinishingServer(config, models.QUEUE)
+        # uvicorn raises the signals that ended it once more.
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            server.run(sockets=[listener])
+    server.leave()
 
 
 def create_app(folder: Path, root_path: str = "") -> FastAPI:

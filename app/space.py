@@ -30,7 +30,7 @@ POLL_SECONDS = 5.0
 OFF = (SpaceStage.PAUSED, SpaceStage.STOPPED)
 FAILED = (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR)
 BEGIN_SECONDS = 60.0
-"""Within these a build that is repeated has begun, or has failed again at once."""
+"""Within these a build that is repeated, or another start, has begun, or is over already."""
 SLEEPING = "SLEEPING"
 """The next visitor wakes it. huggingface_hub 2.4 does not list it."""
 
@@ -102,7 +102,7 @@ def publish(command: Publish) -> int:
             space_sdk=space.sdk,
             space_hardware=space.hardware,
         )
-        before = _configure(repository, space)
+        before, restarted = _configure(repository, space)
         commit, changed = commit_files(
             repository,
             files,
@@ -117,11 +117,14 @@ def publish(command: Publish) -> int:
             HfApi().restart_space(repository, factory_reboot=True)
         if changed or again:
             print(f"{_link(repository)} is being built; this takes some minutes.", flush=True)
+        elif restarted:
+            print(f"{_link(repository)} starts again, with what was changed.", flush=True)
         if not command.wait:
             return 0
-        # That the commit is known says nothing where it is the one that failed.
-        awaited = "" if again else commit
-        runtime = _wait(repository, awaited, before if changed or again else None, command.wait)
+        # That the commit is known says nothing where it is the one that ran or failed before.
+        awaited = commit if changed else ""
+        begins = changed or again or restarted
+        runtime = _wait(repository, awaited, before if begins else None, command.wait)
         return _report(repository, runtime)
 
 
@@ -149,25 +152,36 @@ def _write(files: dict[str, Content], target: Path) -> None:
     print(f"{len(files)} files, {size / 1e6:.1f} MB in {target}: what would be uploaded.")
 
 
-def _configure(repository: str, space: Spacefile) -> SpaceRuntime:
-    """Sets variables and hardware where they differ, and names the secrets that are missing.
+def _configure(repository: str, space: Spacefile) -> tuple[SpaceRuntime, bool]:
+    """Sets variables and hardware where they differ, and names the secrets that are missing and
+    the variables that nobody lists: those may have been set by hand, and stay.
 
-    Returns: the state of the Space as it was before.
+    Returns: the state of the Space as it was before, and whether it starts again for this.
     """
     api = HfApi()
-    there = api.get_space_variables(repository)
-    for key, value in space.variables.items():
-        if key not in there or there[key].value != value:
-            api.add_space_variable(repository, key, value)
     before = api.get_space_runtime(repository)
-    if before.requested_hardware not in (None, space.hardware):
+    there = api.get_space_variables(repository)
+    changed = {
+        key: value
+        for key, value in space.variables.items()
+        if key not in there or there[key].value != value
+    }
+    for key, value in changed.items():
+        api.add_space_variable(repository, key, value)
+    moves = before.requested_hardware not in (None, space.hardware)
+    if moves:
         api.request_space_hardware(repository, space.hardware)
+    settings = f"{_link(repository)}/settings"
+    if unlisted := sorted(there.keys() - space.variables.keys()):
+        print(
+            f"Variables that the Space has and Spacefile does not list: {', '.join(unlisted)}. "
+            f"They still count; delete those that nobody needs, at {settings}."
+        )
     missing = {k: v for k, v in space.secrets.items() if k not in api.get_space_secrets(repository)}
     if missing:
-        settings = f"{constants.ENDPOINT}/spaces/{repository}/settings"
         listed = "; ".join(f"{key} ({purpose})" for key, purpose in missing.items())
         print(f"Secrets that are still to be set, at {settings}: {listed}.")
-    return before
+    return before, bool(changed) or moves
 
 
 def _wait(
@@ -175,8 +189,10 @@ def _wait(
 ) -> SpaceRuntime:
     """Waits until the commit's build and start have come to an end, good or bad.
 
-    Args: before: the state before the commit, which the Hub still reports for a while after
-        it; None if there was nothing to build.
+    Args:
+        commit: "" if what is awaited is another start of the same one.
+        before: the state before it, which the Hub still reports for a while after it; None if
+            there was nothing to build or start.
 
     Raises: `HubError` after so many seconds.
     """
@@ -184,7 +200,8 @@ def _wait(
 
     def unnoticed() -> bool:
         runtime = api.get_space_runtime(repository)
-        at_once = before.stage in FAILED and time.monotonic() - begun > BEGIN_SECONDS
+        again = before.stage in FAILED or not commit
+        at_once = again and time.monotonic() - begun > BEGIN_SECONDS
         return runtime.stage == before.stage and runtime.raw.get("sha") != commit and not at_once
 
     try:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Any
 
 import anyio.to_thread
 import gradio as gr
+from gradio import route_utils
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bodies import LimitedBody
@@ -99,18 +103,39 @@ def _is_gradio_upload(scope: Scope) -> bool:
     return scope["path"].removeprefix(scope.get("root_path", "")) == "/gradio_api/upload"
 
 
+_written: ContextVar[list[Path]] = ContextVar("written")
+"""What Gradio has written of the upload that is being received."""
+
+
+def _noted_file(*arguments: Any, **options: Any) -> IO[bytes]:
+    file = NamedTemporaryFile(*arguments, **options)  # noqa: SIM115, who asked for it closes it
+    with contextlib.suppress(LookupError):
+        _written.get().append(Path(file.name))
+    return file
+
+
 class BoundedUploads:
-    """ASGI middleware that brings Gradio's folder back within the bound after each upload."""
+    """ASGI middleware that brings Gradio's folder back within the bound after each upload, and
+    leaves nothing there of one that was broken off or refused."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        # Gradio deletes what it has written of malformed forms only.
+        route_utils.NamedTemporaryFile = _noted_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-        if _is_gradio_upload(scope):
-            from gradio.utils import get_upload_folder
+        if not _is_gradio_upload(scope):
+            return await self.app(scope, receive, send)
+        token = _written.set(written := [])
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            _written.reset(token)
+            for path in written:  # whole files have got other names by now
+                path.unlink(missing_ok=True)
+        from gradio.utils import get_upload_folder
 
-            await anyio.to_thread.run_sync(trim, Path(get_upload_folder()))
+        await anyio.to_thread.run_sync(trim, Path(get_upload_folder()))
 
 
 def forbid_downloads() -> None:

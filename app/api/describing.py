@@ -30,7 +30,7 @@ def list_models() -> ModelList:
 
 
 @router.get(
-    "/models/{name}",
+    "/models/{name:path}",  # a name may be that of a model on the Hub, owner/name
     summary="All that is known of a model",
     responses={code: PROBLEMS[code] for code in (404, 422, 503)},
 )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.limits import LARGEST_TILE, MOST_ZOOMS
 from model import __version__
+from model.errors import ConfigError
 from model.inference.engines.precision import Precision
 from model.inference.exports import EXPORTS
 from model.inference.options import (
@@ -89,11 +90,25 @@ class Wishes(BaseModel):
         description="The same for single classes: `name=pixels`; repeat it for several.",
     )
     scale: Scale = Field("trained", description="native: look at every pixel, which takes longer.")
-    tile: Side | None = Field(None, description="Side of tiles in pixels, a multiple of 32.")
-    overlap: Side | None = Field(None, description="Of tiles, in pixels, a multiple of 32.")
+    tile: Side | None = Field(
+        None,
+        description="Side of tiles in pixels, a multiple of 32. Times the largest of `zooms` it "
+        f"is at most {LARGEST_TILE}.",
+    )
+    overlap: Side | None = Field(
+        None, description="Of tiles, in pixels, a multiple of 32; at most half of `tile`."
+    )
 
     def options(self) -> SegmentOptions:
-        """Raises `ConfigError` for what cannot be."""
+        """Raises `ConfigError` for what cannot be, or would take too much memory."""
+        magnified = max([1.0, *self.zooms])
+        if self.tile is not None and self.tile * magnified > LARGEST_TILE:
+            largest = int(LARGEST_TILE / magnified) // TILE_MULTIPLE * TILE_MULTIPLE
+            raise ConfigError(
+                f"Tiles of {self.tile} pixels, magnified by {magnified:g}, have "
+                f"{self.tile * magnified:.0f}; the limit is {LARGEST_TILE}. Choose tile={largest} "
+                "or less, smaller zooms, or leave tile out."
+            )
         areas = [entry.rpartition("=") for entry in self.minimum_areas]
         return SegmentOptions(
             confidence=self.confidence,

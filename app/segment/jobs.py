@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from app.limits import PAGE_SECONDS, Deadline
 from model.errors import StudioError
+from model.inference.segmenter import Cancelled
 
 
 class Watch:
@@ -32,6 +33,11 @@ class Watch:
                 "pictures, or the command line: docs/outputs.md."
             )
         return self._cancelled.is_set()
+
+    def check(self) -> None:
+        """Raises `Cancelled` where nobody wants it any more, else as `cancelled`."""
+        if self.cancelled():
+            raise Cancelled("The segmentation was cancelled.")
 
 
 class Jobs:

@@ -66,7 +66,7 @@ class Layout:
                 self.file = gr.DownloadButton(visible="hidden", elem_id="file")
                 self.view = gr.JSON(visible=False)
                 self._build_folded()
-        with gr.Accordion("About this model", open=False):
+        with gr.Accordion("About this model", open=False) as self.facts_fold:
             self.facts = _html()
             with gr.Row(visible=False, elem_id="another") as self.another:
                 self.named = gr.Textbox(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import tempfile
 import threading
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +20,7 @@ from app import models, overlay
 from app.archives import Archive
 from app.limits import MADE_BYTES, MOST_FILES, MOST_FRAMES, PAGE_UNPACKED_BYTES
 from app.overlay import LegendRow
+from app.segment import views
 from app.segment.desk import Desk
 from app.segment.examples import Example
 from app.segment.jobs import Watch
@@ -28,37 +30,95 @@ from model.errors import ImageError, ImageTooLargeError, StudioError
 from model.inference.folders import Job, segment_files
 from model.inference.inputs import VIDEO_SUFFIXES, Item, distinct_names, output_keys
 from model.inference.options import SegmentOptions
-from model.inference.segmenter import Cancelled, Picture, Segmentation, Segmenter
+from model.inference.segmenter import Picture, Segmentation, Segmenter
 from model.inference.video import VIDEO_EXPORTS, VideoReader
 
 FORMATS = ("mask", "overlay", "csv")
 
 
-def brought(files: Sequence[tuple[Path, str]], cache: str | Path) -> Desk:
+def brought(files: Sequence[tuple[Path, str]], folder: Path, watch: Watch) -> Desk:
     """The desk with what a visitor brought: files by path and name, zips unpacked.
 
-    Args: cache: where folders are made for unpacked pictures and first frames.
+    Args: folder: of its own, for unpacked pictures and the first frame; made where it is needed.
 
-    Raises: `ImageError` if there is nothing to segment, or too much of it.
+    Raises: `ImageError` if there is nothing to segment, or too much of it, before anything is
+        unpacked where the zips' lists of contents tell; as `Watch.check`.
     """
-    if len(files) == 1 and Path(files[0][1]).suffix.lower() in VIDEO_SUFFIXES:
+    kinds = [Path(name).suffix.lower() for _, name in files]
+    if len(files) == 1 and kinds[0] in VIDEO_SUFFIXES:
         (path, name) = files[0]
-        return Desk(_first_frame(path, name, cache), name, film=path)
-    found: list[Example] = []
-    for path, name in files:
-        if Path(name).suffix.lower() == ".zip":
-            found += _unpacked(path, name, private_folder(cache))
-        else:
-            found.append(Example(name, path))
-    if len(found) > MOST_FILES:
+        return Desk(_first_frame(path, name, folder), name, film=path)
+    if any(kind in VIDEO_SUFFIXES for kind in kinds):
+        raise ImageError("Bring a film alone, without other files.")
+    _check_number(len(files))  # each zip holds a picture, and is held open
+    with contextlib.ExitStack() as stack:
+        archives = [
+            _opened(path, name, stack) if kind == ".zip" else None
+            for (path, name), kind in zip(files, kinds, strict=True)
+        ]
+        _check_number(sum(len(archive.members) if archive else 1 for archive in archives))
+        if sum(archive.size for archive in archives if archive) > PAGE_UNPACKED_BYTES:
+            raise ImageTooLargeError(
+                f"The ZIPs unpack to more than {PAGE_UNPACKED_BYTES // 2**20} MiB together. Bring "
+                "one after the other."
+            )
+        found: list[Example] = []
+        for number, (archive, (path, name)) in enumerate(zip(archives, files, strict=True)):
+            if archive:
+                found += _unpacked(archive, name, folder / str(number), watch)
+            else:
+                found.append(Example(name, path))
+    return _desk(found)
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """What of the brought pictures can be shown.
+
+    Attributes:
+        desk: with the pictures that can be read, the first of them in front.
+        thumbnails: of these, where they are several.
+        refused: names of the other files.
+    """
+
+    desk: Desk
+    thumbnails: list[tuple[Example, str]]
+    refused: list[str]
+
+
+def laid_out(desk: Desk, watch: Watch) -> LaidOut:
+    """Leaves out what cannot be read, where several files were brought.
+
+    Raises: `ImageError` if none can be; as `Watch.check`.
+    """
+    if not desk.pictures:
+        return LaidOut(desk, [], [])
+    thumbnails: list[tuple[Example, str]] = []
+    refused: dict[str, ImageError] = {}
+    for entry in desk.pictures:
+        watch.check()
+        try:
+            thumbnails.append((entry, views.thumbnail(entry)))
+        except ImageError as error:
+            refused[entry.title] = error
+    if not thumbnails:
+        reason = next(iter(refused.values()))
+        raise ImageError(f"None of the {len(desk.pictures)} files can be opened. {reason}")
+    opened = _desk([entry for entry, _ in thumbnails])
+    return LaidOut(opened, thumbnails if opened.pictures else [], list(refused))
+
+
+def _desk(pictures: Sequence[Example]) -> Desk:
+    first = pictures[0]
+    return Desk(first.path, first.title, pictures=tuple(pictures) if len(pictures) > 1 else ())
+
+
+def _check_number(pictures: int) -> None:
+    if pictures > MOST_FILES:
         raise ImageTooLargeError(
-            f"These are {len(found)} pictures; {MOST_FILES} can be brought at a time. For more "
+            f"These are {pictures} pictures; {MOST_FILES} can be brought at a time. For more "
             "there is the command line: docs/outputs.md."
         )
-    if any(Path(entry.title).suffix.lower() in VIDEO_SUFFIXES for entry in found):
-        raise ImageError("Bring a film alone, without other files.")
-    first = found[0]
-    return Desk(first.path, first.title, pictures=tuple(found) if len(found) > 1 else ())
 
 
 @dataclass(frozen=True)
@@ -132,8 +192,7 @@ def segment_all(
     def progress(more: int, done: int) -> None:
         counts["all"] += max(more, 0)
         counts["done"] += done
-        if watch.cancelled():
-            raise Cancelled("The segmentation was cancelled.")
+        watch.check()
         if counts["done"] > MOST_FRAMES:  # not every film says how long it is
             raise _too_long(desk.name, f"more than {MOST_FRAMES}")
         if size_of(target.parent) > MADE_BYTES:
@@ -161,32 +220,47 @@ def segment_all(
     return Made([], film, counting.legend(), counting.pictures)
 
 
-def private_folder(cache: str | Path) -> Path:
-    """A folder of its own in Gradio's cache, which nobody can guess."""
+@contextlib.contextmanager
+def private_folder(cache: str | Path) -> Iterator[Path]:
+    """Where a folder can be made in Gradio's cache, at a path that nobody can guess; it goes with
+    all that is in it where what it was for fails."""
     folder = Path(cache) / secrets.token_hex(16)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _unpacked(path: Path, name: str, folder: Path) -> list[Example]:
-    """The pictures in a zip, whatever else is in it; their names count, not their folders."""
-    found = []
     try:
-        with open(path, "rb") as file:
-            archive = Archive(file, SUFFIXES, PAGE_UNPACKED_BYTES)
-            for number, member in enumerate(archive.names()):
-                plain = PurePosixPath(member).name
-                target = folder / str(number) / plain
-                target.parent.mkdir(parents=True)
-                target.write_bytes(archive.read(number))
-                found.append(Example(plain, target))
-    except StudioError as error:
+        yield folder
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _opened(path: Path, name: str, stack: contextlib.ExitStack) -> Archive:
+    """The pictures in a zip, whatever else is in it."""
+    with _told_of(name):
+        return Archive(stack.enter_context(open(path, "rb")), SUFFIXES, PAGE_UNPACKED_BYTES)
+
+
+def _unpacked(archive: Archive, name: str, folder: Path, watch: Watch) -> list[Example]:
+    """The names of members count, not their folders."""
+    found = []
+    for number, member in enumerate(archive.names()):
+        watch.check()
+        plain = PurePosixPath(member).name
+        target = folder / str(number) / plain
+        with _told_of(name):
+            target.parent.mkdir(parents=True)
+            target.write_bytes(archive.read(number))
+        found.append(Example(plain, target))
+    return sorted(found, key=lambda entry: entry.title)
+
+
+@contextlib.contextmanager
+def _told_of(name: str) -> Iterator[None]:
+    """Errors say which zip they are of."""
+    try:
+        yield
+    except StudioError as error:
         raise type(error)(f"{name}: {error}") from error
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
         raise ImageError(f"{name} cannot be unpacked ({error}).") from error
-    return sorted(found, key=lambda entry: entry.title)
 
 
 def _too_long(name: str, frames: str) -> ImageTooLargeError:
@@ -196,11 +270,12 @@ def _too_long(name: str, frames: str) -> ImageTooLargeError:
     )
 
 
-def _first_frame(path: Path, name: str, cache: str | Path) -> Path:
+def _first_frame(path: Path, name: str, folder: Path) -> Path:
     with VideoReader(path) as reader:
         if reader.length > MOST_FRAMES:
             raise _too_long(name, str(reader.length))
         _, image = next(iter(reader))
-    target = private_folder(cache) / f"{path.stem}.png"
+    target = folder / f"{path.stem}.png"
+    target.parent.mkdir(parents=True)
     Image.fromarray(image).save(target, compress_level=1)
     return target

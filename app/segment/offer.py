@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from app import models
+from app.discretion import without_folders
 from app.segment import views
 from app.segment.desk import Desk
 from app.segment.options import checked_precision, precision_choices
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import titles
+from model.errors import StudioError
+
+
+def without_gone(desk: Desk) -> Desk:
+    """The desk without added models that are there no more, such as deleted folders; a warning
+    says which."""
+    kept = []
+    for name in desk.added:
+        try:
+            models.find(name, anywhere=True)
+        except StudioError as error:
+            gr.Warning(escape(f"{name} is no longer in the menu. {without_folders(error)}"))
+        else:
+            kept.append(name)
+    return replace(desk, added=tuple(kept))
 
 
 def picked(desk: Desk, checkpoint: Checkpoint) -> gr.HTML:
@@ -51,5 +70,10 @@ def seconds(desk: Desk, checkpoint: Checkpoint, *, anywhere: bool) -> list[tuple
 
 
 def _added(desk: Desk) -> list[Checkpoint]:
-    """The models that were named besides, for whoever was allowed to name them."""
-    return [models.find(name, anywhere=True) for name in desk.added]
+    """The models that were named besides, for whoever was allowed to name them; those that are
+    gone since are left out."""
+    found = []
+    for name in desk.added:
+        with contextlib.suppress(StudioError):
+            found.append(models.find(name, anywhere=True))
+    return found

@@ -12,6 +12,15 @@ const NOTES = {
   errors: "Bright where the model and the mask differ",
   differ: "Bright where the two models differ",
 };
+// For who cannot see the canvas; the shares of the classes come with it.
+const SPOKEN = {
+  confidence: "Confidence: how probable the network finds the class it chose, place by place",
+  entropy: "Entropy: where the network is certain and where undecided",
+  truth: "Truth: the classes of the mask",
+  errors: `Errors: ${NOTES.errors.toLowerCase()}`,
+  other: "Second: the classes that the second model sees",
+  differ: `Disagreement: ${NOTES.differ.toLowerCase()}`,
+};
 
 const view = { name: "classes", opacity: null, style: "fill", names: false, split: 0 };
 let maps = { key: null };
@@ -132,6 +141,8 @@ const paint = () => {
     for (let i = 0; i < values.length; i++) target[i] = drawn[i] ? colours[values[i]] : 0;
   }
   const canvas = figure.querySelector("canvas");
+  canvas.dataset.classes ??= canvas.ariaLabel;
+  canvas.ariaLabel = SPOKEN[view.name] ?? canvas.dataset.classes;
   Object.assign(canvas, { width, height });
   canvas.getContext("2d").putImageData(picture, 0, 0);
   writeNames(figure, source);

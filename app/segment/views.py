@@ -8,6 +8,7 @@ without the network or the server. Pictures travel inside the HTML: nothing of t
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import secrets
 from collections.abc import Sequence
@@ -25,7 +26,6 @@ from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_title
 from model.data.classes import ClassTable
 from model.data.images import decode
-from model.errors import ImageError
 from model.evaluation.metrics import Metrics, mean_of_known
 from model.inference.exports import EXPORTS
 from model.inference.segmenter import Segmentation
@@ -197,15 +197,27 @@ def _legend_row(row: LegendRow, shown: bool) -> str:
     )
 
 
-def examples(entries: list[Example], words: str = "Or try one of these") -> str:
-    """A strip of pictures to click; the script reports which. Those that cannot be read are
-    shown by name."""
+@functools.lru_cache(maxsize=8)
+def examples(entries: tuple[Example, ...]) -> str:
+    """The strip of our own pictures, which stay as they are."""
+    return strip([(entry, thumbnail(entry)) for entry in entries], "Or try one of these")
+
+
+def strip(thumbnails: Sequence[tuple[Example, str]], words: str) -> str:
+    """Pictures to click, each with its `thumbnail`; the script reports which."""
     buttons = "".join(
         f'<button type="button" data-example="{index}" title="{escape(entry.title)}">'
-        f"{_thumbnail(entry)}</button>"
-        for index, entry in enumerate(entries)
+        f"{small}</button>"
+        for index, (entry, small) in enumerate(thumbnails)
     )
     return f'<div class="studio-examples"><span>{escape(words)}</span><div>{buttons}</div></div>'
+
+
+def thumbnail(entry: Example) -> str:
+    """Raises `ImageError` if the picture cannot be read."""
+    image = Image.fromarray(decode(entry.path))
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return f'<img src="{_data_uri(image, "jpeg", quality=85)}" alt="{escape(entry.title)}">'
 
 
 def downloads(names: Sequence[str]) -> str:
@@ -327,15 +339,6 @@ def _figure_text(checkpoint: Checkpoint, title: str) -> str:
 
 def _percent(value: float) -> str:
     return "\N{EN DASH}" if np.isnan(value) else f"{100 * value:.1f}{SPACE}%"
-
-
-def _thumbnail(entry: Example) -> str:
-    try:
-        image = Image.fromarray(decode(entry.path))
-    except ImageError:
-        return f"<span>{escape(entry.title)}</span>"
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    return f'<img src="{_data_uri(image, "jpeg", quality=85)}" alt="{escape(entry.title)}">'
 
 
 def _map_uri(labels: np.ndarray) -> str:

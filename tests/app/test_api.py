@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -18,13 +19,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app import models
+from app.api.application import create_api
 from app.overlay import overlay, shown_at_first
 from model import __version__
+from model.checkpoints import folder
 from model.data.images import MAX_BYTES, decode
 from model.data.streets import CLASSES, draw
 from model.inference.exports import EXPORTS, Picture, choose
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Segmenter
+from tests.loops import run_apart
 
 
 @pytest.fixture(scope="module")
@@ -174,11 +179,11 @@ def test_the_picture_may_be_the_body_itself(client, scene):
 
 def test_options_do_what_they_do_in_the_library(client, weights, scene):
     asked = {"flips": "both", "zooms": ["0.5", "1.5"], "minimum_area": "50", "scale": "native"}
-    asked |= {"tile": "96", "overlap": "64", "minimum_areas": ["sky=900"]}
+    asked |= {"tile": "96", "overlap": "32", "minimum_areas": ["sky=900"]}
     answer = post(client, encode(scene), model="streets-wide", **asked)
     options = SegmentOptions(
         flips="both", zooms=(0.5, 1.5), minimum_area=50, minimum_areas=(("sky", 900),),
-        scale="native", tile=96, overlap=64,
+        scale="native", tile=96, overlap=32,
     )  # fmt: skip
     segmenter = Segmenter(weights / "streets-wide")
     labels = np.asarray(Image.open(io.BytesIO(answer.content)))
@@ -283,6 +288,22 @@ def test_a_model_by_name(client):
     assert client.get("/api/models/broken").status_code == 503
 
 
+@pytest.mark.parametrize("written", ["owner/name", "owner%2Fname"])
+def test_a_model_from_the_hub_is_found_by_its_name(weights, monkeypatch, written):
+    """As after `python app.py --model owner/name`."""
+    checkpoint = replace(folder.read(weights / "streets-wide"), name="owner/name")
+    monkeypatch.setattr(models, "_preselected", checkpoint)
+
+    async def scene() -> httpx.Response:
+        transport = httpx.ASGITransport(create_api())
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await client.get(f"/models/{written}")
+
+    answer = run_apart(scene())
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["name"], answer.json()["default"]) == ("owner/name", True)
+
+
 def test_metrics_count_requests_and_pictures(client, scene):
     def figure(line: str) -> float:
         text = client.get("/api/metrics").text
@@ -359,6 +380,11 @@ def test_bad_input_gets_a_sentence(client, content, data, status, words):
             "multiple of 32",
         ),
         ({"method": "POST", "files": {"file": b"1"}, "data": {"tile": "4096"}}, 422, "1536"),
+        (
+            {"method": "POST", "files": {"file": b"1"}, "data": {"tile": "1024", "zooms": "4"}},
+            422,
+            "have 4096; the limit is 1536. Choose tile=384 or less",
+        ),
         ({"method": "POST", "files": {"file": b"1"}, "data": {"zooms": ["5"]}}, 422, "zooms"),
         (
             {"method": "POST", "files": {"file": b"1"}, "data": {"minimum_areas": "tree=5"}},

@@ -122,6 +122,7 @@ def test_only_these_functions_are_public(server):
         ({"model": "broken"}, "checkpoint broken has no config.json"),
         ({"tile": 33}, "'tile' is wrong: Input should be a multiple of 32"),
         ({"classes": ["unicorn"]}, "unicorn"),
+        ({"tile": 1536, "zooms": [1.3]}, "Choose tile=1152 or less"),
     ],
 )
 def test_refusals_are_sentences(client, picture, arguments, words):
@@ -295,6 +296,7 @@ def test_large_results_have_an_address_only(endpoint, tmp_path):
         ({"picture": "http://localhost/gradio_api/file=/etc/hostname"}, "not uploaded by a user"),
         ({"picture": {"path": "/etc/hostname"}}, "not of type 'string'"),
         ({"flips": "sideways"}, "'sideways'"),
+        ({"tile": 1536, "zooms": [4]}, "Choose tile=384 or less"),
         ({"colour": "red"}, "colour"),
     ],
 )

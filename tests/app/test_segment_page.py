@@ -98,6 +98,11 @@ def show(page, name: str) -> None:
     page.locator(f".views input[value={name}]").check(force=True)
 
 
+def spoken(page) -> str:
+    """What the canvas is called for who cannot see it."""
+    return page.locator(".studio-stage canvas").get_attribute("aria-label")
+
+
 def open_part(page, title: str) -> None:
     page.get_by_role("button", name=title).click()
 
@@ -173,13 +178,17 @@ def test_views(page, weights):
     assert visible("canvas")
     image = decode(get_image("cheetah1.jpg"))
     result = result_of(weights, "pets-scratch", image)
+    assert spoken(page).startswith("Classes: ")
     for name, values in (("confidence", result.confidence), ("entropy", result.entropy)):
         show(page, name)
+        assert spoken(page).lower().startswith(f"{name}: ")
         assert page.locator(".scale").is_visible()
         levels = np.rint(values.astype(np.float32) * 255).astype(np.uint8)
         expected = confidence_colours()[levels].astype(int)
         assert np.abs(drawn(page)[..., :3] - expected).max() <= 1
         assert (drawn(page)[..., 3] == 255).all()
+    show(page, "classes")
+    assert spoken(page).startswith("Classes: ")
     show(page, "picture")
     assert not visible("canvas")
     assert visible(".photo")
@@ -477,6 +486,7 @@ def test_a_true_mask_is_scored_and_its_errors_shown(page, weights, tmp_path, sce
         assert row.split("\t")[1:] == texts
     page.wait_for_selector(".studio-stage[data-ready][data-truth]")
     show(page, "errors")
+    assert spoken(page) == "Errors: bright where the model and the mask differ"
     wrong = (truth != labels) & (truth != VOID)
     assert np.array_equal(drawn(page)[..., 0] == 255, wrong)
     page.click("#drop-truth")
@@ -650,6 +660,20 @@ def test_a_model_from_a_folder_for_who_sits_at_the_machine(page, weights, tmp_pa
     page.get_by_role("button", name="Add").click()
     page.get_by_test_id("toast-text").wait_for()
     assert "nothing" in sentence(page)
+
+
+def test_a_link_to_a_folder_is_followed_by_a_click(page, weights, tmp_path):
+    shutil.copytree(weights / STREETS, tmp_path / "linked")
+    page.goto(f"/?model={tmp_path / 'linked'}")
+    wait_for(page, "Cheetah")
+    field = page.get_by_label("Another model")
+    field.wait_for()
+    assert field.input_value() == str(tmp_path / "linked")
+    assert "press Add" in sentence(page)
+    page.get_by_role("button", name="Add").click()
+    wait_for(page, "Drawn street 1")
+    page.reload()
+    wait_for(page, "Drawn street 1")
 
 
 def test_visitors_from_elsewhere_cannot_open_folders(page, weights, tmp_path):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
+import subprocess
+import sys
 import time
 import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
 import numpy as np
+import pytest
 from PIL import Image
 
 from app.scratch import private_folder
 from model.checkpoints.folder import WEIGHTS_VARIABLE
+from tests.app.conftest import REPOSITORY, free_port
+from tests.servers import answers
 
 
 def slow_picture() -> bytes:
@@ -23,8 +29,8 @@ def slow_picture() -> bytes:
     return buffer.getvalue()
 
 
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 30
+def wait_until(condition, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -65,6 +71,51 @@ def test_what_runs_is_finished_and_new_work_refused(weights, free_server):
         assert "Traceback" not in output
     assert Image.open(io.BytesIO(mask.content)).size == (1200, 800)
     assert masks.namelist() == ["mask/upload.png", "mask/upload-2.png"]
+
+
+ENDLESS = """
+import sys, threading
+from app import models, server, stopping
+
+def segment():
+    with models.QUEUE.job("page"), models.QUEUE.turn("page"):
+        threading.Event().wait()
+
+stopping.PATIENCE = float(sys.argv[2])
+threading.Thread(target=segment).start()
+server.serve("127.0.0.1", int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("patience", "signals"), [(3600, 2), (0.1, 1)], ids=["twice", "once"])
+def test_what_takes_too_long_is_broken_off(tmp_path, patience, signals):
+    """At a second SIGTERM, or once the patience is at its end."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    empty = tmp_path / "weights"
+    empty.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(port), str(patience)],
+        cwd=REPOSITORY,
+        env=os.environ | {"TMPDIR": str(tmp_path), WEIGHTS_VARIABLE: str(empty)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or answers(f"{url}/health"), 90)
+        process.send_signal(signal.SIGTERM)
+        if signals == 2:
+            png = {"headers": {"content-type": "image/png"}, "content": b"x"}
+            wait_until(lambda: "stopping" in httpx.post(f"{url}/predict", **png).text)
+            process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    assert list(tmp_path.iterdir()) == [empty], "its temporary folder is left"
 
 
 def test_a_page_that_is_looked_at_is_no_error(weights, free_server):

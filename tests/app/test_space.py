@@ -443,6 +443,45 @@ def test_changed_hardware_is_requested(project, hub):
     assert hub.repositories["space", NAME].settings["hardware"] == "cpu-upgrade"
 
 
+@pytest.mark.parametrize("change", ["variable", "hardware"])
+def test_a_changed_setting_alone_is_waited_for(project, hub, capsys, change):
+    """The Space starts again for it, which the Hub does not report at once."""
+    publish(Publish(NAME, root=project, wait=0))
+    space = hub.repositories["space", NAME]
+    stages = ["RUNNING head", "RUNNING head", "RUNNING head", "APP_STARTING head", "RUNNING head"]
+    space.settings["stages"] = stages
+    if change == "variable":
+        edit(project, ("GREETING: hello", "GREETING: welcome"))
+    else:
+        space.settings["hardware"] = "cpu-upgrade"
+    assert publish(Publish(NAME, root=project)) == 0
+    assert stages == ["RUNNING head"]
+    output = capsys.readouterr().out
+    assert "Nothing has changed" in output
+    assert "starts again" in output
+
+
+def test_a_start_that_nobody_saw_is_not_waited_for(project, hub, monkeypatch):
+    monkeypatch.setattr("app.space.BEGIN_SECONDS", 0)
+    publish(Publish(NAME, root=project, wait=0))
+    hub.repositories["space", NAME].settings["stages"] = ["RUNNING head"]
+    edit(project, ("GREETING: hello", "GREETING: welcome"))
+    assert publish(Publish(NAME, root=project)) == 0
+
+
+def test_variables_that_are_listed_no_longer_are_named_and_stay(project, hub, capsys):
+    publish(Publish(NAME, root=project, wait=0))
+    variables = hub.repositories["space", NAME].settings["variables"]
+    variables["BY_HAND"] = {"value": "1"}
+    edit(project, ("variables: {GREETING: hello}", "variables: {}"))
+    capsys.readouterr()
+    publish(Publish(NAME, root=project, wait=0))
+    assert set(variables) == {"GREETING", "BY_HAND"}
+    output = capsys.readouterr().out
+    assert "does not list: BY_HAND, GREETING." in output
+    assert f"{hub.url}/spaces/{NAME}/settings" in output
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr("app.space.POLL_SECONDS", 0.001)
@@ -553,9 +592,9 @@ def test_build_that_takes_too_long_is_told(project, hub, stages):
     ("token", "fault", "sentence"),
     [
         (None, {}, "needs an account"),
-        (READER, {}, "your token has no right"),
+        (READER, {}, "your token does not allow"),
         (WRITER, {"pattern": "POST /api/repos", "status": 402}, "asks for a subscription"),
-        (WRITER, {"pattern": "/commit/", "status": 503}, "out of order"),
+        (WRITER, {"pattern": "/commit/", "status": 503}, "has a problem"),
     ],
 )
 def test_refused_publish_becomes_a_sentence(project, hub, monkeypatch, token, fault, sentence):

@@ -126,7 +126,7 @@ def test_patterns_keep_the_place_below_their_fixed_part(tmp_path):
 
 def test_pictures_in_the_output_folder_are_named_as_the_reason(tmp_path):
     touch(tmp_path, "in/a.png")
-    with pytest.raises(ConfigError, match="what lies there counts as results"):
+    with pytest.raises(ConfigError, match="where files count as results"):
         inputs.find([str(tmp_path / "in")], tmp_path / "in")
 
 

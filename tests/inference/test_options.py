@@ -32,6 +32,7 @@ def segmenter(make_checkpoint, tmp_path_factory) -> Segmenter:
         ({"tile": 100}, "tile"),
         ({"tile": 0}, "tile"),
         ({"overlap": -32}, "overlap"),
+        ({"tile": 96, "overlap": 64}, "at most half of tile"),
     ],
 )
 def test_values_that_cannot_be_are_refused_by_name(values, named):

@@ -41,7 +41,7 @@ def covers(grid: Grid, multiple: int, overlap: int) -> bool:
     st.data(),
 )
 def test_tiles_of_a_given_side_cover_the_view_on_the_grid_of_the_poolings(size, tiles, data):
-    overlap = 32 * data.draw(st.integers(0, tiles - 1))
+    overlap = 32 * data.draw(st.integers(0, tiles // 2))
     grid = Grid.over(size, tile=32 * tiles, overlap=overlap)
     assert covers(grid, 32, overlap)
     padded = [-(-side // 32) * 32 for side in size]
@@ -63,10 +63,18 @@ def test_default_tiles_are_few_and_fit_into_memory(size, magnified):
         assert computed < 1.18 * np.prod(size)
 
 
-@pytest.mark.parametrize(("tile", "overlap"), [(64, 64), (64, 96), (50, 0), (64, 20), (0, 0)])
+@pytest.mark.parametrize(("tile", "overlap"), [(96, 64), (64, 96), (50, 0), (64, 20), (0, 0)])
 def test_tiles_that_cannot_be_are_refused(tile, overlap):
     with pytest.raises(ConfigError, match=r"tile|Tiles"):
-        Grid.over((100, 100), tile=tile or 0, overlap=overlap)
+        Grid.over((100, 100), tile=tile, overlap=overlap)
+
+
+def test_default_tiles_overlap_by_half_at_most():
+    assert len(Grid.over((1536, 1536), overlap=384)) > 4
+    with pytest.raises(ConfigError, match=r"768 pixels that overlap by 416 .* half a tile"):
+        Grid.over((1536, 1536), overlap=416)
+    with pytest.raises(ConfigError, match=r"192 pixels .* Zooms make tiles smaller"):
+        Grid.over((1536, 1536), overlap=128, magnified=4.0)
 
 
 @given(
@@ -77,7 +85,7 @@ def test_tiles_that_cannot_be_are_refused(tile, overlap):
 )
 def test_tiles_that_agree_blend_to_what_they_agree_on(size, tile, seed, data):
     """Every pixel comes once, in order, and weights cancel."""
-    overlap = data.draw(st.integers(0, tile - 1))
+    overlap = data.draw(st.integers(0, tile // 2))
     whole = np.random.default_rng(seed).normal(0, 3, (3, *size)).astype(np.float32)
     grid = Grid.over(size, tile=tile, overlap=overlap, multiple=1)
     result = np.full_like(whole, np.nan)
@@ -223,13 +231,27 @@ def test_a_checkpoint_can_ask_for_tiles(native):
     assert np.array_equal(segmenter.logits(image), expected)
 
 
-def test_a_large_picture_is_tiled_without_being_asked(native):
-    """What a whole one would take does not fit: 1200 x 900 pixels are over the limit."""
-    segmenter = Segmenter(native, engine="torch")
+def test_a_checkpoints_own_tiles_take_no_more_memory_where_they_are_magnified(native):
+    preprocessing = Preprocessing(size_policy="tile", tile=128)
+    segmenter = Segmenter(replace(native, preprocessing=preprocessing), engine="torch")
+    seen = inputs_of(segmenter)
+    segmenter.segment(noise(100, 300), SegmentOptions(zooms=(2.0,)))
+    assert max(shape[2:] for shape in seen) == (128, 128)
+
+
+def inputs_of(segmenter: Segmenter) -> list[tuple[int, ...]]:
+    """The shapes of what the network will be given, a list that grows."""
     seen = []
     (engine,) = segmenter._engines
     plain = engine.logits
     engine.logits = lambda batch: seen.append(batch.shape) or plain(batch)
+    return seen
+
+
+def test_a_large_picture_is_tiled_without_being_asked(native):
+    """What a whole one would take does not fit: 1200 x 900 pixels are over the limit."""
+    segmenter = Segmenter(native, engine="torch")
+    seen = inputs_of(segmenter)
     segmenter.segment(noise(900, 1200))
     assert len(seen) == 4
     assert np.prod(seen[0]) <= 3 * TILE**2

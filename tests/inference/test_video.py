@@ -131,7 +131,7 @@ def test_sound_alone_is_no_video(tmp_path):
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(ImageError, match="no video in it"):
+    with pytest.raises(ImageError, match="contains no video"):
         VideoReader(path)
 
 

@@ -13,6 +13,8 @@ from PIL import Image
 
 from app import archives
 from app.segment import many
+from app.segment.desk import Desk
+from app.segment.examples import Example
 from app.segment.jobs import Watch
 from model.data.masks import read_index
 from model.data.streets import draw
@@ -41,6 +43,11 @@ def folder(tmp_path):
     return folder
 
 
+def bring(files: list[tuple[Path, str]], cache: Path, watch: Watch | None = None) -> Desk:
+    with many.private_folder(cache) as folder:
+        return many.brought(files, folder, watch or Watch())
+
+
 def test_a_zip_is_its_pictures_and_stays_in_its_folder(tmp_path, folder):
     files = {
         "../../outside.png": png(1),
@@ -52,7 +59,7 @@ def test_a_zip_is_its_pictures_and_stays_in_its_folder(tmp_path, folder):
         ".hidden.png": b"no",
     }
     path = pack(tmp_path / "some.zip", files)
-    desk = many.brought([(path, "some.zip")], folder)
+    desk = bring([(path, "some.zip")], folder)
     assert [entry.title for entry in desk.pictures] == ["abs.jpg", "b.png", "b.png", "outside.png"]
     assert all(entry.path.is_relative_to(folder) for entry in desk.pictures)
     assert {entry.path.read_bytes() for entry in desk.pictures} == {png(i) for i in (1, 2, 3, 4)}
@@ -80,9 +87,59 @@ def test_zips_that_are_refused_leave_nothing_behind(tmp_path, folder, monkeypatc
     if kind == "torn":
         path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ImageError, match=r"bad\.zip") as refused:
-        many.brought([(path, "bad.zip")], folder)
+        bring([(path, "bad.zip")], folder)
     assert isinstance(refused.value, ImageTooLargeError) == (kind in ("bomb", "many"))
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("limit", ["PAGE_UNPACKED_BYTES", "MOST_FILES"])
+def test_several_zips_are_counted_together_before_anything_is_unpacked(
+    tmp_path, folder, monkeypatch, limit
+):
+    files = {f"{i}.png": png(i) for i in range(2)}
+    paths = [(pack(tmp_path / f"{i}.zip", files), f"{i}.zip") for i in range(2)]
+    alone = {"PAGE_UNPACKED_BYTES": sum(map(len, files.values())), "MOST_FILES": 2}
+    monkeypatch.setattr(many, limit, alone[limit])
+    monkeypatch.setattr(Path, "write_bytes", None)
+    with pytest.raises(ImageTooLargeError, match=r"together|4 pictures"):
+        bring(paths, folder)
+    assert not list(folder.iterdir())
+    monkeypatch.undo()
+    assert len(bring(paths, folder).pictures) == 4
+
+
+def test_unpacking_ends_where_nobody_wants_it_and_leaves_nothing_behind(tmp_path, folder):
+    path = pack(tmp_path / "some.zip", {f"{i}.png": png(i) for i in range(3)})
+
+    class Impatient(Watch):
+        def cancelled(self) -> bool:
+            return len(list(folder.rglob("*.png"))) == 2
+
+    with pytest.raises(Cancelled):
+        bring([(path, "some.zip")], folder, Impatient())
+    assert not list(folder.iterdir())
+
+
+def test_what_cannot_be_opened_is_left_out_by_name(tmp_path):
+    pictures = []
+    for name in ("first.heic", "one.png", "Thumbs.db", "two.png"):
+        (tmp_path / name).write_bytes(png(1) if name.endswith("png") else b"no picture")
+        pictures.append(Example(name, tmp_path / name))
+    opened = many.laid_out(Desk(pictures[0].path, "first.heic", pictures=tuple(pictures)), Watch())
+    assert opened.desk.name == "one.png"
+    assert opened.desk.path == pictures[1].path
+    assert opened.desk.pictures == (pictures[1], pictures[3])
+    assert [entry for entry, _ in opened.thumbnails] == [pictures[1], pictures[3]]
+    assert opened.refused == ["first.heic", "Thumbs.db"]
+
+    # One that is left is as one that came alone.
+    pair = tuple(pictures[:2])
+    opened = many.laid_out(Desk(pair[0].path, "first.heic", pictures=pair), Watch())
+    assert (opened.desk, opened.thumbnails) == (Desk(pictures[1].path, "one.png"), [])
+
+    none = tuple(pictures[::2])
+    with pytest.raises(ImageError, match=r"None of the 2 files .* first\.heic is not a picture"):
+        many.laid_out(Desk(none[0].path, "first.heic", pictures=none), Watch())
 
 
 def test_all_pictures_are_segmented_under_their_names(tmp_path, folder, weights):
@@ -92,7 +149,7 @@ def test_all_pictures_are_segmented_under_their_names(tmp_path, folder, weights)
         path = tmp_path / f"{number}.png"
         path.write_bytes(b"no picture" if name == "bad.png" else png(number))
         given.append((path, name))
-    desk = many.brought(given, folder)
+    desk = bring(given, folder)
     done: list[float] = []
     made = many.segment_all(desk, segmenter, {0}, folder / "all.zip", Watch(done.append))
     assert len(made.failed) == 1
@@ -117,7 +174,7 @@ def film(path: Path, frames: int) -> Path:
 
 def test_a_film_shows_its_first_frame_and_comes_back_whole(tmp_path, folder, weights):
     path = film(tmp_path / "drive.mp4", 4)
-    desk = many.brought([(path, "drive.mp4")], folder)
+    desk = bring([(path, "drive.mp4")], folder)
     assert desk.film == path
     with VideoReader(path) as reader:
         _, first = next(iter(reader))
@@ -137,16 +194,16 @@ def test_a_film_shows_its_first_frame_and_comes_back_whole(tmp_path, folder, wei
 def test_long_films_and_films_among_others_are_refused(tmp_path, folder, monkeypatch):
     path = film(tmp_path / "drive.mp4", 4)
     with pytest.raises(ImageError, match="alone"):
-        many.brought([(path, "drive.mp4"), (path, "b.mp4")], folder)
+        bring([(path, "drive.mp4"), (path, "b.mp4")], folder)
     monkeypatch.setattr(many, "MOST_FRAMES", 3)
     with pytest.raises(ImageTooLargeError, match="4 frames"):
-        many.brought([(path, "drive.mp4")], folder)
+        bring([(path, "drive.mp4")], folder)
 
 
 def test_results_have_a_limit_and_leave_nothing_behind(tmp_path, folder, weights, monkeypatch):
     path = tmp_path / "a.png"
     path.write_bytes(png(1))
-    desk = many.brought([(path, "a.png"), (path, "b.png")], folder)
+    desk = bring([(path, "a.png"), (path, "b.png")], folder)
     monkeypatch.setattr(many, "MADE_BYTES", 100)
     with pytest.raises(ImageTooLargeError, match="fewer or smaller"):
         many.segment_all(
@@ -158,7 +215,7 @@ def test_results_have_a_limit_and_leave_nothing_behind(tmp_path, folder, weights
 def test_cancelling_leaves_nothing_behind(tmp_path, folder, weights):
     path = tmp_path / "a.png"
     path.write_bytes(png(1))
-    desk = many.brought([(path, "a.png"), (path, "b.png")], folder)
+    desk = bring([(path, "a.png"), (path, "b.png")], folder)
     watch = Watch()
     watch.cancel()
     segmenter = Segmenter(weights / "streets-scratch")
