@@ -3,6 +3,8 @@
 # make test     set up once, then run the tests
 # make fuzz     thousands of made-up requests and mutated pictures against the app
 # make check    lint and formatting
+# make format   fix what ruff can fix
+# make clean    remove .venv
 # make help     this list
 
 PYTHON ?= python3
@@ -23,7 +25,7 @@ desktop: $(VENV)/.installed-desktop
 test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
-# FUZZ: how many times as many cases as the tests make.
+# FUZZ: how many times as many cases as in the tests.
 fuzz: $(VENV)/.installed-dev
 	UNET_STUDIO_FUZZ=$(or $(FUZZ),20) $(VENV)/bin/python -m pytest -m fuzz --timeout 3600 tests/app/test_fuzz.py
 
@@ -36,7 +38,7 @@ format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format .
 
 help:
-	@sed -n 's/^# //p' Makefile | head -6
+	@sed -n 's/^# //p' Makefile | head -8
 
 clean:
 	rm -rf $(VENV)
@@ -47,7 +49,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "Python's venv module is missing; on Debian: apt install python3-venv"; exit 1; }
 
-# The stamp files make a second run start in seconds; a changed list installs again.
+# Thanks to the stamp files a second run starts in seconds; a changed list is installed again.
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""What `bench.load` lets locust run: callers that ask for masks, one after the other."""
+"""What locust runs for `bench.load`: callers that ask for masks, one after the other."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from locust import FastHttpUser, task
 from bench.server import form, png
 
 SIZE = int(os.environ["UNET_STUDIO_LOAD_SIZE"])
-# Once for all callers: to draw it takes a tenth of a second of what the server computes with.
+# Once for all callers: drawing it takes a tenth of a second of the server's computing time.
 BODY, KIND = form(png(SIZE, SIZE), os.environ["UNET_STUDIO_LOAD_MODEL"])
 
 
 class Caller(FastHttpUser):
-    """Asks again at once after a mask, and after as long as the server says after a 503."""
+    """Asks again at once after a mask; after a 503 it waits as long as the server says."""
 
     @task
     def mask(self) -> None:

@@ -1,4 +1,4 @@
-"""Loading training batches: ours against a plain loader, and against what a training step takes.
+"""Loading training batches: ours against a plain loader, and against the time of a training step.
 
     python -m bench.data
     python -m bench.data --data pets --data-root data
@@ -149,7 +149,7 @@ def our_loader(
 
 
 def training_step(arguments: Arguments, num_classes: int, bf16: bool) -> Callable[[], None]:
-    """A function that trains the network on one batch of noise, as `train` would on the CPU."""
+    """A function that trains the network on one batch of noise, as `train` does on the CPU."""
     network = construct(architecture(arguments.network, num_classes))
     network = network.to(memory_format=torch.channels_last).train()
     loss = loss_by_name("ce+dice")
@@ -204,7 +204,7 @@ def run(arguments: Arguments) -> None:
         f"batches of {arguments.batch_size}; {machine()}, no worker processes; "
         f"median of {arguments.rounds} rounds"
     )
-    print(f"{'':34}{'images/s':>9}  times as many    of a step")
+    print(f"{'':34}{'images/s':>9}  speed-up     share of step")
     for name, timing in times.items():
         per_second = batches * arguments.batch_size / timing.median
         ratio = timing.times_faster_than(baseline)

@@ -9,8 +9,8 @@ the README of segmentation_models_pytorch shows: `model.eval()`, then `model(x)`
 `torch.inference_mode()`, with all cores; for "scratch", our own U-Net run the same way.
 
 Networks are untrained unless --checkpoint names one, and calibrated for int8 on drawn streets:
-their speed is that of trained ones, the agreement of their labels is not. Agreement is the share
-of pixels on which the most probable class is eager's.
+their speed is that of trained ones, but the agreement of their labels is not. Agreement is the
+share of pixels on which the most probable class is eager's.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Arguments:
     """Width x height of the network's input, in pixels; multiples of 32."""
     rounds: int = 5
     memory: bool = True
-    """Also measure each candidate's peak memory, in a process of its own."""
+    """Also measure each candidate's peak memory, in a separate process."""
 
 
 def eager(checkpoint: Checkpoint) -> Run:
@@ -86,7 +86,7 @@ def onnx_runtime(checkpoint: Checkpoint) -> Run:
     path = checkpoint.path / "network.onnx"
     if not path.exists():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's newer exporter needs one more package
+            warnings.simplefilter("ignore")  # torch's newer exporter needs another package
             torch.onnx.export(
                 load_network(checkpoint),
                 (torch.zeros(1, 3, 64, 64),),
@@ -149,8 +149,8 @@ def operations(checkpoint: Checkpoint, batch: np.ndarray) -> int:
 def multiply_rates(side: int = 2048) -> dict[str, float]:
     """Operations per second in the product of two square matrices, by precision.
 
-    All by oneDNN: of PyTorch for bf16 and int8, of OpenVINO for float32, for which PyTorch takes
-    MKL, at half that rate on processors of another maker.
+    All by oneDNN: PyTorch's for bf16 and int8, OpenVINO's for float32, for which PyTorch uses
+    MKL, at half that rate on processors that are not Intel's.
     """
     openvino = import_openvino()
     shape = [side, side]
@@ -172,7 +172,7 @@ def multiply_rates(side: int = 2048) -> dict[str, float]:
 
 
 def peak_memory(checkpoint: Checkpoint, candidate: str, size: str) -> int:
-    """Bytes that a process of its own needs for one picture, at the most, imports included."""
+    """Peak memory in bytes of a separate process for one picture, imports included."""
     code = (
         "import sys\n"
         "from bench import inference, memory\n"

@@ -12,8 +12,8 @@ and just after, so that a machine whose speed changes between rounds does no har
 this process asks for /api/health ten times a second and for both pages once a second. Callers share
 the machine with the server: what they take, it lacks.
 
-With --browser, Chromium takes its part too, in which both pages are opened and used in the first
-round: then its seconds are what counts.
+With --browser, both pages are also opened and used in Chromium, in the first round: then its
+seconds are what counts.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from model.user_cache import CACHE_VARIABLE
 
 ALONE_SECONDS = 8
 BEFORE_THE_VISIT = 10
-"""Seconds in which callers fill the queue."""
+"""Seconds in which callers fill the queue first."""
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 CALLERS = Path(__file__).with_name("callers.py")
 """Never imported here: locust changes how threads work."""
@@ -113,8 +113,8 @@ def main() -> None:
 class Round:
     """What the callers got in one round.
 
-    Attributes: masks: answers with a mask; a_second: how many of them; refused: answers with 503;
-        failed: other answers; of_alone: share of what was done alone before and after, by name;
+    Attributes: masks: answers with a mask; a_second: masks per second; refused: answers with 503;
+        failed: other answers; of_alone: share of the rate alone before and after, by name;
         waited: milliseconds for each mask.
     """
 
@@ -129,7 +129,7 @@ class Round:
     def of(
         cls, counted: dict[str, dict], before: dict[str, float], after: dict[str, float]
     ) -> Round:
-        """From locust's counts and how often a second each was done alone before and after."""
+        """From locust's counts and the rates per second of each alone before and after."""
         masks = counted[MASKS]
         served = masks["num_requests"] - masks["num_failures"]
         a_second = served / (masks["last_request_timestamp"] - masks["start_time"])
@@ -145,7 +145,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Processors:
-    """Seconds since the machine's start, or this process' and its ended children's."""
+    """CPU seconds since the machine started; `ours` are of this process and its ended children."""
 
     all: float
     busy: float
@@ -162,7 +162,7 @@ class Processors:
         return cls(busy + idle + waiting + stolen, busy, sum(os.times()[:4]), stolen)
 
     def share_of_others(self) -> str:
-        """Since then. Where it is much, the figures say little."""
+        """Since then. Where it is large, the figures say little."""
         now = Processors.now()
         whole = now.all - self.all
         others = (now.busy - self.busy - (now.ours - self.ours)) / whole
@@ -171,7 +171,7 @@ class Processors:
 
 
 def rates_of(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """How often per second each can be done, one after the other, measured in turns."""
+    """How often per second each can run, measured in turns."""
     for run in runs.values():
         run()
     seconds, count = dict.fromkeys(runs, 0.0), 0
@@ -196,7 +196,7 @@ class Watch:
     """What a bystander notices of a server under load.
 
     Attributes: seconds: of each answer, by address; memory: bytes at the end of each round; failed:
-        addresses that were answered with another status than 200.
+        addresses that were answered with a status other than 200.
     """
 
     def __init__(self, url: str, pid: int) -> None:
@@ -272,7 +272,7 @@ def show(rounds: list[Round], watch: Watch, arguments: Arguments) -> None:
     print("waiting, ms      " + quantiles(np.concatenate([r.waited for r in rounds])))
     for path, seconds in watch.seconds.items():
         print(f"{path + ', ms':17}" + quantiles(np.array(seconds) * 1e3))
-    print(f"not answered     {watch.failed or 'nothing'}")
+    print(f"not answered     {watch.failed or 'none'}")
     print("memory, MB       " + ", ".join(f"{size / 1e6:.0f}" for size in watch.memory))
 
 

@@ -1,11 +1,11 @@
-"""What a picture of any size takes in memory and time: tiles against the whole at once.
+"""What a picture of any size takes in memory and time: tiles against the whole picture at once.
 
     python -m bench.memory
     python -m bench.memory --checkpoint carla-scratch --sizes 4000x3000 --precision bf16
 
 Memory is the peak of a process's resident memory, from the JPEG file to the labels, above what
-it held after its first picture, of 512 x 512 pixels. Every size runs in a process of its own.
-"trained" is the checkpoint's own scale, "native" looks at every pixel, "rotated" has an EXIF
+it held after its first picture, of 512 x 512 pixels. Every size runs in a separate process.
+"trained" is the checkpoint's own scale, "native" processes every pixel, "rotated" has an EXIF
 orientation. Time compares native tiles with one tile that is as large as the picture, in turns.
 """
 
@@ -35,7 +35,7 @@ KINDS = ("trained", "native", "native, with maps", "rotated")
 
 @dataclass(frozen=True)
 class Arguments:
-    """Peak memory by size of the picture, and the price of tiles in time."""
+    """Peak memory by size of the picture, and the time that tiles cost."""
 
     checkpoint: str = "carla-resnet34"
     """A name in weights/, or a checkpoint folder's path."""
@@ -61,7 +61,7 @@ def options(kind: str) -> SegmentOptions:
 
 
 def peak(path: str, kind: str, arguments: Arguments) -> None:
-    """Prints bytes above the loaded segmenter and seconds as JSON. For a process of its own."""
+    """Prints bytes above the loaded segmenter and seconds as JSON. For a separate process."""
     segmenter = Segmenter(
         arguments.checkpoint, engine=arguments.engine, precision=arguments.precision
     )
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def compare(segmenter: Segmenter, image: np.ndarray, rounds: int) -> None:
-    """Prints what tiles take of the whole's time."""
+    """Prints the time that tiles take, relative to the whole picture."""
     height, width = image.shape[:2]
     side = -(-max(height, width) // 32) * 32
     whole = SegmentOptions(scale="native", tile=side)

@@ -1,4 +1,4 @@
-"""The app as a process of its own, for the benches that ask it over HTTP."""
+"""The app as a separate process, for the benches that call it over HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from model.data import streets
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 PATIENCE = 120
-"""Seconds after which a server that does not answer is given up."""
+"""Seconds after which we give up on a server that does not answer."""
 
 # Straight to this machine, whatever proxy the environment names.
 urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
@@ -30,7 +30,7 @@ urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHa
 def running(environment: dict[str, str]) -> Iterator[tuple[str, subprocess.Popen]]:
     """Starts the app on a free port and ends it.
 
-    Args: environment: variables beside those of this process.
+    Args: environment: variables in addition to those of this process.
     Yields: its address as soon as it answers `/api/health`, and the process.
     """
     with socket.socket() as free:

@@ -3,8 +3,8 @@
     python -m bench.startup
     python -m bench.startup --model carla-resnet34 --rounds 5
 
-Both are the same app and differ in the engine alone. OpenVINO's network is in the cache, as
-from the second start on; the first start converts it once, and is shown apart.
+Both are the same app and differ only in the engine. OpenVINO's network is in the cache, as
+from the second start on; the first start, which converts it, is shown separately.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Start:
 
     Attributes:
         health, page, mask: when the first answer of each kind was there.
-        memory: after the mask, all of the process's pages that are in memory.
+        memory: resident memory after the mask.
     """
 
     health: float

@@ -1,12 +1,12 @@
-"""What would make a training step faster: ours, and changes of it, in turns.
+"""What would make a training step faster: ours and variants of it, in turns.
 
     python -m bench.steps
     python -m bench.steps --variants "freed memory returned" "batches of 16" "32 channels"
     LIBRARY=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2 python -m bench.steps --variants preloaded
 
 A step is one of `unet` on noise: forward, loss, backward, optimizer, without loading. Each variant
-runs in a process of its own, as some settings count at its start alone: 2 GB each, so take a few at
-a time.
+runs in its own process, as some settings take effect only at its start: 2 GB each, so run only a
+few at a time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CLASSES = 7
 
 @dataclass(frozen=True)
 class Variant:
-    """What a step differs in from ours."""
+    """How a step differs from ours."""
 
     environment: dict[str, str] = field(default_factory=dict)
     keeps_memory: bool = True
@@ -86,11 +86,11 @@ class Arguments:
 
     def __post_init__(self) -> None:
         if unknown := set(self.variants) - set(VARIANTS):
-            raise ConfigError(f"--variants: there is no {sorted(unknown)}, but {list(VARIANTS)}.")
+            raise ConfigError(f"--variants: there is no {sorted(unknown)}; use {list(VARIANTS)}.")
 
 
 def step_of(variant: Variant, crop: int) -> Callable[[], None]:
-    """A function that trains the network on one batch of noise, as `train` would."""
+    """A function that trains the network on one batch of noise, as `train` does."""
     torch.manual_seed(0)
     layout = torch.channels_last if variant.channels_last else torch.contiguous_format
     network = construct(architecture("unet", CLASSES, base_width=variant.width))
@@ -112,7 +112,7 @@ def step_of(variant: Variant, crop: int) -> Callable[[], None]:
 
 
 def serve(connection: Connection, variant: Variant, crop: int) -> None:
-    """Makes a step whenever it is asked to, and answers with seconds and its peak memory."""
+    """Makes a step whenever asked to, and answers with its seconds and the peak memory."""
     if variant.keeps_memory:
         keep_freed_memory()
     step = step_of(variant, crop)
@@ -130,18 +130,18 @@ def run(arguments: Arguments) -> None:
     }
     seconds: dict[str, list[float]] = {name: [] for name in names}
     peak = {}
-    for number in range(arguments.rounds + 1):  # the first pays for what is made once
+    for number in range(arguments.rounds + 1):  # the first pays for one-time costs
         for name in names[:: -1 if number % 2 else 1]:
             taken, peak[name] = workers[name].turn()
-            # Of a picture, as batches differ.
+            # Per picture, as batches differ.
             seconds[name].append(taken / VARIANTS[name].batch)
     for worker in workers.values():
         worker.end()
     print(
         f"unet, {VARIANTS[OURS].width} channels, batches of {VARIANTS[OURS].batch} crops of "
-        f"{arguments.crop} if not said otherwise; {machine()}; {arguments.rounds} rounds"
+        f"{arguments.crop} unless stated otherwise; {machine()}; {arguments.rounds} rounds"
     )
-    print(f"{'':26}{'images/s':>9}  times ours         peak, MB")
+    print(f"{'':26}{'images/s':>9}  relative to ours   peak, MB")
     ours = Timing(np.array(seconds[OURS][1:]))
     for name in names:
         timing = Timing(np.array(seconds[name][1:]))

@@ -37,7 +37,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The median of the rounds' ratios, and between which two the middle half of them lies."""
+    """The median of the rounds' ratios, and the ends of their middle half (the quartiles)."""
 
     median: float
     low: float
@@ -66,8 +66,8 @@ def in_turns(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[s
 
 
 def machine() -> str:
-    """For the table's head: the processor, how many cores this process may use, and which of
-    the instructions that decide about bf16 and int8 there are."""
+    """For the table's head: the processor, how many cores this process may use, and which of the
+    instructions that matter for bf16 and int8 it has."""
     return ", ".join([_processor(), f"{available_cores()} cores", *_instructions()])
 
 

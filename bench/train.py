@@ -1,9 +1,9 @@
-"""Training: ours against loops as others have them, with the same network, pictures and batches.
+"""Training: ours against other loops, with the same network, pictures and batches.
 
     python -m bench.train                                speed, all three networks
     python -m bench.train --seeds 3 --epochs 12 --networks unet     the Dice after equal epochs
 
-Each round is one epoch of each loop, in turns, each in a process of its own: ours is what
+Each round is one epoch of each loop, in turns, each in its own process: ours is what
 `python -m model train` does, which keeps freed memory.
 
 The tutorial loop opens files with PIL for each sample and computes in float32, in PyTorch's
@@ -53,7 +53,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Arguments:
-    """Training pictures per second; with --seeds instead the validation Dice after equal epochs."""
+    """Training pictures per second; with --seeds the validation Dice after equal epochs instead."""
 
     networks: tuple[str, ...] = ("unet", "unet-resnet34", "unet-mobilenet_v2")
     pictures: int = 32
@@ -61,13 +61,13 @@ class Arguments:
     epochs: int = 4
     """Rounds; the first does not count for the speed."""
     seeds: int = 1
-    """From 2 on the Dice of each is shown, and no speed."""
+    """From 2 on, the Dice of each is shown instead of the speed."""
     base_width: int = 16
     """Channels of the first block of "unet"."""
 
 
 class Loop:
-    """A training loop as one writes it by hand; a call trains one epoch."""
+    """A hand-written training loop; a call trains one epoch."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ def validation_dice(network: nn.Module, data: DataSet, longest_side: int) -> flo
 
 
 def serve_ours(connection: Connection, config: TrainConfig, streets: DataSet) -> None:
-    """An epoch a turn, answered by its seconds; lastly the validation Dice."""
+    """One epoch per turn, answered with its seconds; finally the validation Dice."""
     keep_freed_memory()
     connection.recv()
 
@@ -191,14 +191,14 @@ def compare(
     dice = {title: worker.turn() for title, worker in workers.items()}
     for worker in workers.values():
         worker.end()
-    # The first epoch pays for what is made once.
+    # The first epoch pays for one-time costs.
     return {t: Timing(np.array([each[t] for each in seconds[1:]])) for t in workers}, dice
 
 
 def run(arguments: Arguments) -> None:
     streets = datasets.load("streets")
     parts = {"train": streets.names("train")[: arguments.pictures]}
-    # One picture where only the speed is asked for: ours validates within its epochs.
+    # One picture when only the speed is wanted: ours validates within its epochs.
     parts["validation"] = streets.names("validation")[: 40 if arguments.seeds > 1 else 1]
     parts["test"] = streets.names("test")[:1]
     streets.use_split(parts, "a few for the bench")
@@ -206,7 +206,7 @@ def run(arguments: Arguments) -> None:
         f"{streets.title}: {arguments.pictures} pictures scaled to {streets.longest_side}, crops "
         f"of {CROP}, batches of {BATCH}; {machine()}; {arguments.epochs - 1} rounds"
     )
-    print(f"{'':20}{'':26}{'images/s':>9}  ours is so much faster   validation Dice")
+    print(f"{'':20}{'':26}{'images/s':>9}  speed-up of ours         validation Dice")
     with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
         files = write_files(streets, parts["train"], Path(folder))
         for name in arguments.networks:
@@ -221,7 +221,7 @@ def run(arguments: Arguments) -> None:
                 ratio = "" if title == OURS else str(ours.times_faster_than(timing))
                 speed, shown = f"{rate:9.2f}  {ratio:24}", "-"
                 if arguments.seeds > 1:
-                    # No speed: ours has validated on 40 pictures within each epoch, they have not.
+                    # No speed: ours also validates on 40 pictures in each epoch, the others do not.
                     speed = f"{'-':>9}  {'':24}"
                     shown = " ".join(f"{100 * scores[title]:.1f}" for _, scores in runs)
                 print(f"{name:20}{title:26}{speed} {shown}")

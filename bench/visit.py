@@ -1,4 +1,4 @@
-"""Both pages as a visitor meets them: seconds until there is something to see."""
+"""Both pages as a visitor sees them: seconds until there is something to see."""
 
 from __future__ import annotations
 

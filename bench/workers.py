@@ -1,6 +1,6 @@
-"""Candidates that take turns, each in a process of its own.
+"""Candidates that take turns, each in its own process.
 
-What a process does to its memory, or is told by its environment, then counts for it alone.
+What a process does to its memory, or is told by its environment, then affects no other.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 
 class Worker:
-    """A process that works when it is its turn.
+    """A process that works when its turn comes.
 
     Args:
         work: called in the process with a connection, and then `arguments`. It waits for True on
-            the connection before each turn, and sends what came of it; at False it returns.
-        environment: variables that the process has besides this one's.
+            the connection before each turn, and sends its result; on False it returns.
+        environment: variables that the process has in addition to this one's.
     """
 
     def __init__(

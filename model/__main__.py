@@ -79,8 +79,8 @@ TRAININGS = {kind.COMMAND: kind for kind in (TrainConfig, CrossValidation, Tunin
 
 
 def main() -> int:
-    """Returns the exit code: 0, 2 for wrong arguments or data, 130 after Ctrl-C, 141 if what reads
-    the output has gone."""
+    """Returns the exit code: 0, 2 for wrong arguments or data, 130 after Ctrl-C, 141 if the reader
+    of the output has gone."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return exit_code(_run)
@@ -94,22 +94,22 @@ def main() -> int:
 
 def _run() -> int | None:
     command = _read(sys.argv[1:])
-    if isinstance(command, TrainConfig):  # as all that train are
+    if isinstance(command, TrainConfig):  # every command that trains derives from it
         keep_freed_memory()
     return RUNNERS.get(type(command), run_data)(command)
 
 
 def _read(words: list[str]) -> object:
-    """The command with its settings. Raises `ConfigError` for an unknown preset; as tyro does,
-    `SystemExit` for what it cannot read."""
+    """The command with its settings. Raises `ConfigError` for an unknown preset; like tyro,
+    `SystemExit` for arguments that cannot be parsed."""
     prog, config = "python -m model", (tyro.conf.FlagCreatePairsOff,)
     if kind := TRAININGS.get(next(iter(words), "")):
-        # By itself: among all commands tyro takes these for `train`, which they derive from, and
-        # would give it the preset's settings, which the other flags override.
+        # Parsed on its own: among all commands tyro mistakes these for `train`, which they derive
+        # from, and would give it the preset's settings, which the other flags override.
         own = f"{prog} {kind.COMMAND}"
         default = kind.of_words(words)
         return tyro.cli(kind, args=words[1:], default=default, prog=own, config=config)
-    about = "U-Net Studio: train, score, publish U-Nets; look after their data."
+    about = "U-Net Studio: train, score and publish U-Nets; manage their data."
     return tyro.cli(Command, args=words, prog=prog, description=about, config=config)
 
 

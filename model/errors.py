@@ -33,7 +33,7 @@ class ConfigError(StudioError):
 
 
 class TrainingError(StudioError):
-    """A training that cannot go on: it diverged, or the disk or the memory is full."""
+    """A training run that cannot continue: it diverged, or the disk or the memory is full."""
 
 
 class CheckpointError(StudioError):
@@ -41,14 +41,14 @@ class CheckpointError(StudioError):
 
 
 class UnknownModelError(CheckpointError):
-    """A model name that no checkpoint answers to."""
+    """A model name that matches no checkpoint."""
 
 
 def exit_code(command: Callable[[], int | None]) -> int:
     """Runs a command for the command line.
 
-    Returns: its exit code; 2 after a `StudioError`, and where a file cannot be read or written,
-        with the reason on standard error.
+    Returns: its exit code; 2 after a `StudioError`, or if a file cannot be read or written, with
+        the reason on standard error.
     """
     try:
         return command() or 0

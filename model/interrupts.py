@@ -1,4 +1,4 @@
-"""Ctrl-C at moments when it must not simply break off what is going on."""
+"""Ctrl-C at moments when it must not simply abort what is running."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ INTERRUPTED = 130
 def stop_at_once(*_: object) -> None:
     """A signal handler that ends the process with one sentence.
 
-    An import that is broken off leaves half-made modules, whose errors hide what happened.
-    Nothing has begun yet, so nothing needs to be put in order either.
+    An interrupted import leaves half-initialised modules, whose errors hide what happened.
+    Nothing has begun yet, so nothing needs cleaning up either.
     """
     os.write(2, b"\nStopped.\n")
     os._exit(INTERRUPTED)
@@ -24,7 +24,7 @@ def stop_at_once(*_: object) -> None:
 
 @contextmanager
 def stopping_at_once() -> Iterator[None]:
-    """Within it Ctrl-C ends the process by `stop_at_once`. For the main thread."""
+    """Inside it, Ctrl-C ends the process through `stop_at_once`. Main thread only."""
     before = signal.signal(signal.SIGINT, stop_at_once)
     try:
         yield
@@ -34,8 +34,8 @@ def stopping_at_once() -> Iterator[None]:
 
 @contextmanager
 def going_on(advice: str) -> Iterator[None]:
-    """Ctrl-C within it says what is left and how to go on: the command line prints the message of a
-    `KeyboardInterrupt`."""
+    """Inside it, Ctrl-C says what is left and how to continue: the command line prints the message
+    of a `KeyboardInterrupt`."""
     try:
         yield
     except KeyboardInterrupt as stop:
@@ -44,7 +44,7 @@ def going_on(advice: str) -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Within it Ctrl-C waits until what is being done is finished."""
+    """Inside it, Ctrl-C is deferred until the block has finished."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only
         return

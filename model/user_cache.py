@@ -1,4 +1,4 @@
-"""Where the program keeps what it can make again."""
+"""Where the program keeps what it can recreate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ CACHE_VARIABLE = "UNET_STUDIO_CACHE"
 
 
 def cache_folder() -> Path:
-    """The folder that `UNET_STUDIO_CACHE` names, else one below the user's cache."""
+    """The folder that `UNET_STUDIO_CACHE` names, else one in the user's cache."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unet-studio"
     return Path(os.environ.get(CACHE_VARIABLE) or default)

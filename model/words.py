@@ -1,7 +1,7 @@
-"""What the figures are called, and numbers as people read them: the same wherever they are shown.
+"""Names of the figures, and numbers formatted for people: the same wherever they are shown.
 
-It lies below all parts of the library, so that cards, results, reports and the terminal take
-them from here.
+This module imports no other part of the library, so that cards, results, reports and the
+terminal can all use it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ of pixels that are right."""
 
 
 def in_percent(value: float | None, digits: int = 1) -> str:
-    """A share in [0, 1] where the unit is said beside it: 0.6802 -> "68.0".
+    """A share in [0, 1] in per cent, where the unit stands elsewhere: 0.6802 -> "68.0".
 
     `NOTHING` for None and NaN.
     """

@@ -77,7 +77,7 @@ def _front_matter(checkpoint: Checkpoint) -> str:
         )
         if figures[metric] is not None
     ]
-    # Other values than the Hub's own list must be called "other" and named.
+    # Licences that are not on the Hub's list must be called "other" and named.
     named = {"license_name": data["licence"]} if licence == "other" else {}
     if _is_of_smp(checkpoint):
         named["library_name"] = "segmentation-models-pytorch"
@@ -114,7 +114,7 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
     splits = _splits(checkpoint)
     if not splits:
         return (
-            "## Figures\n\nNot scored yet: the run was stopped before its end. "
+            "## Figures\n\nNot scored yet: the run was stopped before it finished. "
             "`python -m model evaluate` scores it."
         )
     rows = [
@@ -128,21 +128,21 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
     brackets = ""
     if any(f.get("intervals") for f in splits.values()):
         brackets = (
-            "; in brackets the 95 % bootstrap interval over pictures, or blocks of neighbours"
+            "; in brackets the 95 % bootstrap interval over pictures, or over blocks of neighbours"
         )
     again = ""
     if checkpoint.is_shipped:
         own = " --data folder:PATH" if checkpoint.data_name == OWN_FOLDER else ""
         again = (
-            f"; measured anew by `python -m model evaluate --checkpoint "
+            f"; reproduce them with `python -m model evaluate --checkpoint "
             f"{repository or checkpoint.name}{own} --split test`"
         )
     return (
         "## Figures\n\n" + "\n".join(rows) + "\n\nIn per cent, from one confusion matrix over all "
         f"pictures of the split at their original resolution, void pixels left out{brackets}. "
-        "Means of IoU and Dice run over the classes that "
-        "occur in truth or prediction, those of precision over the classes that are predicted, "
-        "those of recall over the classes that are there. Computed with "
+        "Mean IoU and Dice are over the classes that "
+        "occur in truth or prediction, mean precision is over the classes that are predicted, "
+        "mean recall over the classes that occur in the truth. Computed with "
         f"{first['engine']} in {first['precision']}{again}." + _prices(checkpoint)
     )
 
@@ -160,8 +160,8 @@ def _prices(checkpoint: Checkpoint) -> str:
         return ""
     costs = ", ".join(f"{precision} {points:.3f}" for precision, points in prices.items())
     return (
-        f"\n\nWhat faster arithmetic costs on {checkpoint.price_split}, in points of mean IoU, "
-        f"where less than 0 is a gain: {costs}."
+        f"\n\nWhat faster arithmetic costs on {checkpoint.price_split}, in points of mean IoU "
+        f"(negative is a gain): {costs}."
     )
 
 
@@ -197,7 +197,7 @@ def _cases(checkpoint: Checkpoint) -> str:
         return "\n".join(lines)
 
     films = len({row.get("sequence") for row in checkpoint.per_image()}) > 1
-    spread = ", of different stretches of film or tiles where there are enough" if films else ""
+    spread = ", from different video sequences or tiles where there are enough" if films else ""
     return (
         f"## Best and worst cases\n\nTest pictures by their own mean IoU{spread}. The best:\n\n"
         f"{listed(best)}\n\nThe worst:\n\n{listed(worst)}\n\nAll are in "
@@ -222,7 +222,7 @@ def parts_in_words(checkpoint: Checkpoint) -> str:
     sizes = checkpoint.description["data"].get("split_sizes", {})
     within = checkpoint.description.get("training", {}).get("include_validation")
     validation = (
-        "those for validation among them" if within else f"{sizes.get('validation')} for validation"
+        "including those for validation" if within else f"{sizes.get('validation')} for validation"
     )
     return f"{sizes.get('train')} for training, {validation}, {sizes.get('test')} for test"
 
@@ -232,7 +232,7 @@ def _training(checkpoint: Checkpoint) -> str:
     before = training.get("before")
     commands = f"{before['command']}\n{training['command']}" if before else training["command"]
     earlier = (
-        f"It started from an earlier run, the first command: {before['epochs_done']} epochs in "
+        f"It started from an earlier run (the first command): {before['epochs_done']} epochs in "
         f"{before['seconds'] / 60:.0f} minutes. Then "
         if before
         else ""
@@ -242,9 +242,9 @@ def _training(checkpoint: Checkpoint) -> str:
     file = ""
     if "sha256" in encoder and "/" not in encoder["file"]:
         file = (
-            f"The encoder's file, `{encoder['file']}`, is not part of this; its SHA-256 is "
+            f"The encoder's file, `{encoder['file']}`, is not included; its SHA-256 is "
             f"`{encoder['sha256']}`, and it is looked for in `encoders/` beside the data sets. "
-            "`--encoder-weights imagenet` is a start from other weights.\n\n"
+            "`--encoder-weights imagenet` starts from other weights.\n\n"
         )
     if (checkpoint.path / folder.CURVES_FILE).exists():
         curves = f"\n\n![Loss, IoU, Dice and accuracy by epoch]({folder.CURVES_FILE})"
@@ -260,12 +260,12 @@ def _training(checkpoint: Checkpoint) -> str:
 
 def _minutes(checkpoint: Checkpoint) -> str:
     passed, own = checkpoint.description["training"]["seconds"], checkpoint.training_seconds
-    longer = f" ({passed / 60:.0f} with what else the machine did)" if passed > 1.05 * own else ""
+    longer = f" ({passed / 60:.0f} with other work on the machine)" if passed > 1.05 * own else ""
     return f"{own / 60:.0f} minutes{longer}"
 
 
 def kept_epoch(training: Mapping[str, Any]) -> str:
-    """Whose weights a checkpoint holds, in words. Args: training: of its description."""
+    """Which epoch's weights a checkpoint holds, in words. Args: training: of its description."""
     if training.get("include_validation"):
         return "the last epoch; it has learned from the validation split too"
     if training.get("keep") == "last":
@@ -322,8 +322,8 @@ def _limits(checkpoint: Checkpoint) -> str:
         ]
     text = (
         f"## Limits\n\nIt has learned to segment from {data['split_sizes']['train']} pictures of "
-        f"{data['title']}; expect less on other cameras, places and weather. It always "
-        "answers with one of its classes, also where none fits. Not for decisions that affect "
+        f"{data['title']}; expect worse results with other cameras, places and weather. It always "
+        "answers with one of its classes, even where none fits. Not for decisions that affect "
         "safety."
     )
     if re.search(r"\bNC\b", data["licence"]):

@@ -1,4 +1,4 @@
-"""Single test pictures: which went best and worst, and what happened there, in words."""
+"""Single test pictures: which went best and worst, and what went wrong in them, in words."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SHOWN = 3
 """Classes that a picture is described by: its largest."""
 
 WORTH_SAYING = 0.01
-"""The smallest share of the picture that an error is named for."""
+"""The smallest error that is worth naming, as a share of the picture."""
 
 
 def ranked(checkpoint: Checkpoint) -> list[dict[str, str]]:
-    """The rows of `per_image.csv`, worst first; without pictures that are void altogether."""
+    """The rows of `per_image.csv`, worst first; without pictures that are entirely void."""
     rows = [row for row in checkpoint.per_image() if not math.isnan(float(row["mean_iou"]))]
     return sorted(rows, key=lambda row: float(row["mean_iou"]))
 
@@ -31,8 +31,8 @@ def best_and_worst(
 
 
 def apart(rows: Iterable[Mapping[str, str]], number: int) -> list[Mapping[str, str]]:
-    """Some of the first rows, in their order: those of different stretches of film or tiles before
-    any second of one, as neighbours resemble each other."""
+    """Some of the first rows, in their order: one of each video sequence or tile before a second
+    of any, as neighbours resemble each other."""
     rows = list(rows)
     first: dict[str, Mapping[str, str]] = {}
     others = []
@@ -45,13 +45,13 @@ def apart(rows: Iterable[Mapping[str, str]], number: int) -> list[Mapping[str, s
 
 
 def describe(row: Mapping[str, str], classes: ClassTable) -> str:
-    """What a picture holds, what is missed and what is seen wrongly, by pixels.
+    """What a picture holds, what is missed and what is wrongly seen, by pixels.
 
     Args: row: of `per_image.csv`. One without counts gives "".
 
     >>> two = ClassTable.of([("sky", "#0000c8"), ("sea", "#005a5a")])
     >>> describe({"hits": "60 20", "truth": "60 40", "predicted": "80 20"}, two)
-    'sky 60 %, sea 40 %; it misses 20 of the 40 % sea, takes 20 % wrongly for sky'
+    'sky 60 %, sea 40 %; it misses 20 of the 40 % sea, mistakes 20 % for sky'
     """
     if "hits" not in row:
         return ""
@@ -73,7 +73,7 @@ def describe(row: Mapping[str, str], classes: ClassTable) -> str:
             f"misses {percent(count)} of the {percent(truth[missed])} % {classes[missed].name}"
         )
     if (count := predicted[extra] - hits[extra]) >= WORTH_SAYING * total:
-        errors.append(f"takes {percent(count)} % wrongly for {classes[extra].name}")
+        errors.append(f"mistakes {percent(count)} % for {classes[extra].name}")
     if unseen := [i for i in _largest(truth) if truth[i] and not hits[i]]:
         errors.append(f"does not find {_names(unseen, classes)}")
     if invented := [i for i in _largest(predicted) if predicted[i] and not truth[i]]:

@@ -33,11 +33,11 @@ class Push:
     repository: tyro.conf.Positional[str]
     """owner/name; created if need be."""
     public: bool = False
-    """Let everybody see a repository that is created now."""
+    """If the repository is created now, let everybody see it."""
     licence: str | None = None
     """Terms of the training data, such as "CC BY 4.0", where the checkpoint states none."""
     dry_run: bool = False
-    """Only show what would go."""
+    """Only show what would be uploaded."""
 
 
 def pull(command: Pull) -> None:
@@ -49,7 +49,7 @@ def pull(command: Pull) -> None:
     if command.all == bool(command.model) or (command.all and command.output):
         raise ConfigError("Give a model, owner/name[@revision], or --all, which takes no --output.")
     if command.all and not registry:
-        print(f"{weights / 'registry'} lists no checkpoint: all that is bundled lies in weights/.")
+        print(f"{weights / 'registry'} lists no checkpoint: all bundled ones are in weights/.")
     for name in registry if command.all else [command.model]:
         if name not in registry and not HubId.matches(name):
             raise ConfigError(
@@ -75,7 +75,7 @@ def push(command: Push) -> None:
     checkpoint = folder.find(command.checkpoint)
     files = hub_push.contents(checkpoint, command.repository, command.licence)
     if command.dry_run:
-        print(f"Would go to {command.repository}, {_visibility(not command.public)} if new:")
+        print(f"Would be pushed to {command.repository}, {_visibility(not command.public)} if new:")
         for name, content in files.items():
             size = len(content) if isinstance(content, bytes) else content.stat().st_size
             print(f"  {name:20}{size:>14,} bytes")

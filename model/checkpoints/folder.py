@@ -1,8 +1,8 @@
 """The checkpoint folder: the one format that training writes and everything else reads.
 
     model.safetensors    weights, no pickle; fp16 when published
-    int8.safetensors     how those weights and what flows between them are rounded to 8 bits:
-                         ranges, scales, corrected biases; written by `python -m model quantise`
+    int8.safetensors     how those weights and the activations are rounded to 8 bits: ranges,
+                         scales, corrected biases; written by `python -m model quantise`
     config.json          the network's class and constructor arguments (smp's own format)
     segmentation.json    classes, preprocessing, data and split digests, training, origin
     history.csv          one row per epoch
@@ -13,7 +13,7 @@
     README.md            the model card
 
 Columns of `per_image.csv`: `name`; `mean_iou`, `mean_dice`, `accuracy` of the picture on its
-own; `sequence`, the stretch of film or tile that it is part of, empty for pictures on their
+own; `sequence`, the video sequence or tile that it is part of, empty for pictures on their
 own; and counts that add up over pictures, as integers with spaces between: pixels per class
 that are right (`hits`), in the truth (`truth`) and in the prediction (`predicted`), the same
 in the band along contours (`boundary_hits`, `boundary_truth`, `boundary_predicted`), and
@@ -21,7 +21,7 @@ objects by size (`objects_found`, `objects`). Checkpoints scored before there we
 the first four columns only.
 
 Beside the checkpoints, `weights/reported/` holds such folders without weights, whose figures are
-reported and which nothing offers, and `weights/studies/` what studies found.
+reported but which no list of models offers, and `weights/studies/` holds what studies found.
 
 This module imports no torch: an app can list its checkpoints at once.
 """
@@ -68,7 +68,7 @@ class Checkpoint:
     """A checkpoint folder, described but without its weights in memory.
 
     Attributes:
-        name: how pages, API and reports call it.
+        name: what pages, API and reports call it.
         path: the folder.
         config: `config.json`, the network's class (`_model_class`) and its arguments.
         classes, preprocessing: from `segmentation.json`.
@@ -108,8 +108,8 @@ class Checkpoint:
         return self.path / INT8_FILE
 
     def digest(self, precision: str = "f32") -> str:
-        """SHA-256, 64 hex digits, of what computes in a precision: network, weights, for int8
-        its ranges. Figures with a digest hold only for what still has it.
+        """SHA-256, 64 hex digits, of what computes in a precision: network, weights and, for
+        int8, its ranges. Figures recorded with a digest hold only as long as it is the same.
         """
         files = [self.weights_path, *([self.int8_path] if precision == "int8" else [])]
         total = hashlib.sha256(repr(sorted(self.config.items())).encode())
@@ -120,8 +120,8 @@ class Checkpoint:
 
     @property
     def learned_from_validation(self) -> bool:
-        """Whether it was trained on the validation pictures too (`--include-validation`), or goes
-        on from one of the same data that was."""
+        """Whether it was trained on the validation pictures too (`--include-validation`), or
+        started from a checkpoint that was, on the same data."""
         training = self.description.get("training", {})
         data = training.get("data")
         while training:
@@ -132,13 +132,13 @@ class Checkpoint:
 
     @property
     def price_split(self) -> str:
-        """On which split prices of precisions are measured: validation, or test where the
+        """The split on which prices of precisions are measured: validation, or test where the
         network has learned from validation too."""
         return "validation" if self.figures("validation") else "test"
 
     def prices(self) -> dict[str, float]:
-        """What precisions below float32 cost, by name: hundredths of mean IoU that the
-        figures on `price_split` lie below float32's; negative where they lie above.
+        """What precisions below float32 cost, by name: how far the mean IoU on `price_split`
+        lies below float32's, in hundredths; negative where it lies above.
 
         Those that were not measured on the same pictures as float32 are missing.
         """
@@ -181,10 +181,10 @@ class Checkpoint:
 
     @property
     def training_seconds(self) -> float | None:
-        """How long its training takes with nothing beside it: all epochs at the median's pace.
+        """How long its training takes on an otherwise idle machine: all epochs at the median pace.
 
-        What else a machine did meanwhile lengthens single epochs, and with them the time that
-        passed, which stands in where `history.csv` knows no times. None where neither is known.
+        Other work on the machine lengthens single epochs, and so the elapsed time, which is used
+        where `history.csv` has no times. None where neither is known.
         """
         training = self.description.get("training", {})
         seconds = [row["seconds"] for row in self.history() if row.get("seconds")]
@@ -273,7 +273,7 @@ def weights_folder() -> Path:
 
 
 def find(model: str) -> Checkpoint:
-    """Finds a checkpoint by the one way models are named everywhere.
+    """Finds a checkpoint by the name that is used for it everywhere.
 
     Args:
         model: a name in `weights/`, a folder's path (anything with a slash), or, where there
@@ -331,7 +331,7 @@ def list_reported() -> list[Checkpoint]:
     Raises: `CheckpointError` naming the missing or corrupt file.
     """
     reported = weights_folder() / REPORTED_FOLDER
-    if (reported / DESCRIPTION_FILE).exists():  # a run that somebody called so
+    if (reported / DESCRIPTION_FILE).exists():  # a run that somebody gave this name
         return []
     return [_described(reported / name) for name in _bundled_names(reported)]
 
@@ -392,13 +392,13 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _unchanged(path: Path, stamps: tuple) -> Checkpoint:
-    """As `read`, remembered: a server lists its checkpoints for every visitor and every question
-    after its health, and would spend its time on parsing the same JSON."""
+    """As `read`, cached: a server lists its checkpoints for every visitor and every health check,
+    and would spend its time parsing the same JSON."""
     return read(path)
 
 
 def _stamps(path: Path) -> tuple:
-    """What differs after a change to anything that `read` looks at."""
+    """Values that change whenever anything that `read` looks at changes."""
     names = (CONFIG_FILE, DESCRIPTION_FILE, METRICS_FILE, WEIGHTS_FILE)
     return tuple(map(_stamp, [*(path / name for name in names), path.parent / REGISTRY_FILE]))
 
@@ -413,7 +413,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 @functools.lru_cache(maxsize=64)
 def _file_digest(path: Path, size: int, changed: int) -> bytes:
-    """Remembered as long as neither size nor time of change (nanoseconds) differ."""
+    """Cached as long as size and modification time (nanoseconds) stay the same."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
@@ -421,7 +421,7 @@ def _file_digest(path: Path, size: int, changed: int) -> bytes:
 def _bundled_names(weights: Path) -> list[str]:
     if not weights.is_dir():
         return []
-    # A run that somebody called so is one.
+    # A run that somebody gave such a name is a checkpoint.
     others = {name for name in (REPORTED_FOLDER, STUDIES_FOLDER)
               if not (weights / name / DESCRIPTION_FILE).exists()}  # fmt: skip
     return sorted(

@@ -49,8 +49,8 @@ def pull(hub_id: HubId) -> Checkpoint:
     """Downloads a checkpoint, or finds it in the cache, and checks it by its hashes.
 
     The Hub is asked which commit the revision is now; if it cannot be reached, the cached
-    commit of that revision serves. A plain segmentation_models_pytorch checkpoint, without
-    our description, is taken in with classes named by number (see `smp_import`).
+    commit of that revision is used. A plain segmentation_models_pytorch checkpoint, without
+    our description, is imported with numbered classes (see `smp_import`).
 
     Returns: the checkpoint, named as `hub_id`; `description["hub"]` records repository,
         revision and commit.
@@ -74,7 +74,7 @@ def pull(hub_id: HubId) -> Checkpoint:
 def find(hub_id: HubId) -> Checkpoint:
     """As `pull`, but asks the Hub only once per process.
 
-    A server keeps answering with the commit it began with, and needs no network for it.
+    A server keeps answering with the commit it started with, and needs no network for it.
     """
     checkpoint = _found.get(hub_id)
     if checkpoint is None or not checkpoint.weights_path.exists():
@@ -85,7 +85,7 @@ def find(hub_id: HubId) -> Checkpoint:
 def copy_to(checkpoint: Checkpoint, target: Path) -> None:
     """Copies a pulled checkpoint into a folder of its own, with a record of where it is from.
 
-    Raises: `ConfigError` if other weights or other things lie there already, or it cannot be
+    Raises: `ConfigError` if other weights or other files are there already, or it cannot be
         written.
     """
     weights = target / folder.WEIGHTS_FILE
@@ -114,8 +114,8 @@ def _download(hub_id: HubId) -> Path:
     if there and hub_id.is_pinned and _is_described(repository, Path(cached).parent):
         return Path(cached).parent
     try:
-        # Without retries: who is offline shall learn it at once. The list also spares asking
-        # for each file; not every server of the protocol says clearly that it lacks one.
+        # Without retries: whoever is offline should learn it at once. The list also saves asking
+        # for each file; not every server of the protocol says clearly that a file is missing.
         listed = HfApi().model_info(
             repository, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT
         )
@@ -137,10 +137,10 @@ def _download(hub_id: HubId) -> Path:
 
 
 def _is_described(repository: str, snapshot: Path) -> bool:
-    """Whether a cached checkpoint has its description, or was taken in without one before.
+    """Whether a cached checkpoint has its description, or was imported without one before.
 
-    Other programs download the network alone: the classes and all that were asked for then would
-    be guessed.
+    Other programs download the network alone: from their cache the classes and all the rest would
+    be guessed, even if the Hub has a description.
     """
     if (snapshot / folder.DESCRIPTION_FILE).exists():
         return True
@@ -152,7 +152,7 @@ def _is_described(repository: str, snapshot: Path) -> bool:
 
 
 def _verify(snapshot: Path, hub_id: HubId) -> None:
-    """Checks each file against the hash that the Hub announced; a wrong one is thrown away.
+    """Checks each file against the hash that the Hub announced; one that differs is deleted.
 
     The client itself compares sizes only. It names the file in its cache by the ETag, which
     is the SHA-256 of a large file and the git blob hash of a small one. Where the cache holds
@@ -171,8 +171,8 @@ def _verify(snapshot: Path, hub_id: HubId) -> None:
             # Without them the next pull asks again for whatever is missing.
             (snapshot / folder.WEIGHTS_FILE).unlink(missing_ok=True)
             raise HubError(
-                f"{hub_id}: {name} arrived with a wrong hash, damaged on its way or on the disk. "
-                "It was thrown away; run it again."
+                f"{hub_id}: {name} has the wrong hash: it was damaged in transit or on the disk. "
+                "It was deleted; run this again."
             )
 
 

@@ -57,7 +57,7 @@ def explain(error: BaseException, subject: str) -> str:
             return f"{subject} is gated. Accept its terms at {page} with your account. {LOG_IN}"
         case RepositoryNotFoundError():
             return (
-                f"{host} has no {subject}, or it is private and your token does not reach it. "
+                f"{host} has no {subject}, or it is private and your token gives no access to it. "
                 f"Check the name. If it is private: {LOG_IN}"
             )
         case RevisionNotFoundError():
@@ -84,16 +84,16 @@ def explain(error: BaseException, subject: str) -> str:
             )
         case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return (
-                f"{subject}: the disk is full. Free some space below {constants.HF_HOME}, or let "
-                "HF_HOME name a folder on another disk."
+                f"{subject}: the disk is full. Free some space below {constants.HF_HOME}, or set "
+                "HF_HOME to a folder on another disk."
             )
         case OSError() if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return (
-                f"{subject}: the cache cannot be written ({error}). Let HF_HOME name a folder "
-                "that can."
+                f"{subject}: the cache cannot be written ({error}). Set HF_HOME to a writable "
+                "folder."
             )
         case OSError() if "Consistency check failed" in str(error):
-            return f"{subject}: the download ended before its end. Run it again."
+            return f"{subject}: the download was incomplete. Run it again."
     return f"{subject}: {_first_line(error).rstrip('.')}."
 
 
@@ -108,16 +108,16 @@ def _explain_status(error: HfHubHTTPError, subject: str) -> str:
             f"that compute; pushing models is free.{said}"
         )
     if status == 403:
-        return f"{subject}: your token has no right to it. Use one that has, in HF_TOKEN.{said}"
+        return f"{subject}: your token does not allow this. Put one that does in HF_TOKEN.{said}"
     if status == 409 or status == 412:
-        return f"{subject}: it changed on {host} meanwhile. Run it again.{said}"
+        return f"{subject}: it has changed on {host} in the meantime. Run it again.{said}"
     if status == 429:
         seconds = error.response.headers.get("Retry-After")
-        wait = f"in {seconds} seconds" if seconds else "in some minutes"
+        wait = f"in {seconds} seconds" if seconds else "in a few minutes"
         return f"{subject}: {host} has had too many requests. Try again {wait}."
     if status >= 500:
-        return f"{subject}: {host} is out of order (status {status}). Try again in some minutes."
-    return f"{subject}: {host} refuses (status {status}).{said}"
+        return f"{subject}: {host} has a problem (status {status}). Try again in a few minutes."
+    return f"{subject}: {host} refused the request (status {status}).{said}"
 
 
 def _first_line(text: object) -> str:

@@ -1,7 +1,7 @@
-"""Names of checkpoints on the Hugging Face Hub, and which bundled name is which of them.
+"""Names of checkpoints on the Hugging Face Hub, and which of them the bundled names stand for.
 
 Imports neither huggingface_hub nor a YAML reader until a registry is read: every start of
-the app passes here.
+the app imports this module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from model.errors import CheckpointError, ConfigError
 
 REGISTRY_FILE = "registry"
 
-# The Hub's own rules; a first character that is no dot keeps ./folder and ../folder apart.
+# The Hub's own rules; as the first character is not a dot, ./folder and ../folder do not match.
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _HUB_ID = re.compile(rf"(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[A-Za-z0-9_][\w./-]*))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -54,7 +54,7 @@ def contents(
     Args: licence: of the training data, where the checkpoint records none.
 
     Raises: `ConfigError` for a checkpoint whose classes and preprocessing are guessed, or as
-        `licensed` does, `CheckpointError` for one that does not state what the card must.
+        `licensed` does, `CheckpointError` for one that lacks what the card must state.
     """
     if "guessed" in checkpoint.description:
         raise ConfigError(
@@ -187,6 +187,6 @@ def _check(repository: str, files: Mapping[str, Content], commit: str) -> None:
             came = hf_hub_download(repository, name, revision=commit, cache_dir=cache)
             if Path(came).read_bytes() != sent:
                 raise HubError(
-                    f"{repository}: {name} came back other than it was sent. Push again; if it "
-                    "happens again, the Hub or something on the way to it is at fault."
+                    f"{repository}: {name} came back different from what was sent. Push again; if "
+                    "it happens again, the Hub or something on the way to it is at fault."
                 )

@@ -1,4 +1,4 @@
-"""Under which terms the pictures may be used that a checkpoint was trained on."""
+"""The terms under which a checkpoint's training pictures may be used."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def licensed(checkpoint: Checkpoint, licence: str | None = None) -> Checkpoint:
 
     Args: licence: what its owner states, such as "CC BY 4.0", where it records none.
 
-    Returns: the very checkpoint that was given, or one with another description; its folder
-        is never changed.
-    Raises: `ConfigError` for data of unknown terms, or not meant for publication, until its
+    Returns: the given checkpoint itself, or one with another description; its folder is never
+        changed.
+    Raises: `ConfigError` for data with unknown terms, or not meant for publication, until its
         owner states them.
     """
     data = checkpoint.description.get("data", {})
@@ -32,6 +32,6 @@ def licensed(checkpoint: Checkpoint, licence: str | None = None) -> Checkpoint:
         return replace(checkpoint, description=description)
     raise ConfigError(
         f"{checkpoint.name} was trained on {data.get('title', checkpoint.data_name)}, whose "
-        f"licence is: {recorded}. If you may publish what comes of it, state the terms, such as "
+        f"licence is: {recorded}. If you may publish what it learned, state the terms, such as "
         '--licence "CC BY 4.0".'
     )

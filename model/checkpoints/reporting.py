@@ -1,4 +1,4 @@
-"""Figures without weights: what is trained and reported, but too large to ship."""
+"""Figures without weights: for checkpoints that are reported, but too large to ship."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from model.errors import ConfigError
 
 def report(checkpoint: Checkpoint) -> Path:
     """Puts what a checkpoint records into `weights/reported/`, with a card that says that its
-    weights are not there. What lay there before under its name is replaced.
+    weights are not there. An earlier report of the same name is replaced.
 
     Returns: the folder.
-    Raises: `ConfigError` if it has no figures on the test part, is shipped already, is of data
-        that must not be published, or cannot be written.
+    Raises: `ConfigError` if it has no figures on the test part, is shipped already, was trained
+        on data that must not be published, or cannot be written.
     """
     weights = folder.weights_folder()
     if not checkpoint.figures("test"):

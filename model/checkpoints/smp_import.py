@@ -1,8 +1,8 @@
-"""Takes in what `save_pretrained` of segmentation_models_pytorch (smp) writes.
+"""Imports what `save_pretrained` of segmentation_models_pytorch (smp) writes.
 
 Such a checkpoint is `config.json` and `model.safetensors`; it does not say what its classes
-mean or how pictures are prepared. Both are guessed, and the description says so. Those two
-files of our own U-Net are taken in just so.
+mean or how pictures are prepared. Both are guessed, and the description says so. The same two
+files of our own U-Net are imported in the same way.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def convert(source: Path, target: Path, origin: str) -> Path:
             f"{origin} cannot be built from its config.json: {str(error).splitlines()[0][:300]}"
         ) from error
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside and renamed whole: a folder that exists is complete.
+    # Written under another name, then renamed: a folder that exists is complete.
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=target.parent))
     try:
         save_network(network, part / folder.WEIGHTS_FILE)
@@ -97,7 +97,7 @@ def _read_config(path: Path, origin: str) -> dict[str, Any]:
 def _architecture(config: dict[str, Any], origin: str) -> Architecture:
     if config.get("in_channels", 3) != 3:
         raise CheckpointError(
-            f"{origin} expects pictures of {config['in_channels']} channels; only RGB is possible."
+            f"{origin} expects pictures of {config['in_channels']} channels; only RGB is supported."
         )
     architecture = Architecture.from_json(config)
     outputs = max(2, _outputs(config))
@@ -106,7 +106,7 @@ def _architecture(config: dict[str, Any], origin: str) -> Architecture:
     changes = {
         # Its own weights follow; smp would download the encoder's first.
         "encoder_weights": None,
-        # Logits are wanted, and of pixels only.
+        # Only logits are wanted, and only for pixels.
         "activation": None,
         "aux_params": None,
         "classes": outputs,

@@ -1,4 +1,4 @@
-"""How pages and reports call checkpoints: by network and start, "MobileNetV2 (pretrained)"."""
+"""What pages and reports call checkpoints: by network and start, "MobileNetV2 (pretrained)"."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def titles(checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
 
 
 def data_key(checkpoint: Checkpoint) -> str:
-    """What can be compared at all: the data set; each folder of somebody's own is one."""
+    """Checkpoints with equal keys can be compared: the data set; each user's own folder is one."""
     if checkpoint.data_name != OWN_FOLDER:
         return checkpoint.data_name
     return f"{OWN_FOLDER} {checkpoint.description.get('data', {}).get('digest', '')}"
@@ -56,6 +56,6 @@ def data_title(checkpoint: Checkpoint) -> str:
 
 
 def told_apart(plain: dict[str, str]) -> dict[str, str]:
-    """The same titles by name, with the name after those that several have."""
+    """The same titles by name; the name is appended to those that several share."""
     shared = Counter(plain.values())
     return {name: f"{text} · {name}" if shared[text] > 1 else text for name, text in plain.items()}

@@ -1,4 +1,4 @@
-"""Whether pictures may be some that a checkpoint has learned from."""
+"""Whether a checkpoint may have learned from given pictures."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from model.errors import ConfigError
 
 
 def check_start(start: Checkpoint, data: DataSet, *, include_validation: bool) -> None:
-    """Raises `ConfigError` if a training that goes on from `start` would choose its epoch on, or
-    be tested on, pictures of the data that `start` has learned from.
+    """Raises `ConfigError` if a training run that starts from `start` would choose its epoch on,
+    or be tested on, pictures of the data that `start` has learned from.
 
     Args: include_validation: whether it learns from the validation pictures itself.
     """

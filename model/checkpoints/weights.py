@@ -25,7 +25,7 @@ def load_network(checkpoint: Checkpoint) -> nn.Module:
     try:
         plan = Architecture.from_json(checkpoint.config)
         if plan.model_class != "UNet":
-            # Else smp would first download the ones that training began with.
+            # Otherwise smp would first download those that training started from.
             plan.arguments["encoder_weights"] = None
         network = assemble(plan, state)
     except (ConfigError, RuntimeError) as error:
@@ -39,13 +39,13 @@ def load_network(checkpoint: Checkpoint) -> nn.Module:
 def assemble(plan: Architecture, state: dict[str, Tensor]) -> nn.Module:
     """Builds a network and gives it its weights.
 
-    Whether they fit is found out on shapes alone: a config.json may describe a network larger than
-    any memory, and is refused before it takes some.
+    Whether they fit is checked on shapes alone: a config.json may describe a network larger than
+    any memory, and is refused before it takes any.
 
     Raises: `ConfigError` as `construct`, torch's `RuntimeError` for weights that do not fit.
     """
     with torch.device("meta"), _LinspaceComputed():
-        # Assigned, not copied: a copy into nothing warns for each tensor.
+        # Assigned, not copied: a copy into a meta tensor warns each time.
         construct(plan).load_state_dict(state, assign=True)
     network = construct(plan)
     network.load_state_dict(state)
@@ -53,7 +53,7 @@ def assemble(plan: Architecture, state: dict[str, Tensor]) -> nn.Module:
 
 
 class _LinspaceComputed(TorchFunctionMode):
-    """Some encoders read these few numbers while they are built, which shapes alone cannot tell."""
+    """Some encoders read these few values while they are built, and meta tensors have none."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None
@@ -68,7 +68,7 @@ def misfit(error: Exception) -> str:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Raises `CheckpointError` if the file is missing, truncated or no safetensors file."""
+    """Raises `CheckpointError` if the file is missing, truncated or not a safetensors file."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

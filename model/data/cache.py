@@ -30,8 +30,8 @@ class SampleCache:
     removes it with the last process that uses it, however that ends. When the disk is full
     this is logged once, and what does not fit is not kept.
 
-    Forked processes share what their parent kept. What they keep on their own is theirs alone,
-    in memory: the file is written by its maker only. A pickled cache arrives empty.
+    Forked processes share what their parent kept. What they keep themselves stays in their own
+    memory: only the process that made the cache writes the file. A pickled cache arrives empty.
 
     Args: memory_limit: bytes of samples to keep in memory.
 
@@ -64,13 +64,13 @@ class SampleCache:
             return _views(*self._memory[number])
         if number in self._places:
             offset, length, width = self._places[number]
-            # ACCESS_COPY: nothing that is done to the array can reach the file.
+            # ACCESS_COPY: no change to the array can reach the file.
             mapped = mmap.mmap(self._file.fileno(), length, access=mmap.ACCESS_COPY, offset=offset)
             return _views(np.frombuffer(mapped, np.uint8), width)
         return None
 
     def keep(self, number: int, image: np.ndarray, labels: np.ndarray) -> Sample:
-        """Keeps a sample if there is room, and returns it as `get` does. For many threads.
+        """Keeps a sample if there is room, and returns it as `get` does. Thread-safe.
 
         Args: image: uint8 (H, W, 3); labels: uint8 (H, W).
         """
@@ -101,8 +101,8 @@ class SampleCache:
             self._disk_full = True
             logger.warning(
                 "Not all decoded pictures can be kept: the %.0f MiB of memory for them are used "
-                "up, and %s takes no more of them (%s). The others are read anew in each epoch, "
-                "which is slower; free space there, or name another folder in TMPDIR.",
+                "up, and %s has no room for more (%s). The others are read again in each epoch, "
+                "which is slower; free space there, or set TMPDIR to another folder.",
                 self.memory_limit / 2**20,
                 folder,
                 error.strerror or error,

@@ -3,11 +3,11 @@
     classes:                # in the order of their ids: names, with or without a colour
       - background
       - {name: road, colour: "#804080"}
-    void: [255]             # stored values (or "#rrggbb") of pixels that count for nothing
-    encoding: index         # index | binary | red | colour; otherwise told from the pixels
+    void: [255]             # stored values (or "#rrggbb") of pixels to ignore
+    encoding: index         # index | binary | red | colour; otherwise detected from the pixels
     values: {0: background, 7: road}   # stored value (or "#rrggbb") -> class name
 
-Without `values`, stored values are the class ids, or in masks of colours the classes' colours.
+Without `values`, stored values are the class ids, or in colour masks the classes' colours.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ClassFile(Record):
         )
 
     def states_colours(self, found: Collection[int]) -> bool:
-        """Whether the colours of RGB masks are what is stated as classes and void.
+        """Whether the file states the colours of RGB masks, as those of classes or void.
 
         Args: found: the masks' colours, as `masks.read_colours` returns them.
         """
@@ -85,8 +85,8 @@ class ClassFile(Record):
         return set(found) <= {pack_colour(colour) for colour in colours}
 
     def two_levels(self) -> list[int]:
-        """Which of two classes is the darker, which the brighter value of masks of two values: as
-        stated where they are black and white, else in their order."""
+        """The class ids of the darker and of the brighter value in masks of two values: as stated
+        where the classes' colours are black and white, else in their order."""
         colours = [entry.colour for entry in self.classes]
         return [1, 0] if colours == ["#ffffff", "#000000"] else [0, 1]
 
@@ -156,7 +156,7 @@ def default_classes(names: Iterable[str]) -> ClassTable:
     """
     names = list(names)
     if len(names) > VOID:
-        raise DataError(f"There are {len(names)} classes; a mask tells at most {VOID} apart.")
+        raise DataError(f"There are {len(names)} classes; a mask can hold at most {VOID}.")
     colours = _distinct_colours()
     return ClassTable.of(
         (name, "#000000" if name == "background" else next(colours)) for name in names

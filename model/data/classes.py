@@ -11,7 +11,7 @@ import numpy as np
 from model.errors import ConfigError
 
 VOID = 255
-"""Label of pixels that count for nothing: not trained on, not scored, drawn transparent."""
+"""Label of pixels to ignore: not trained on, not scored, drawn transparent."""
 
 # Okabe & Ito (2008), "Color Universal Design": eight colours that people with the
 # common colour vision deficiencies can tell apart.
@@ -31,7 +31,7 @@ OKABE_ITO = (
 class ClassInfo:
     """One class: `id` is its value in label arrays, `colour` is `#rrggbb`.
 
-    Raises `ConfigError` for a name that is no text, and for a colour written in another way.
+    Raises `ConfigError` for a name that is not text, and for a colour written in another way.
     """
 
     id: int
@@ -40,7 +40,7 @@ class ClassInfo:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise ConfigError(f"The class {self.id} needs a name of text, got {self.name!r}.")
+            raise ConfigError(f"The name of class {self.id} must be text, got {self.name!r}.")
         if not re.fullmatch("#[0-9A-Fa-f]{6}", self.colour):
             raise ConfigError(
                 f"The class '{self.name}' has the colour '{self.colour}'; write it as #rrggbb."

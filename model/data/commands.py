@@ -3,7 +3,7 @@
 python -m model data list
 python -m model data info pets
 python -m model data get pets --data-root data
-python -m model data check photos --fix mended
+python -m model data check photos --fix fixed
 python -m model data preview folder:photos --output preview
 python -m model data masks labels/ --images images/ --output masks/
 """
@@ -51,16 +51,16 @@ class Get:
 
 @dataclass(frozen=True)
 class Check:
-    """Find what is wrong with pictures and masks; mend a copy.
+    """Find what is wrong with pictures and masks; write a repaired copy.
 
     Exit code: 0 if nothing is wrong (notes do not count), 1 with warnings, 2 with errors. With
-    --fix it is that of the mended copy.
+    --fix it is that of the repaired copy.
     """
 
     target: tyro.conf.Positional[str]
     """A folder (images/ and masks/, or masks alone), or a data set's name."""
     fix: Path | None = None
-    """Write a mended copy into this folder, empty or not there yet; nothing else is changed."""
+    """Write a repaired copy into this folder, which is empty or new; nothing else is changed."""
     json: bool = False
     """Print the report as JSON, with all files concerned, instead of text."""
     data_root: Path | None = None
@@ -74,7 +74,7 @@ class Preview:
     name: tyro.conf.Positional[str]
     """A data set's name, or folder:PATH for your own."""
     output: Path
-    """Folder for index.html and contact_sheet.png; empty or not there yet."""
+    """Folder for index.html and contact_sheet.png; empty or new."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     pictures: int = 12
@@ -114,9 +114,9 @@ DataCommand = (
 
 
 def run(command: List | Info | Get | Check | Preview | Masks) -> int:
-    """Runs a command and prints what there is to say.
+    """Runs a command and prints its results.
 
-    Returns: the exit code: of `check` as it says, 1 if `get` found nothing it could check, else 0.
+    Returns: the exit code: for `check` see `Check`; 1 if `get` found nothing to check; else 0.
     Raises: `StudioError`.
     """
     runners = {
@@ -150,7 +150,7 @@ def info(command: Info) -> int:
     try:
         data = datasets.load(name, command.data_root)
     except DataError as error:
-        # Without the files there is still a lot to say, unless the folder was the question.
+        # Without the files there is still a lot to show, unless the folder itself was asked for.
         if kind is datasets.UserFolder or command.write_split:
             raise
         data, problem = kind, error
@@ -197,8 +197,8 @@ def get(command: Get) -> int:
     names = [name for part in data.split.values() for name in part]
     counted = measure(data, names, "checking")
     print(
-        f"{data.title}: {counted.num_images} samples, every picture and mask read, sizes and "
-        "label values right."
+        f"{data.title}: {counted.num_images} samples, every picture and mask was read; sizes and "
+        "label values are right."
     )
     if data.published > counted.num_images:
         print(f"The full set has {data.published}.")
@@ -206,7 +206,7 @@ def get(command: Get) -> int:
 
 
 def how_to_get(kind, root: Path) -> str:
-    """The steps that bring a data set here which cannot be downloaded without an account."""
+    """The steps to get a data set that cannot be downloaded without an account."""
     lines = [f"{kind.title} ({kind.licence})", f"1. Download it from {kind.source}"]
     if "kaggle.com" in kind.source:
         lines[-1] += " (Kaggle asks for a free account)."
@@ -239,7 +239,7 @@ def check(command: Check) -> int:
         report = doctor.check(str(command.fix)).report
         content |= {"left_out": copy.left_out, "copy": report.model_dump()}
         if not command.json:
-            print(f"\n{copy.text()} Written to {command.fix}, which was checked:\n{report.text()}")
+            print(f"\n{copy.text()} Written to {command.fix} and checked:\n{report.text()}")
     if command.json:
         print(json.dumps(content | {"exit_code": report.exit_code}, indent=1))
     return report.exit_code

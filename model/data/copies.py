@@ -1,18 +1,18 @@
-"""What is peculiar to the copies of data sets that the bundled checkpoints learned from.
+"""Peculiarities of the data set copies that the bundled checkpoints learned from.
 
-Cards and docs/results.md say it beside the figures; whoever trains on the whole set has another
-digest, for which nothing is said.
+Cards and docs/results.md state them beside the figures; the whole set has another digest, for
+which nothing is stated.
 """
 
 COPIES = {
     "bac5f8c44c99f076": (
         "These are 592 of the set's 7,390 pictures, nine tenths of them of three breeds, shrunk to "
         "at most 400 pixels on the longer side: their own resolution here. The full set is split "
-        "otherwise."
+        "differently."
     ),
     "7c4dab7f84441009": (
-        "These are the tiles 1 to 7; the full set is split otherwise. The test patches are all of "
-        "one tile and overlap, so that a pixel counts one and a half times on average: the "
+        "These are the tiles 1 to 7; the full set is split differently. The test patches all come "
+        "from one tile and overlap, so that a pixel counts one and a half times on average: the "
         "intervals say how a figure would move with other patches of that tile, not with another "
         "tile."
     ),

@@ -1,4 +1,4 @@
-"""Archives from the web: resumed where they stopped, checked by hash, unpacked whole or not."""
+"""Archives from the web: resumed where they stopped, checked by hash, unpacked as a whole."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def fetch_archive(url: str, md5: str, folder: Path) -> Path:
     if found != md5:
         part.unlink()
         raise DataError(
-            f"{url} has the MD5 {found} instead of {md5}: the file was damaged on the way, or "
+            f"{url} has the MD5 {found} instead of {md5}: the file was damaged in transit, or "
             "replaced. It was discarded; run the command again."
         )
-    # A whole folder is moved into place at the end, so that one cut short is never taken
-    # for the data.
+    # The complete folder is moved into place at the end, so that an incomplete one is never
+    # taken for the data.
     with tempfile.TemporaryDirectory(dir=folder) as unpacked:
         archive = Path(unpacked) / file
         os.replace(part, archive)

@@ -1,4 +1,4 @@
-"""Folders of pictures and masks, whose files are known by their path without the suffix."""
+"""Folders of pictures and masks, whose files are named by their path without the suffix."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from model.data.images import SUFFIXES
 from model.errors import ConfigError, DataError
 
 OWN_FOLDER = "folder"
-"""What the data set of somebody's own pictures is called, whatever folder they lie in."""
+"""What the data set of a user's own pictures is called, whatever folder they are in."""
 
 
 def key_of(path: str | Path) -> str:
-    """How a file is called: its relative path without the suffix, with forward slashes.
+    """What a file is called: its relative path without the suffix, with forward slashes.
 
     Args: path: of a file that is there, or as text, which may come from Windows.
     """
     there = isinstance(path, PurePath)
-    # In the name of a file of Linux a backslash is a letter like others.
+    # In a file name on Linux a backslash is an ordinary character.
     pure = PurePosixPath(path.as_posix() if there else path.replace("\\", "/"))
     return (pure.parent / pure.stem).as_posix()
 
@@ -25,9 +25,9 @@ def key_of(path: str | Path) -> str:
 def list_pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:
     """The picture files in a folder and those below it, by name, sorted.
 
-    Returns: the files, and for each name that several have (they differ in their suffix only)
-        all of these; the first of them is among the files.
-    Raises: `DataError` for a name that is no text.
+    Returns: the files; and, for each name that several share (they differ only in suffix), all of
+        those, the first of which is among the files.
+    Raises: `DataError` for a name that is not text.
     """
     found: dict[str, Path] = {}
     same: dict[str, list[Path]] = {}
@@ -46,7 +46,7 @@ def list_pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]
 
 
 def check_name(path: PurePath) -> None:
-    """Raises `DataError` for a name that is no text: no table, report or page could hold it."""
+    """Raises `DataError` for a name that is not text: no table, report or page could hold it."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -57,7 +57,7 @@ def check_name(path: PurePath) -> None:
 def pictures_in(folder: Path) -> dict[str, Path]:
     """The picture files in a folder and those below it, by name, sorted.
 
-    Raises: `DataError` if there are none, or two differ in their suffix only.
+    Raises: `DataError` if there are none, or two differ only in suffix.
     """
     if not folder.is_dir():
         raise DataError(f"The folder {folder} does not exist.")
@@ -73,13 +73,13 @@ def pictures_in(folder: Path) -> dict[str, Path]:
 
 
 def empty_folder(output: Path) -> None:
-    """Makes the folder. Raises `ConfigError` if it holds anything, or cannot be made."""
+    """Creates the folder. Raises `ConfigError` if it holds anything, or cannot be created."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         filled = any(output.iterdir())
     except OSError as error:
         raise ConfigError(
-            f"--output: {output} cannot be made: {error.strerror or error}."
+            f"--output: {output} cannot be created: {error.strerror or error}."
         ) from error
     if filled:
         raise ConfigError(

@@ -3,7 +3,7 @@
 Training, command line, pages and API all come through `decode`, so a picture looks
 the same to each of them. The rules:
 
-- EXIF rotation is applied; of an animation or a multi-page file the first frame counts.
+- EXIF rotation is applied; of an animation or a multi-page file the first frame is used.
 - Transparency is composited on white.
 - Palette, grey, CMYK and other colour modes become RGB as Pillow converts them;
   embedded ICC profiles are not applied.
@@ -31,7 +31,7 @@ MAX_PIXELS = 100_000_000
 
 # Formats that people have pictures in. Pillow knows dozens more, each a parser that
 # hostile input could reach (PSD, EPS runs Ghostscript, ...). MPO, two JPEGs in one file,
-# is not among the names that Pillow can be asked for: its JPEG reader opens it.
+# cannot be asked for by name: Pillow's JPEG reader opens it.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
@@ -99,8 +99,8 @@ def open_image(
     except UnidentifiedImageError as error:
         if file.getvalue()[:4] in TIFF_STARTS:
             raise ImageError(
-                f"{name} is a TIFF with bands or bits that this program does not read. Export it "
-                "as RGB of 8 bits, or grey of 8 or 16."
+                f"{name} is a TIFF with bands or a bit depth that this program does not read. "
+                "Export it as 8-bit RGB, or as 8-bit or 16-bit grey."
             ) from error
         raise ImageError(
             f"{name} is not a picture in a format this program reads "
@@ -111,8 +111,8 @@ def open_image(
     # In compressed data 0xff is followed by zero: this is the marker of a pass, or a thumbnail's.
     if image.format in ("JPEG", "MPO") and file.getvalue().count(b"\xff\xda") > MAX_SCANS:
         raise ImageTooLargeError(
-            f"{name} is a JPEG of more than {MAX_SCANS} passes over its pixels. Save it again as a "
-            "usual JPEG or PNG."
+            f"{name} is a JPEG with more than {MAX_SCANS} passes over its pixels. Save it again "
+            "as an ordinary JPEG or PNG."
         )
     width, height = image.size
     if width * height > max_pixels:
@@ -126,7 +126,7 @@ def open_image(
 
 
 def describe(source: Source) -> str:
-    """How an error message calls a source: the file's name, or "The picture"."""
+    """What an error message calls a source: the file's name, or "The picture"."""
     if isinstance(source, str | Path):
         return Path(source).name
     return "The picture"
@@ -156,8 +156,8 @@ def _as_file(source: Source, name: str, max_bytes: int) -> io.BytesIO:
 def _pixels(image: Image.Image) -> np.ndarray:
     """The picture as RGB, uint8 (H, W, 3).
 
-    Pillow keeps 4 bytes a pixel, and whatever it makes of a picture takes as many again: of one
-    of 100 megapixels only bands are converted.
+    Pillow keeps 4 bytes a pixel, and each conversion takes as many again, which is too much for
+    100 megapixels: pictures are converted in bands.
     """
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     span = (0.0, 0.0)
@@ -191,7 +191,7 @@ def _to_rgb(image: Image.Image, span: tuple[float, float]) -> Image.Image:
 
 
 def _span(image: Image.Image) -> tuple[float, float]:
-    """The least and the largest finite value."""
+    """The smallest and the largest finite value."""
     low, high = np.inf, -np.inf
     for _, band in _bands(image):
         values = np.asarray(band, np.float64)

@@ -46,7 +46,7 @@ class MaskEncoding:
     """How class ids are stored in mask files.
 
     Attributes:
-        storage: where in the file the values are, see the module's text.
+        storage: where in the file the values are, see the module's docstring.
         values: stored value -> class id, or -> `VOID`.
         unknown: the label of values without an entry; None makes them an error.
 
@@ -135,8 +135,8 @@ def read_red_channel(source: Source) -> np.ndarray:
 def read_colours(source: Source) -> np.ndarray:
     """Reads a mask whose colours are the classes: RGB, RGBA, or a palette file by its colours.
 
-    Alpha decides only whether a pixel is fully transparent, and is ignored where it is so
-    in the whole picture.
+    Alpha decides only whether a pixel is fully transparent, and is ignored if the whole picture
+    is.
 
     Returns: int32 (H, W), 0xRRGGBB or `TRANSPARENT`.
     Raises: `DataError` for modes without colours, `ImageError` for unreadable files.
@@ -183,7 +183,7 @@ def to_labels(
     Args:
         values: int32 (H, W), as one of the readers returns them.
         mapping: stored value -> class id, or -> `VOID`.
-        name: how the error message calls the file.
+        name: what the error message calls the file.
         unknown: the label of values without an entry; None makes them an error.
         colours: the values are colours, and the message shows them as such.
 
@@ -232,8 +232,8 @@ def index_png(labels: np.ndarray, classes: ClassTable) -> bytes:
     image = Image.fromarray(labels)
     image.putpalette(classes.palette().tobytes())
     buffer = io.BytesIO()
-    # Labels repeat along rows: to look for nothing else takes a quarter of the time, for up to
-    # a fifth more bytes.
+    # Labels repeat along rows: matching only such runs takes a quarter of the time, for up to a
+    # fifth more bytes.
     image.save(buffer, "PNG", compress_type=zlib.Z_RLE)
     return buffer.getvalue()
 
@@ -253,18 +253,18 @@ def _unknown_values(
     return (
         f"The {what} {Path(name).name} has {'colours' if colours else 'values'} {listed}{more} "
         f"that this data set does not know; it knows {expected}. "
-        f"{values.size} pixels are concerned."
+        f"{values.size} pixels are affected."
     )
 
 
 def as_binary(values: np.ndarray) -> np.ndarray:
     """Grey values of masks of two classes as their reader gives them: 0 for 0, 1 for 255. Others,
-    which it refuses, stay what they are, but for 1, which becomes 0."""
+    which it refuses, stay as they are, except for 1, which becomes 0."""
     return np.where(values == 255, 1, np.where(values == 1, 0, values))
 
 
 def lossy_compression(image: Image.Image) -> str | None:
-    """The format of an opened file if it may have been compressed with loss, else None."""
+    """The format of an opened file if its compression may be lossy, else None."""
     compression = str(image.info.get("compression", ""))
     if image.format in ("JPEG", "MPO") or "jpeg" in compression:
         return "JPEG"
@@ -283,7 +283,7 @@ def _open_lossless(source: Source) -> Image.Image:
         )
     if lossy:
         raise DataError(
-            f"{describe(source)} is a {lossy} file, which may be compressed with loss; "
+            f"{describe(source)} is a {lossy} file, whose compression may be lossy; "
             "label values would not survive. Export the masks as PNG."
         )
     return image
@@ -328,7 +328,7 @@ def _pixels(image: Image.Image, source: Source, mode: str | None = None) -> np.n
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """How the file packs its pixels, in Pillow's words, such as "L;4"; known until they load."""
+    """How the file packs its pixels, in Pillow's terms ("L;4"); known only until they load."""
     if not image.tile:
         return image.mode
     arguments = image.tile[0][3]
@@ -363,7 +363,7 @@ def _whole_numbers(values: np.ndarray, source: Source) -> np.ndarray:
         whole = np.where(np.abs(values) < 2**31, values, 0.5).round()
     if (whole != values).any():
         raise DataError(
-            f"{describe(source)} has fractions or values that are no numbers; class ids are "
+            f"{describe(source)} has fractions or values that are not numbers; class ids are "
             "whole numbers."
         )
     return whole.astype(np.int32)

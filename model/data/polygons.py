@@ -3,13 +3,13 @@
 The rules:
 
 - Coordinates are in pixels from the picture's upper left corner; pixel (column, row) is the
-  square from (column, row) to (column + 1, row + 1). What lies outside the picture is cut.
+  square from (column, row) to (column + 1, row + 1). What lies outside the picture is clipped.
 - A pixel belongs to a polygon if its centre is inside by the even-odd rule; a centre that
   lies on a left or upper edge is inside, on a right or lower edge outside.
 - Polygons from COCO files are filled by pycocotools instead, so that they agree with COCO's
   own masks to the pixel. (It rounds vertices to fifths of a pixel first.)
-- A class is painted as a whole: all its shapes, at the place of its last one. Later over
-  earlier between classes, and among shapes of one class the order cannot matter.
+- A class is painted as a whole: all its shapes, at the place of its last one. Later classes
+  cover earlier ones; among the shapes of one class the order cannot matter.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class RunLengths:
                 f"a run-length mask is for {self.size_hw[1]} x {self.size_hw[0]} pixels, but the "
                 f"picture has {width} x {height}"
             )
-        # Not pycocotools: it reads memory that it never wrote when the runs fall short.
+        # Not pycocotools: it reads uninitialised memory when the runs fall short.
         counts = _decompress(self.counts) if isinstance(self.counts, str) else self.counts
         if min(counts, default=0) < 0 or sum(counts) != height * width:
             raise DataError(
@@ -157,8 +157,8 @@ class Patch:
 
 
 def check_range(points: np.ndarray, height: int, width: int) -> None:
-    """Raises `DataError` for coordinates that cannot be meant in a picture of this size."""
-    # Outlines may leave the picture; by ten times its size they are in other units.
+    """Raises `DataError` for coordinates that make no sense in a picture of this size."""
+    # Outlines may extend beyond the picture; ten times its size means that the units differ.
     limit = 10 * max(height, width)
     if not (np.abs(points) <= limit).all():
         worst = points.flat[np.abs(points).argmax()]

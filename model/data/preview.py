@@ -1,6 +1,6 @@
 """A data set to look at: a contact sheet, and a page with its figures.
 
-Both are single files: the page holds its pictures itself and loads nothing.
+Both are single files: the page embeds its pictures and loads nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What encoding a set of masks has, told from the pixels of all of them.
+"""Detects the encoding of a set of masks from the pixels of all of them.
 
 The rules, in this order:
 
@@ -114,7 +114,7 @@ def recognise(
 
     Args:
         paths: the mask files.
-        described: what `classes.yaml` says, which decides where it says something. With
+        described: what `classes.yaml` says, which takes precedence over the pixels. With
             both encoding and classes in it, no mask is opened.
 
     Raises: `DataError` if the masks contradict each other or `described`, or look compressed.
@@ -165,8 +165,8 @@ def storage_of(
 ) -> tuple[Storage, list[int]]:
     """How the masks are to be read, and the values that are then found, sorted.
 
-    Args: described: colours that it states make them the classes of RGB files, even where all are
-        grey or pure red; a void of 255 makes grey masks of 0 and 255 ones of class ids.
+    Args: described: if it states colours, RGB files are read by colour even where all of these are
+        grey or pure red; with a void of 255, grey masks of 0 and 255 hold class ids.
     Raises: `MixedMasksError` naming a grey and a coloured mask.
     """
     kinds = {entry.kind for entry in scans}
@@ -199,7 +199,7 @@ def storage_of(
 def _by_values(
     storage: Storage, values: list[int], stated_void: list[int | str]
 ) -> tuple[MaskEncoding, ClassTable]:
-    """Each value a class, in their order, but for void."""
+    """Each value except void is a class, in their order."""
     void = {pack_colour(v) if isinstance(v, str) else v for v in stated_void}
     if storage == "colour":
         void.add(TRANSPARENT)
@@ -209,8 +209,8 @@ def _by_values(
     if len(classes) > MOST_VALUES:
         what = "colours" if storage == "colour" else "values"
         raise DataError(
-            f"The masks have {len(classes)} different {what}, more than classes are likely: they "
-            f"were compressed with loss or have smoothed edges. {ADVICE}"
+            f"The masks have {len(classes)} different {what}, too many for classes: their "
+            f"compression was lossy, or they have smoothed edges. {ADVICE}"
         )
     if len(classes) < 2:
         found = [show_colour(value) if storage == "colour" else value for value in values]

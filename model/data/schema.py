@@ -48,7 +48,7 @@ def validate(model: type[Model], content: Any, path: Path) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        # Where several forms are allowed there is an error for each; the deepest is of the
+        # Where several forms are allowed there is an error for each; the deepest belongs to the
         # form that was meant.
         errors = error.errors(include_url=False, include_input=False)[:20]
         worst = max(errors, key=lambda entry: len(entry["loc"]))

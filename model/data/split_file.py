@@ -47,6 +47,6 @@ def read(path: Path) -> SplitFile:
     if actual != content.digest:
         raise DataError(
             f"{path.name} was changed after it was written: its names do not match its digest "
-            f"{content.digest}. If the change is meant, set the digest to {actual}."
+            f"{content.digest}. If the change is intended, set the digest to {actual}."
         )
     return content

@@ -1,6 +1,6 @@
 """Which picture belongs to training, validation and test: deterministic rules and a digest.
 
-The rules: `contiguous` ranges of a film, `stratified` by a group such as the breed, `random`
+The rules: `contiguous` ranges of a video, `stratified` by a group such as the breed, `random`
 by a hash with a seed, `grouped` by an assignment of whole groups such as tiles, and official
 lists, of which `with_validation` takes a validation part out of the training part. Each
 data set names its own. `k_folds` cuts training and validation into folds for
@@ -47,8 +47,8 @@ def stratified(
 ) -> Split:
     """Each group (a breed, say) is spread over the three parts in the same proportions.
 
-    Within a group the order is that of a hash of the name, so that adding a picture moves
-    no other one by chance. Groups too small to share stay in training.
+    Within a group the order is that of a hash of the name, so that adding a picture does not
+    reshuffle the others. Groups too small to share stay in training.
     """
     groups: dict[str, list[str]] = {}
     for name in sorted(names):
@@ -113,7 +113,7 @@ def k_folds(
     The test part is the same in all of them, for the model that is trained at the end.
 
     Args:
-        split: the split whose training and validation parts are pooled and cut anew.
+        split: the split whose training and validation parts are pooled and split again.
         rule: how, by scikit-learn's splitters: "contiguous" `KFold`, "random" `KFold` with
             `seed`, "group" `GroupKFold`, "stratified" `StratifiedKFold` with `seed`.
         group_of: the group or the stratum of a name.
@@ -142,7 +142,7 @@ def k_folds(
     with warnings.catch_warnings():
         # Strata smaller than the number of folds are spread as far as they go.
         warnings.filterwarnings("ignore", message="The least populated class")
-        # The strata are scikit-learn's `y`; what a splitter does not use it warns about.
+        # The strata are scikit-learn's `y`; a splitter warns about arguments it does not use.
         folds = list(splitter.split(pool, groups, groups if rule == "group" else None))
     return [
         {
@@ -159,8 +159,8 @@ def fewer(
 ) -> Split:
     """The split with `count` of its training names; validation and test stay as they are.
 
-    They are drawn by seed, in equal shares of the groups or strata, and those of a smaller count
-    are among those of a larger one. The order is that of hashes: the same on every machine.
+    They are drawn by seed, in equal shares of the groups or strata, and a smaller count's are a
+    subset of a larger one's. The order is that of hashes: the same on every machine.
 
     Raises: `ConfigError` if there are fewer.
     """

@@ -23,7 +23,7 @@ class Statistics:
         num_images: how many samples.
         pixels: pixels by class, int64 (C,).
         images: samples that a class occurs in, int64 (C,).
-        void_pixels: pixels that count for nothing.
+        void_pixels: pixels to ignore.
         sizes_wh: how many samples have each width and height.
     """
 
@@ -68,7 +68,7 @@ class Statistics:
 
 def histogram(labels: np.ndarray) -> np.ndarray:
     """How many pixels have each value, uint8 (H, W) -> int64 (256,)."""
-    # Several times faster than bincount, which first makes eight bytes of each.
+    # Several times faster than bincount, which first widens each to eight bytes.
     return np.array(Image.fromarray(labels).histogram(), np.int64)
 
 
@@ -80,7 +80,7 @@ def measure(
 ) -> Statistics:
     """Counts over the named samples, in threads, with a progress bar on a terminal.
 
-    Args: pair: what reads a sample, by default `data.pair`.
+    Args: pair: the function that reads a sample, by default `data.pair`.
 
     Raises: `DataError`, `ImageError` for samples that cannot be read.
     """
@@ -94,7 +94,7 @@ def measure(
 
     names = list(names)
     statistics = Statistics.empty(len(data.classes))
-    # Decoders let other threads run meanwhile.
+    # Threads help because the decoders release the GIL.
     with ThreadPoolExecutor(available_cores()) as threads:
         counted = threads.map(count, names)
         for counts, size_hw in tqdm(

@@ -22,7 +22,7 @@ from model.data.statistics import Statistics, measure
 from model.errors import ConfigError
 
 LUMA = torch.tensor([0.2989, 0.587, 0.114])
-"""How much of R, G and B makes grey (ITU-R BT.601), as torchvision has it."""
+"""The weights of R, G and B in grey (ITU-R BT.601), as in torchvision."""
 
 Sample = tuple[tv_tensors.Image, tv_tensors.Mask]
 
@@ -85,7 +85,7 @@ class Tiles(Dataset):
     """The samples of a dataset cut into tiles of at most `side` x `side`, side by side.
 
     For validation with the size policies "tile" and "crop": whole pictures could be too large for
-    the network. Reads each sample once when made, to know their sizes.
+    the network. Reads each sample once when constructed, to know their sizes.
     """
 
     def __init__(self, samples: SampleDataset, side: int) -> None:
@@ -123,12 +123,12 @@ def augmentation(
             mean colour and void labels.
         strength: from 0, where nothing but the crop's position is random, to 2; the scale's
             bounds are raised to its power, the changes of colour multiplied by it.
-        turn: also by a random number of quarters.
+        turn: also rotate by a random number of quarter turns.
 
     Raises: `ConfigError` for a strength out of this range.
     """
     if not 0 <= strength <= 2:
-        raise ConfigError(f"The strength of augmentation goes from 0 to 2, got {strength}.")
+        raise ConfigError(f"The strength of augmentation must be from 0 to 2, got {strength}.")
     steps: list[v2.Transform] = []
     if preprocessing.size_policy != "pad":
         scales = 0.75**strength, 1.5**strength
@@ -149,7 +149,7 @@ class RandomScaledCrop(v2.Transform):
     picture it is filled with the mean colour and void labels.
 
     Labels are taken at pixel centres ("nearest-exact"). torchvision's own transforms take
-    those of masks at pixel corners, which moves them by half a pixel against the picture.
+    those of masks at pixel corners, which shifts them by half a pixel relative to the picture.
 
     Args:
         side: of the result, in pixels.
@@ -172,8 +172,8 @@ class RandomScaledCrop(v2.Transform):
         return {"rows": self._place(height, window), "columns": self._place(width, window)}
 
     def _place(self, length: int, window: int) -> tuple[int, int, int, int]:
-        """Along one axis: first and last pixel taken, and where they begin and how many they are
-        in the result."""
+        """Along one axis: the first and the last pixel taken, and their start and number in the
+        result."""
         room = length - window
         start = min(0, room) + int(torch.randint(abs(room) + 1, ()))
         first, last = max(0, start), min(length, start + window)
@@ -205,7 +205,7 @@ class RandomScaledCrop(v2.Transform):
 
 
 class RandomTurn(v2.Transform):
-    """Turns picture and labels by 0 to 3 quarters; by 0 or 2 where they are not square."""
+    """Rotates picture and labels by 0 to 3 quarter turns; by 0 or 2 where they are not square."""
 
     def make_params(self, flat_inputs: list[Tensor]) -> dict[str, int]:
         height, width = flat_inputs[0].shape[-2:]
@@ -220,9 +220,9 @@ class RandomTurn(v2.Transform):
 class RandomColour(v2.Transform):
     """Changes brightness, contrast and saturation of a picture by random factors.
 
-    As `v2.ColorJitter`, which takes half of an item's time to do it in three steps. Each of
-    the three is linear in the pixels, and they commute, so that their product is one matrix;
-    values are cut off once at the end, and not after each step.
+    Like `v2.ColorJitter`, whose three steps take half of an item's time. Each of the three is
+    linear in the pixels, and they commute, so that their product is one matrix; values are
+    clipped once at the end, and not after each step.
 
     Pictures: uint8 (3, H, W) -> float32 (3, H, W) in [0, 1].
 

@@ -1,9 +1,9 @@
 """Boundary IoU: how well a prediction follows the contours between classes.
 
-A region's IoU is dominated by its inside; here only a band along the contours counts.
+A region's IoU is dominated by its interior; here only a band along the contours counts.
 Source: B. Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation
 Evaluation", CVPR 2021. As there, the band lies inside each region and is 2 % of the picture's
-diagonal wide. Unlike there, the picture's own border is no contour: nearly every class of a
+diagonal wide. Unlike there, the picture's own border is not a contour: nearly every class of a
 scene touches it, and it is found without effort.
 """
 
@@ -34,16 +34,16 @@ def band(labels: np.ndarray, distance: int) -> np.ndarray:
     """Pixels with another class within `distance` pixels (chessboard metric).
 
     For each class these are G_d of the paper, intersected with G: the mask less its erosion.
-    `VOID` is no other class: where it begins is no contour.
+    `VOID` does not count as another class: where it begins there is no contour.
 
     Args: labels: uint8 (H, W), class ids or `VOID`.
-    Returns: bool (H, W); nothing in it is said of void pixels.
+    Returns: bool (H, W); undefined for void pixels.
     """
     from scipy import ndimage
 
     side = 2 * distance + 1
-    # A window holds one class exactly if its smallest id is its largest: two filters do for
-    # all classes what an erosion each would. Void is neutral in both.
+    # A window holds a single class exactly if its smallest id is its largest: two filters do for
+    # all classes what would take one erosion per class. Void is neutral in both.
     lowest = ndimage.minimum_filter(labels, side, mode="nearest")
     highest = ndimage.maximum_filter(np.where(labels == VOID, 0, labels), side, mode="nearest")
     return lowest < highest
@@ -80,7 +80,7 @@ class BoundaryQuality:
 
     @property
     def iou(self) -> np.ndarray:
-        """Per class, float64 (C,) in [0, 1], NaN for classes without contour in either."""
+        """Per class, float64 (C,) in [0, 1], NaN for classes without a contour in either."""
         return class_iou(self.counts)
 
     @property

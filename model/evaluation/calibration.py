@@ -17,13 +17,13 @@ from model.data.classes import VOID
 BINS = 15
 
 LEVELS = int(np.float16(1).view(np.uint16)) + 1
-"""How many float16 lie in [0, 1]. Read as integers, these count up from 0 in order."""
+"""How many float16 values lie in [0, 1]. Read as integers, they count up from 0 in order."""
 
 
 def confidence_counts(
     truth: np.ndarray, prediction: np.ndarray, confidence: np.ndarray
 ) -> np.ndarray:
-    """Counts one picture's pixels by confidence, to the last bit of it.
+    """Counts one picture's pixels by confidence, at the full precision of float16.
 
     Args:
         truth: uint8 (H, W), class ids or `VOID`.
@@ -67,7 +67,7 @@ class Calibration:
 
     @property
     def ece(self) -> float:
-        """The expected calibration error in [0, 1], NaN without any pixel."""
+        """The expected calibration error in [0, 1], NaN if there are no pixels."""
         total = self.pixels.sum()
         if not total:
             return float("nan")

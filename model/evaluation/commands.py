@@ -29,11 +29,11 @@ class Evaluate:
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
     precision: Precision = "f32"
-    """In which arithmetic: float32, that of the published figures, or another; auto takes what the
-    app takes, the fastest that metrics.json says costs next to nothing."""
+    """The arithmetic: float32, that of the published figures, or another; auto takes what the app
+    takes, the fastest that costs next to nothing according to metrics.json."""
     record: bool = False
-    """Write the figures into the checkpoint's metrics.json, beside those of other precisions; those
-    of test in float32 also picture by picture, for comparisons."""
+    """Write the figures into the checkpoint's metrics.json, next to those of other precisions;
+    those of test in float32 also picture by picture, for comparisons."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Results:
     """Print the table of figures of the bundled checkpoints, as the README shows it."""
 
     output: Path | None = None
-    """Write all figures here instead, as docs/results.md has them, and charts beside it."""
+    """Write all figures here instead, as in docs/results.md, with charts next to it."""
     report: tuple[Path, ...] = ()
     """First put what these runs recorded, without their weights, into weights/reported/: figures of
     checkpoints that are not shipped."""

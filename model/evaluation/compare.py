@@ -1,8 +1,8 @@
 """Is one checkpoint better than another? Both scored on the same pictures of a test split.
 
 The figures are the pooled ones of `metrics`: mean IoU, mean Dice, accuracy, boundary IoU and
-recall of objects over the whole split. What remains uncertain is the choice of pictures, and
-resampling them says by how much the difference would move with another choice. The interval
+recall of objects over the whole split. What remains uncertain is the choice of pictures;
+resampling them says by how much the difference would change with another choice. The interval
 holds for these weights, not for another training of the same network.
 """
 
@@ -29,7 +29,7 @@ from model.evaluation.pictures import SCORES, Pictures, read_pictures
 from model.words import CLASS_FIGURES
 
 MOST_UNCERTAIN = 0.05
-"""The test says that there is a difference up to this p-value."""
+"""The test reports a difference up to this p-value."""
 
 
 class Sureness(StrEnum):
@@ -39,8 +39,8 @@ class Sureness(StrEnum):
     a bootstrap excludes 0 somewhat too often where nothing differs. Source: A. Cameron,
     J. Gelbach, D. Miller, "Bootstrap-Based Improvements for Inference with Clustered Errors",
     Review of Economics and Statistics 90 (2008). The permutation test keeps its rate of error
-    with any number of units, but overlooks more where few of them hold a rare class. So what one
-    of the two sees alone is called probable: to call it no difference would take missing
+    with any number of units, but overlooks more where few of them hold a rare class. So what only
+    one of the two sees is called probable: to call it no difference would mistake missing
     evidence for evidence. Source: D. Altman, J. Bland, "Absence of Evidence Is Not Evidence of
     Absence", BMJ 311 (1995).
 
@@ -82,7 +82,7 @@ class Protocol:
 
     @property
     def short_title(self) -> str:
-        """The data set in short: "Oxford-IIIT Pet"."""
+        """The data set's short name: "Oxford-IIIT Pet"."""
         return (self.title or self.data).partition(",")[0]
 
 
@@ -92,7 +92,7 @@ class Scored:
 
     Attributes:
         metrics: pooled over all pictures.
-        pictures: of single pictures; without any if they were not kept.
+        pictures: scores of single pictures; empty if they were not kept.
         boundary, calibration, objects: None if they were not measured.
     """
 
@@ -187,7 +187,7 @@ def recorded_protocol(checkpoint: Checkpoint) -> Protocol:
 
 
 def recorded(checkpoint: Checkpoint) -> Scored | None:
-    """The figures that a checkpoint brings along: of its test split, in float32.
+    """The figures that a checkpoint comes with: of its test split, in float32.
 
     None if it has none: the run is not finished, or `metrics.json` is damaged.
     """
@@ -206,7 +206,7 @@ def recorded(checkpoint: Checkpoint) -> Scored | None:
 
 
 def measured(evaluation: Evaluation, data: DataSet, part: str = "test") -> Scored:
-    """Figures that were measured now."""
+    """Figures that were measured just now."""
     protocol = Protocol(
         data=data.name,
         title=data.title,
@@ -269,7 +269,7 @@ SETTINGS = (
     *("loss", "class_weights", "optimizer", "lr", "schedule", "weight_decay", "warmup_epochs"),
     *("ema", "dropout", "augment", "turn", "crop", "batch_size", "accumulate", "keep"),
 )
-"""Of `TrainConfig`, those that a fair pair shares whatever its networks are."""
+"""Of `TrainConfig`, those that a fair pair has in common, whatever its networks are."""
 
 
 def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> list[str]:
@@ -293,10 +293,10 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
             found.append(f"{name} has learned from the validation pictures too.")
         if before := checkpoint.description.get("training", {}).get("before"):
             epochs = before.get("epochs_done", "some")
-            found.append(f"{name} goes on from an earlier training of {epochs} epochs.")
+            found.append(f"{name} was continued from an earlier run of {epochs} epochs.")
     settings = [c.description.get("training", {}) for c in (first, second)]
     if other := [n for n in SETTINGS if all(n in s for s in settings) and _differ(n, settings)]:
-        found.append(f"Their trainings differ in {_in_words(other)}.")
+        found.append(f"Their training settings differ in {_in_words(other)}.")
     for name, own, others in zip(names, settings, reversed(settings), strict=True):
         if own and (lost := [n for n in SETTINGS if n in others and n not in own]):
             found.append(
@@ -321,7 +321,7 @@ def _differ(name: str, settings: list[Mapping[str, Any]]) -> bool:
 
 
 def pictures_seen(checkpoint: Checkpoint) -> int | None:
-    """Pictures that a training saw, over all its epochs; None where it does not say."""
+    """Pictures that a training run saw, over all its epochs; None if it does not say."""
     training = checkpoint.description.get("training", {})
     every = checkpoint.description.get("data", {}).get("split_sizes", {}).get("train")
     length = training.get("pictures_per_epoch") or every
@@ -436,7 +436,7 @@ def _flat(counts: np.ndarray) -> np.ndarray:
 def _mean_of_pictures(
     first: Pictures, second: Pictures
 ) -> tuple[tuple[np.ndarray, np.ndarray], Statistic]:
-    """The scores of the pictures and a 1 to count them by, and the mean of them."""
+    """The scores of the pictures, each with a 1 to count by, and the function for their mean."""
     counts = tuple(
         np.stack([*side.scores.values(), np.ones(len(side))], 1) for side in (first, second)
     )

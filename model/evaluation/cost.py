@@ -4,7 +4,7 @@
 
 Time is the wall time that a segmentation states for a decoded picture: preprocessing, network, and
 labels at the picture's own size, but no waiting for others' pictures. Models take turns, so that
-whatever else the machine does meets them alike; the median of the rounds is the figure.
+whatever else the machine does affects them alike; the median of the rounds is reported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TYPICAL_WH = (640, 480)
 
 ROUNDS = 7
 MOST_SECONDS = 300
-"""For a process that opens a model and segments a picture."""
+"""Time allowed for a process that opens a model and segments a picture."""
 
 SEED = 604
 """A drawn street that is in no split."""
@@ -41,7 +41,7 @@ SEED = 604
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds for a picture: the median of the rounds, and the fastest and slowest."""
+    """Milliseconds for a picture: median, fastest and slowest of the rounds."""
 
     median: float
     least: float
@@ -50,7 +50,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Cost:
-    """What was measured of a model.
+    """What was measured for a model.
 
     Attributes:
         flops: floating-point operations for a picture of `TYPICAL_WH`, see `flops`.
@@ -76,7 +76,7 @@ def measure(
 
     Args:
         segmenters: by any name.
-        progress: called with the share that is done, in [0, 1].
+        progress: called with the share done, in [0, 1].
 
     Raises: `CheckpointError` if a checkpoint cannot be opened again.
     """
@@ -144,10 +144,10 @@ def flops(checkpoint: Checkpoint, size_wh: tuple[int, int] = TYPICAL_WH) -> int:
 
 
 def peak_memory(checkpoint: Checkpoint, size_wh: tuple[int, int] = TYPICAL_WH) -> int | None:
-    """By how many bytes opening a model and segmenting a picture raises a process' peak.
+    """By how many bytes opening a model and segmenting a picture raises a process's peak memory.
 
-    It is measured in a process of its own, from after the libraries are loaded. None where the
-    system does not say (it is Linux that does).
+    It is measured in a separate process, starting after the libraries are loaded. None where the
+    system does not say (only Linux does).
 
     Raises: `CheckpointError` if the checkpoint cannot be opened there.
     """

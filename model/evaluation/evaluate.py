@@ -28,7 +28,7 @@ class Evaluation:
         per_image: one row per picture, with the columns that `model.checkpoints.folder` lists.
         engine, precision: what computed the predictions.
         boundary: how well contours are followed.
-        calibration: whether confidence says how often the model is right.
+        calibration: whether its confidence matches how often the model is right.
         objects: how many objects are found, by size.
     """
 

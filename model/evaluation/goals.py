@@ -30,9 +30,9 @@ class Goal:
         figure: the figure itself.
         threshold: to be passed, in [0, 1].
         start: of which checkpoints the best one counts.
-        above: whether the figure is to lie above the threshold, else under it.
+        above: whether the figure is to lie above the threshold, else below it.
         tried: one sentence that says what was tried, printed where the goal is missed. Whoever
-            trains for it writes it; figures belong into the checkpoints.
+            trains for it writes it; figures belong in the checkpoints.
     """
 
     data: str
@@ -44,7 +44,7 @@ class Goal:
     tried: str = ""
 
     def concerns(self, checkpoint: Checkpoint) -> bool:
-        """Whether it began as the goal demands."""
+        """Whether it started as the goal demands."""
         pretrained = bool(checkpoint.description.get("encoder", {}).get("pretrained"))
         return self.start in ("any", "pretrained" if pretrained else "scratch")
 
@@ -55,14 +55,14 @@ class Goal:
 
 
 def headline(name: str) -> Figure:
-    """A figure that is recorded: "mean_iou", "accuracy"."""
+    """A recorded figure: "mean_iou", "accuracy"."""
     return lambda checkpoint: checkpoint.figures("test")[name]
 
 
 def dice_loss(checkpoint: Checkpoint) -> float:
     """1 less the mean Dice over the classes that are in the truth.
 
-    Unlike in `mean_dice`, a class that is predicted in a few pixels and is nowhere does not count.
+    Unlike in `mean_dice`, a class that is predicted somewhere but never occurs does not count.
     """
     per_class = checkpoint.figures("test")["per_class"]
     pairs = zip(per_class["dice"], per_class["support"], strict=True)
@@ -84,37 +84,38 @@ def iou_of(*names: str) -> Figure:
 _RARE = (
     "40 epochs of 504 pictures with Dice loss and cross-entropy, rare classes weighted; not yet "
     "with Dice loss alone. Classes of a few thousand pixels cost most (the table of classes below "
-    "says which)."
+    "shows which)."
 )
 
 _CAMVID = (
-    "36 passes over the training pictures in crops of 256; the preset's 100 in crops of 320 are "
-    "still to be done."
+    "36 passes over the training pictures in crops of 256; the preset's 100 in crops of 320 remain "
+    "to be done."
 )
 
 GOALS = (
     Goal("aerial", "mean IoU", headline("mean_iou"), 0.60,
-         tried="A search of settings and five folds, both from scratch and on crops of 128, then "
-         "both networks with what the search found, on crops of 192 of all tiles at hand but the "
-         "tested one. More patches and longer did little for either. Tiles differ, as the folds "
-         "below show. The class unlabelled, a sixth of the mean, is never predicted."),
+         tried="A search for settings and five folds, both from scratch and on crops of 128, then "
+         "both networks with what the search found, on crops of 192 from all available tiles "
+         "except the test tile. More patches and longer training helped neither much. Tiles "
+         "differ, as the folds below show. The class unlabelled, a sixth of the mean, is never "
+         "predicted."),
     Goal("camvid", "mean IoU", headline("mean_iou"), 0.589, "scratch", tried=_CAMVID),
     Goal("camvid", "mean IoU (Bayesian SegNet's)", headline("mean_iou"), 0.631, "pretrained",
          tried=_CAMVID),
     Goal("camvid", "mean IoU (FC-DenseNet103's)", headline("mean_iou"), 0.669, tried=_CAMVID),
     Goal("carla", "pixel accuracy", headline("accuracy"), 0.95, "scratch",
          tried="40 epochs of 504 pictures with Dice loss and cross-entropy, rare classes weighted; "
-         "not yet with Dice loss alone. Most wrong pixels are of large classes: buildings, road, "
-         "vegetation and sky."),
+         "not yet with Dice loss alone. Most wrong pixels belong to large classes: buildings, "
+         "road, vegetation and sky."),
     Goal("carla", "pixel accuracy", headline("accuracy"), 0.95, "pretrained"),
-    Goal("carla", "Dice loss over the classes that are there", dice_loss, 0.35, "scratch",
+    Goal("carla", "Dice loss over the classes present", dice_loss, 0.35, "scratch",
          above=False, tried=_RARE),
-    Goal("carla", "Dice loss over the classes that are there", dice_loss, 0.35, "pretrained",
+    Goal("carla", "Dice loss over the classes present", dice_loss, 0.35, "pretrained",
          above=False, tried=_RARE),
     Goal("pets", "mean IoU of 3 classes", headline("mean_iou"), 0.72),
     Goal("pets", "IoU of the foreground (pet and border)", iou_of("pet", "border"), 0.88),
     Goal("roads", "IoU of the road", iou_of("road"), 0.94,
          tried="12 epochs with Dice loss and binary cross-entropy, of which the last third gained "
-         "next to nothing on validation. On test it takes a wide pavement in the shade, in one "
+         "next to nothing on validation. On test it mistakes a wide pavement in the shade, in one "
          "stretch of frames (0016E5_08023 to 08047), for road."),
 )  # fmt: skip

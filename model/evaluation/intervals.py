@@ -1,4 +1,4 @@
-"""How much a model's figures would move with another choice of pictures."""
+"""How much a model's figures would change with another choice of pictures."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ RESAMPLES = 2000
 def intervals(pictures: Pictures) -> dict[str, list[float]]:
     """Ends of the 95 % bootstrap interval of each of `FIGURES`, in [0, 1].
 
-    Pictures are drawn anew, in blocks where they are neighbours in a film or on a map, their
-    counts summed, and the pooled figure taken of the sums; see `significance`. Empty for fewer
-    than two pictures.
+    Pictures are resampled, in blocks where they are neighbours in a video or on a map, their
+    counts summed, and the pooled figure computed from the sums; see `significance`. Empty for
+    fewer than two pictures.
     """
     if pictures.pixels is None or len(pictures) < significance.FEWEST_UNITS:
         return {}

@@ -2,8 +2,8 @@
 
 Contract: rows are truth, columns prediction, summed over the whole set, void pixels left
 out. Means run over the classes that occur in truth or prediction; a class that occurs in
-neither has no figure (NaN), rather than 0 or 1. So "mean IoU" here is the pooled one of
-the papers, not torchmetrics' mean over images.
+neither has no figure (NaN), rather than 0 or 1. So "mean IoU" here is the papers' pooled one,
+not torchmetrics' mean over images.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
 
 
 def class_iou(counts: np.ndarray) -> np.ndarray:
-    """The IoU of each class, for counts that have no other figure; as `class_figures`."""
+    """The IoU of each class, for counts that give no other figure; as `class_figures`."""
     hits, truth, predicted = (counts[..., i, :] for i in range(3))
     with np.errstate(invalid="ignore", divide="ignore"):
         return hits / (truth + predicted - hits)
 
 
 def class_figures(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """The figures of each class: the one place that makes them from pixels.
+    """The figures of each class: the one place that computes them from pixels.
 
     With TP, FP, FN in pixels: `iou` TP / (TP + FP + FN); `dice` 2 TP / (2 TP + FP + FN), which is
     also F1; `precision` TP / (TP + FP); `recall` TP / (TP + FN).

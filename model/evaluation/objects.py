@@ -4,7 +4,7 @@ An object is a connected region of one class in the truth (8 neighbours); people
 are one object, a car behind a pole may be two. It is found if at least half of its pixels
 are predicted as its class. The sizes are COCO's (T.-Y. Lin et al., "Microsoft COCO", ECCV
 2014), areas in pixels of the original picture, with the smallest split off: regions under
-8 x 8 pixels are often slips of the annotation.
+8 x 8 pixels are often annotation errors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `per_image.csv` says of single pictures, as arrays: scores, and counts that add up."""
+"""What `per_image.csv` says about single pictures, as arrays: scores, and counts that add up."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pictures:
 
     Attributes:
         names: what they are called.
-        sequences: the stretch of film or tile of each, "" for pictures on their own.
+        sequences: the stretch of video or tile of each, "" for pictures on their own.
         scores: by score, float64 (N,) in [0, 1], each over the classes of the picture itself.
         pixels: int64 (N, 3, C), per class the pixels that are right, in the truth, in the
             prediction. None for checkpoints that were scored before these were kept.
@@ -45,7 +45,7 @@ class Pictures:
         return len(self.names)
 
     def only(self, names: Iterable[str]) -> Pictures:
-        """Those of the named pictures that are here."""
+        """Those of the named pictures that are present."""
         wanted = set(names)
         kept = [i for i, name in enumerate(self.names) if name in wanted]
         return Pictures(
@@ -92,7 +92,7 @@ def read_pictures(rows: Sequence[Mapping[str, Any]], num_classes: int) -> Pictur
 
 
 def _counts(row: Mapping[str, Any], group: Sequence[str], shape: tuple[int, int]) -> np.ndarray:
-    """Raises `ValueError` for what are no such counts."""
+    """Raises `ValueError` for anything else."""
     cells = [[int(number) for number in str(row[name]).split()] for name in group]
     counts = np.array(cells, np.int64)  # ValueError for cells of different lengths
     if counts.shape != shape or counts.min(initial=0) < 0:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """One figure of somebody else's.
+    """A figure published by somebody else.
 
     Attributes:
         what: network and source.
         figure: as they state it.
         protocol: how it was measured.
-        differs: what our protocol has otherwise, a sentence.
+        differs: how our protocol differs, a sentence.
     """
 
     what: str
@@ -24,14 +24,14 @@ class Published:
 
 _CAMVID = "11 classes, 480 x 360, test (233 pictures), void left out, pooled"
 _PRETRAINED = (
-    "The same classes, pictures and pooling. Their encoders come from ImageNet; what ours began "
-    "from is listed above."
+    "The same classes, pictures and pooling. Their encoders were pretrained on ImageNet; what ours "
+    "started from is listed above."
 )
 _SCRATCH = (
-    "The same classes, pictures and pooling, and no pretraining: to be held against our network "
+    "The same classes, pictures and pooling, and no pretraining: to be compared with our network "
     "from scratch."
 )
-_TILES = "Random patches have neighbours in training; ours are of a tile never seen."
+_TILES = "Random patches have neighbours in training; ours are from a tile never seen."
 
 PUBLISHED: dict[str, tuple[Published, ...]] = {
     "camvid": (
@@ -77,7 +77,7 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
             "U-Net on InceptionResNetV2",
             "Dice 81.1, accuracy 85.7",
             "validation; how it was split is not stated",
-            "Ours is of a tile never seen. Over what the published mean runs is not stated.",
+            "Ours is on a tile never seen. What the published mean is taken over is not stated.",
         ),
         Published(
             "U-Net from scratch", "mean IoU 59.8, accuracy 86.4", "patches drawn at random", _TILES
@@ -100,8 +100,8 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
             "U-Net from scratch and on ResNet34",
             "Dice loss 74.1 and 74.9",
             "the final value of the loss, absent classes included",
-            "Under Goals ours is 1 less the Dice of labels, not of probabilities, over the classes "
-            "that are there: an absent one is a loss of 1 that no training can lower.",
+            "Under Goals, ours is 1 minus the Dice of labels, not of probabilities, over the "
+            "classes present: an absent one is a loss of 1 that no training can lower.",
         ),
     ),
 }

@@ -1,4 +1,4 @@
-"""Writes figures into a checkpoint, so that what a precision costs is known wherever it serves."""
+"""Writes figures into a checkpoint, so that the cost of a precision is known wherever it serves."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from model.evaluation.evaluate import Evaluation
 
 def check(checkpoint: Checkpoint, data: DataSet, part: str) -> None:
     """Raises `ConfigError` unless the data and its split are those the checkpoint was trained on,
-    since figures of other pictures would not compare with the recorded ones, and for validation
-    pictures that it learned from.
+    since figures on other pictures could not be compared with the recorded ones, and for
+    validation pictures that it learned from.
     """
     if part == "validation" and checkpoint.learned_from_validation:
         raise ConfigError(
-            f"--record: {checkpoint.name} has learned from the validation pictures, so what it "
-            "scores on them says nothing. Use --split test, or leave --record out."
+            f"--record: {checkpoint.name} has learned from the validation pictures, so its scores "
+            "on them mean nothing. Use --split test, or leave --record out."
         )
     here = {"name": data.name, "digest": data.digest(), "split_digest": splits.digest(data.split)}
     recorded = checkpoint.description.get("data", {})
@@ -34,7 +34,7 @@ def check(checkpoint: Checkpoint, data: DataSet, part: str) -> None:
 
 
 def is_outdated(checkpoint: Checkpoint) -> bool:
-    """Whether the recorded figures are of other weights than are in the folder now."""
+    """Whether the recorded figures belong to other weights than those in the folder now."""
     splits_of = checkpoint.metrics.get("splits", {}).values()
     digests = {found["f32"].get("digest") for found in splits_of if "f32" in found}
     return bool(digests - {checkpoint.digest()})

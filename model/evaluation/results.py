@@ -33,22 +33,22 @@ INTRODUCTION = """\
 Written by `python -m model results --output docs/results.md` from the `metrics.json` of each
 checkpoint; only the goals, with what was tried for them, and others' figures are written by hand.
 Every figure is in per cent, from one confusion matrix over all pictures of a part at their original
-resolution, void pixels left out. F1 is another name of Dice. In brackets: the 95 % bootstrap
-interval over pictures, or blocks of neighbouring frames, which says how the figure would move with
-other pictures, not with another training.
+resolution, void pixels left out. F1 is another name for Dice. In parentheses: the 95 % bootstrap
+interval over pictures, or blocks of neighbouring frames, which says how the figure would change
+with other pictures, not with another training run.
 
-Means of IoU and Dice run over the classes that occur in truth or prediction: one that is predicted
-but never there counts as 0. Those of precision run over the classes that are predicted, those of
-recall over the classes that are there; a network that never predicts its weakest classes has the
-better precision for it. Others' means may be made otherwise, over pictures or batches; where their
-protocol says "pooled" they are made like ours.
+Mean IoU and mean Dice are over the classes that occur in truth or prediction: one that is predicted
+but never occurs counts as 0. Mean precision is over the classes that are predicted, mean recall
+over the classes that occur in the truth; a network that never predicts its weakest classes has a
+higher precision as a result. Others may compute their means differently, over pictures or batches;
+where their protocol says "pooled" they are computed like ours.
 
 The networks of a data set differ in size and decoder as well as in their start, and the tables say
-by how much: the gain of a pretrained encoder is not told apart from that of the larger network that
-holds it. Times are those of the median epoch, for all epochs, as some runs had to share their
-machine; bench/README.md has comparisons of speed.
+by how much: the gain of a pretrained encoder is not separated from that of the larger network
+around it. Times are those of the median epoch, scaled to all epochs, as some runs had to share
+their machine; bench/README.md has comparisons of speed.
 
-`python -m model evaluate --checkpoint NAME --split test` measures each figure anew, on the same
+`python -m model evaluate --checkpoint NAME --split test` measures each figure again, on the same
 files: the digests say which."""
 
 
@@ -75,7 +75,7 @@ def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:
 
 
 def document(checkpoints: Sequence[Checkpoint], studies: Mapping[str, Study] | None = None) -> str:
-    """Everything that is recorded, data set by data set, then what studies found.
+    """Everything that is recorded, data set by data set, then the studies' results.
 
     Args:
         checkpoints: those without weights are marked as reported, not shipped.
@@ -128,7 +128,7 @@ def _scores(part: str, group: list[Checkpoint]) -> str:
 
 
 def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
-    """What this project set out to reach, and what it did."""
+    """What this project set out to reach, and what it reached."""
     rows = []
     told = set()
     for goal in GOALS:
@@ -203,8 +203,8 @@ def _prices(group: list[Checkpoint]) -> str:
         rows.append([f"`{checkpoint.name}`", checkpoint.price_split, *costs])
     head = ["points of mean IoU lost", "on", "bf16", "int8"]
     return (
-        f"Prices of faster arithmetic; below 0 is a gain, and up to {MOST_POINTS:g} is "
-        f"taken unasked:\n\n{table(head, rows)}"
+        f"Cost of faster arithmetic; below 0 is a gain, and up to {MOST_POINTS:g} is accepted "
+        f"automatically:\n\n{table(head, rows)}"
     )
 
 

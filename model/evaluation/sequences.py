@@ -1,6 +1,6 @@
-"""Which pictures resemble their neighbours: the stretches of film or tiles of a map they are from.
+"""Which pictures resemble their neighbours: the video sequence or map tile that they are from.
 
-Statistics that take pictures as independent are too sure of themselves on frames of a drive.
+Statistics that treat pictures as independent are overconfident on frames of a drive.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from model.data.datasets import DataSet
 def sequences(data: DataSet, names: Sequence[str]) -> dict[str, str]:
     """The sequence that each picture is part of, by name; "" for pictures on their own.
 
-    Of a film ("contiguous" in its `fold_rule`) these are the unbroken runs of frames among
-    all frames of the set; of a set of groups (tiles, copies of a photograph) the groups.
+    For video ("contiguous" in its `fold_rule`) these are the unbroken runs of frames among
+    all frames of the set; for a set of groups (tiles, copies of a photograph) the groups.
 
     Args: names: the pictures to score, such as those of the test part.
     """

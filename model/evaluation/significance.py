@@ -1,11 +1,11 @@
 """Would another choice of pictures have said the same? Paired resampling of pooled scores.
 
-A pooled score, such as mean IoU, is no mean of numbers that pictures have. But it follows from
-counts that add up over pictures, so it can be had of any subset: pictures are drawn again,
-their counts summed, and the score taken of the sums. Both models are always given the same
+A pooled score, such as mean IoU, is not a mean of per-picture scores. But it follows from
+counts that add up over pictures, so it can be computed for any subset: pictures are resampled,
+their counts summed, and the score computed from the sums. Both models are always given the same
 pictures, so whatever makes a picture hard for both drops out of their difference.
 
-What is drawn are units: pictures where they are independent, else blocks of neighbours (see
+What is resampled are units: pictures if they are independent, else blocks of neighbours (see
 `blocks`).
 """
 
@@ -45,7 +45,7 @@ def resampled(
         counts: (M, K), of the M units.
         seed: the same seed gives the same draws.
 
-    Returns: float64 (R,) or (R, S), as the statistic has it.
+    Returns: float64 (R,) or (R, S), depending on the statistic.
     """
     rng = np.random.default_rng(seed)
     count = len(counts)
@@ -88,9 +88,9 @@ def permutation(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> np.ndarray:
-    """Differences of a pooled score if names of the models meant nothing.
+    """Differences of a pooled score if the models' names meant nothing.
 
-    In each unit the two models' counts change places or not, by the toss of a coin: this is
+    In each unit the two models' counts are swapped or not, by the toss of a coin: this is
     the paired permutation test, which for a mean of differences flips their signs. Source:
     P. Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 2005, chapter 3.
 
@@ -113,12 +113,12 @@ def interval(
     """The ends of the expanded percentile interval of bootstrapped values.
 
     Plain percentiles are too narrow for few units: they take the spread of M units as if their
-    mean were known, and a normal distribution for Student's. Expanded ones lie outside by
+    mean were known, and a normal distribution instead of Student's. Expanded ones are wider by
     just that. Source: T. Hesterberg, "What Teachers Should Know About the Bootstrap", The
     American Statistician 69 (2015), section 5.3.
 
     Args:
-        values: float (R,) or (R, S); NaN (a class that a resample left out) is passed over.
+        values: float (R,) or (R, S); NaN (a class that a resample left out) is ignored.
         units: M, how many there were to draw from.
         confidence: in (0, 1).
 
@@ -146,7 +146,7 @@ def p_value(observed: float, permuted: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values of several tests, raised so that the error of all of them together is bounded.
+    """P-values of several tests, adjusted to bound the error rate of all of them together.
 
     Source: S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
     Journal of Statistics 6 (1979).
@@ -162,17 +162,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def blocks(sequences: Sequence[str], differences: np.ndarray) -> tuple[np.ndarray, int]:
-    """Puts neighbours that resemble each other into blocks, which are then drawn as one.
+    """Puts neighbours that resemble each other into blocks, which are then resampled as one.
 
-    The difference between two models is much the same on frames that follow each other. As
-    many frames as it takes to forget stay together: for a series of N with correlation r
-    between neighbours these are (2 r / (1 - r^2))^(2/3) N^(1/3), which makes the variance of
-    its mean come out best. Source: E. Carlstein, "The Use of Subseries Values for Estimating
+    The difference between two models is much the same on consecutive frames. A block is as long
+    as it takes for the correlation to fade: for a series of N with correlation r between
+    neighbours (2 r / (1 - r^2))^(2/3) N^(1/3), which gives the best estimate of the variance of
+    its mean. Source: E. Carlstein, "The Use of Subseries Values for Estimating
     the Variance of a General Statistic from a Stationary Sequence", Annals of Statistics 14
     (1986). Blocks do not reach beyond a sequence.
 
     Args:
-        sequences: of each picture, in the order of the film; "" for a picture on its own.
+        sequences: of each picture, in the order of the video; "" for a picture on its own.
         differences: float (N,), one model's score less the other's.
 
     Returns: the block of each picture, int (N,) counting up from 0, and the length that was
@@ -184,7 +184,7 @@ def blocks(sequences: Sequence[str], differences: np.ndarray) -> tuple[np.ndarra
     length = 1
     power = (centred**2).sum()
     if together.any() and power > 0:
-        # Mean product of neighbours over mean square: few neighbours must not look unrelated.
+        # Mean product of neighbours over mean square: few neighbours must not look uncorrelated.
         products = (centred[:-1] * centred[1:])[together].mean()
         r = min(float(products / (power / count)), 0.95)
         if r > 0:

@@ -1,4 +1,4 @@
-"""What a study leaves: one JSON file, which is published by a copy of it in `weights/studies/`.
+"""What a study leaves: one JSON file, which is published by copying it to `weights/studies/`.
 
 There are three kinds: small data, cross-validation, and the search for settings.
 """
@@ -22,7 +22,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class StudyData(Record):
-    """The data set and the split that a study rests on, as a checkpoint records them."""
+    """The data set and the split of a study, as a checkpoint records them."""
 
     name: str
     title: str
@@ -77,8 +77,8 @@ class SmallDataResult(Record):
 
 
 class PerClass(Record):
-    """Figures by class id, in [0, 1]; None where a class neither is nor is predicted. `support`
-    counts pixels."""
+    """Figures by class id, in [0, 1]; None where a class neither occurs nor is predicted.
+    `support` counts pixels."""
 
     iou: list[Share | None]
     dice: list[Share | None]
@@ -141,7 +141,7 @@ class CrossValidationResult(Record):
 class SearchTrial(Record):
     """One trial: its settings, and its best mean IoU on validation, in [0, 1]; None if no epoch
     was finished. `state` is Optuna's: "complete", "pruned" (ended early, or diverged), "fail"
-    (taken up again by another trial), "running", "waiting"."""
+    (resumed by another trial), "running", "waiting"."""
 
     trial: Count
     state: str

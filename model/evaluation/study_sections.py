@@ -1,6 +1,6 @@
 """What studies found, as sections of docs/results.md.
 
-`pictures` draws the charts of those of small data.
+`pictures` draws the charts of the small-data studies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from model.words import CLASS_FIGURES, FIGURES, in_percent
 CHART_WIDTH = 640
 
 FOLD_RULES = {
-    "contiguous": "whole stretches of film held out in turn",
+    "contiguous": "whole stretches of video held out in turn",
     "random": "pictures drawn at random held out in turn",
     "group": "whole groups, such as tiles, held out in turn",
     "stratified": "equal shares of each kind held out in turn",
@@ -78,8 +78,8 @@ def _small_data(studies: Mapping[str, SmallDataResult]) -> list[str]:
             f"{study.data.split_sizes['validation']} validation pictures; "
             f"{study.data.split_sizes['test']} test pictures at their original resolution (split "
             f"`{study.data.split_digest}`). Each seed draws other pictures, the same for each "
-            "network; ± is the standard deviation over the seeds. Checkpoints of the same data, "
-            "above, were trained otherwise.\n\n"
+            "network; ± is the standard deviation over the seeds. The checkpoints on the same "
+            "data, above, were trained differently.\n\n"
             f"{table(['training pictures', 'seeds', *head], rows)}\n\n```sh\n{commands}\n```"
         )
         sections.append(text)
@@ -147,8 +147,8 @@ def _search(result: SearchResult) -> str:
         f"## Search for settings: {result.data.title}\n\n"
         f"{len(ended)} trials of `{result.network}`, judged by the best mean IoU on the "
         f"{result.data.split_sizes['validation']} validation pictures, at the network's "
-        "resolution. Those with fewer epochs were ended because they lay below the median or "
-        f"diverged. The best: {best}.\n\n"
+        "resolution. Those with fewer epochs were pruned below the median, or diverged. "
+        f"The best: {best}.\n\n"
         f"{table(['trial', *names, 'epochs', 'mean IoU on validation'], rows)}\n\n"
         f"```sh\n{result.command}\n```"
     )

@@ -1,4 +1,4 @@
-"""Several looks at the same pixels, averaged: mirrored, magnified, by several checkpoints."""
+"""Several predictions of the same pixels, averaged: mirrored, magnified, by several checkpoints."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Look:
                 window = self._magnified(rows, columns, zoom)
             height, width = window.shape[:2]
             for axes in FLIPS[self.options.flips]:
-                # Mirrored before padding: the network has seen padding right and below only.
+                # Mirrored before padding: the network has seen padding only on the right and below.
                 batch = self.preprocessing.network_input(np.flip(window, axes))
                 for network in self.networks:
                     logits = network(batch)[0, :, :height, :width]
@@ -73,7 +73,7 @@ class Look:
         return np.log(np.maximum(total / self.count, np.finfo(np.float32).tiny))
 
     def _magnified(self, rows: slice, columns: slice, zoom: float) -> np.ndarray:
-        """The window taken from the picture anew, so that it shows what scaling had lost."""
+        """The window taken from the original picture, with the detail that scaling had lost."""
         box, outer, size_hw = [], [], []
         for axis, span in enumerate((rows, columns)):
             ratio = self.image.shape[axis] / self.fitted.shape[axis]

@@ -1,6 +1,6 @@
 """Files in bulk on many machines: `ray.data` hands them to workers with a segmenter each.
 
-A worker that dies is replaced, and its batch given out again. As outputs have their names only
+A worker that dies is replaced, and its batch is handed out again. As outputs get their names only
 once they are complete, what it had finished is kept and not done twice.
 """
 
@@ -30,15 +30,15 @@ from model.inference.segmenter import Segmenter
 LOCAL = "local"
 
 BATCH = 16
-"""Files given to a worker at a time: enough that it reads, computes and writes at once."""
+"""Files given to a worker at a time: enough to read, compute and write at the same time."""
 
 BLOCKS = 4096
-"""Parts that the files are divided into at most: each costs the machine with the command time and
+"""Most batches that the files are divided into: each costs the machine with the command time and
 memory."""
 
 RETRIES = 3
-"""How often a batch whose worker died is given out again: a picture that kills each must not go on
-for ever."""
+"""How often a batch whose worker died is handed out again: a picture that kills every worker must
+not keep the run going for ever."""
 
 Batch = dict[str, np.ndarray]
 
@@ -60,7 +60,7 @@ class Cluster:
     Args:
         address: "local" starts Ray on this machine; else that of a running cluster.
         checkpoint: as given to the job's segmenter.
-        workers: how many work at a time; by default one on each machine.
+        workers: how many run at a time; by default one on each machine.
 
     Raises: `ConfigError` for fewer than one worker. Called, it raises `ConfigError` if the cluster
         cannot be reached or a worker cannot do the work.
@@ -95,7 +95,7 @@ class Cluster:
             _check_answers(self.address)
             ray.init(
                 address=self.address,
-                # Of this machine, as many as there are to be workers at least.
+                # Cores of this machine: at least as many as workers.
                 num_cpus=max(available_cores(), self.workers or 1) if local else None,
                 include_dashboard=False if local else None,
                 runtime_env={"py_modules": [str(Path(model.__file__).parent)]},
@@ -126,7 +126,7 @@ class Cluster:
             {"number": number, "path": _everywhere(item.path), "name": item.name, "key": item.key}
             for number, item in enumerate(items)
         ]
-        # Small blocks: a worker gets one at a time, and the last should not be long alone.
+        # Small blocks: a worker gets one at a time, and the last should not run alone for long.
         blocks = min(BLOCKS, max(workers, -(-len(items) // BATCH)))
         results = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             Worker,
@@ -145,18 +145,18 @@ class Cluster:
                 yield items[row["number"]], row["reason"] or None
         except RayError as error:
             raise ConfigError(
-                f"--ray: a worker failed: {str(error).splitlines()[0]} What is there is whole; "
-                "the same command with --resume continues."
+                f"--ray: a worker failed: {str(error).splitlines()[0]} Files that exist are "
+                "complete; the same command with --resume continues."
             ) from error
         folder.remove_parts()
 
 
 class Worker:
-    """One of the workers: made once in its process, called with batches of files.
+    """One of the workers: created once in its process, called with batches of files.
 
     Args:
         checkpoint, formats, chosen, options: what its `Job` is made of.
-        folder: as the others have it.
+        folder: that of all workers.
         settings: those of the others' jobs.
     """
 
@@ -198,7 +198,7 @@ class Worker:
             for number, path, name, key in zip(*columns, strict=True)
         }
         reasons = dict.fromkeys(number_of.values(), "")
-        # There already is what a worker that died had finished.
+        # What a worker that died had finished already exists.
         todo = [item for item in number_of if not self.folder.has(item)]
         for item, reason in segment_here(self._job, todo, self.folder, lambda more, done: None):
             reasons[number_of[item]] = reason or ""
@@ -229,7 +229,7 @@ class Worker:
 
 
 def _check_answers(address: str) -> None:
-    """Raises `OSError` if nothing answers: Ray would try for minutes."""
+    """Raises `OSError` if nothing answers: Ray would keep trying for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=10).close()
@@ -240,7 +240,7 @@ def _everywhere(path: Path | str) -> str:
 
 
 def _folder(checkpoint: str) -> Path | None:
-    """The folder of a checkpoint, unless its name is one that leads to the Hub everywhere."""
+    """The folder of a checkpoint, unless its name is a Hub id, which is the same everywhere."""
     place = Path(os.path.expanduser(checkpoint))
     if "/" not in checkpoint:
         place = weights_folder() / checkpoint

@@ -35,7 +35,7 @@ class Segment:
     checkpoint: str
     """A name in weights/, a checkpoint folder's path, or owner/name[@revision] on the Hub."""
     output: Path
-    """Folder for the results, empty or not there yet; nothing is written elsewhere."""
+    """Folder for the results, empty or new; nothing is written elsewhere."""
     formats: tuple[Format, ...] = ("mask",)
     """What to write. Videos become 'overlay' (MP4) and 'mask' (Matroska, lossless)."""
     classes: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Segment:
     ray: str | None = None
     """Share the work: 'local', or the address of a Ray cluster (docs/cluster.md)."""
     ray_workers: int | None = None
-    """How many work at a time; by default one on each machine, which uses all its cores."""
+    """How many workers run at a time; by default one on each machine, which uses all its cores."""
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
     precision: Precision = "auto"
@@ -62,7 +62,7 @@ class Export:
     checkpoint: str
     """A name in weights/, a checkpoint folder's path, or owner/name[@revision] on the Hub."""
     output: Path
-    """The file to write, such as pets.onnx; one that is there is not overwritten."""
+    """The file to write, such as pets.onnx; an existing one is not overwritten."""
 
 
 def segment(command: Segment) -> int:
@@ -130,7 +130,7 @@ def export(command: Export) -> None:
     if command.output.suffix != ".onnx":
         raise ConfigError(f"--output must end in .onnx, got {command.output}.")
     if command.output.exists():
-        raise ConfigError(f"--output: {command.output} is there already. Choose another name.")
+        raise ConfigError(f"--output: {command.output} already exists. Choose another name.")
     write_onnx(folder.find(command.checkpoint), command.output)
     size = command.output.stat().st_size / 1e6
     print(f"{command.output}: {size:.1f} MB; image, uint8 (H, W, 3) -> labels, uint8 (H, W).")

@@ -1,4 +1,4 @@
-"""Takes specks out of label maps."""
+"""Removes specks from label maps."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 
 def without_small(labels: np.ndarray, least_areas: Sequence[int]) -> np.ndarray:
-    """Gives regions that are too small to the largest region beside them.
+    """Merges regions that are too small into their largest neighbour.
 
-    A region is made of pixels of one class that touch at their edges. The rule is that of GDAL's
-    `gdal_sieve`, repeated until nothing small is left beside something larger.
+    A region consists of pixels of one class that touch at their edges. The rule is that of GDAL's
+    `gdal_sieve`, repeated until nothing small is left next to something larger.
 
     Args:
         labels: uint8 (H, W).
-        least_areas: for each class, how many pixels a region must have to stay.
+        least_areas: for each class, how many pixels a region needs in order to stay.
 
     Returns: uint8 (H, W).
     """
@@ -52,7 +52,7 @@ def _regions(
     from scipy.sparse.csgraph import connected_components
 
     height, width = size_hw
-    # Wherever a run begins, in a row or in the next, two runs lie above each other.
+    # Wherever a run begins, in a row or in the next, one run lies above another.
     ahead = starts[np.searchsorted(starts, width) :] - width
     columns = np.union1d(starts[: np.searchsorted(starts, (height - 1) * width)], ahead)
     upper = np.searchsorted(starts, columns, "right") - 1

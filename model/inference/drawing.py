@@ -10,10 +10,10 @@ from PIL import Image
 from model.data.classes import ClassTable
 
 OPACITY = 0.55
-"""How strongly class colours cover the picture unless somebody asks otherwise."""
+"""How strongly class colours cover the picture by default."""
 
 BACKGROUND = ("background", "unlabelled")
-"""Names of classes that mean "nothing in particular": better seen than covered."""
+"""Names of classes that mean "nothing in particular": better left uncovered."""
 
 
 def overlay(
@@ -74,7 +74,7 @@ def cutout(image: np.ndarray, labels: np.ndarray, kept: Collection[int]) -> np.n
 
 
 def shown_at_first(classes: ClassTable) -> set[int]:
-    """Ids of the classes to draw until somebody chooses others: all but the background.
+    """Ids of the classes to draw by default: all but the background.
 
     >>> shown_at_first(ClassTable.named(pet="#D55E00", background="#56B4E9"))
     {0}

@@ -25,10 +25,10 @@ from model.inference.segmenter import Segmentation, Segmenter
 from model.inference.video import VideoReader, VideoWriter
 
 _OF_ALL_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-"""Errors of writing that the next file would meet as well."""
+"""Write errors that the next file would meet as well."""
 
 Progress = Callable[[int, int], None]
-"""Called with how many pictures more there are than was thought, and how many are done."""
+"""Called with how many more pictures there are than was thought, and how many are done."""
 
 
 Outcome = tuple[Item, str | None]
@@ -60,7 +60,7 @@ class Job:
     options: SegmentOptions
 
     def settings(self) -> dict:
-        """Whatever decides what the outputs contain, as for JSON."""
+        """Whatever decides what the outputs contain, ready for JSON."""
         maps = {export.needs for export in EXPORTS.values()}
         options = {name: v for name, v in asdict(self.options).items() if name not in maps}
         return {
@@ -114,7 +114,7 @@ def segment_files(
 ) -> Report:
     """Segments files into a folder.
 
-    A file that cannot be read is reported, and the next one gone on to.
+    A file that cannot be read is reported, and the run continues with the next.
 
     Args:
         output, resume: see `OutputFolder`.
@@ -206,7 +206,7 @@ def _not_written(error: OSError, folder: OutputFolder) -> str:
     reason = f"cannot be written: {error.strerror or error}"
     if error.errno in _OF_ALL_FILES:
         raise ConfigError(
-            f"--output: {folder.path} {reason}. What is there is whole; the same command with "
+            f"--output: {folder.path} {reason}. Existing files are complete; the same command with "
             "--resume continues."
         ) from error
     return f"Its outputs: {reason}."

@@ -1,7 +1,7 @@
 """Which files a command means, and what their outputs are called.
 
-Pictures can also lie where only a URL leads that Arrow's file systems know, for example
-`s3://bucket/folder`, and be listed in a Parquet file with a column `path`.
+Pictures can also be at a URL that Arrow's file systems know, for example `s3://bucket/folder`,
+or be listed in a Parquet file with a column `path`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Item:
             raise ImageError(f"{self.name} cannot be fetched ({error}).") from error
 
     def changed_ns(self) -> int:
-        """When the file was last changed; 0, long ago, for what a URL leads to."""
+        """When the file was last changed; 0, long ago, for a URL."""
         return self.path.stat().st_mtime_ns if isinstance(self.path, Path) else 0
 
 
@@ -71,7 +71,7 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
         output: files in there are results, not inputs.
 
     Raises: `ConfigError` for an input that is not there or means nothing, and for different
-        files whose outputs would have the same place; `DataError` for a name that is no text.
+        files whose outputs would have the same place; `DataError` for a name that is not text.
     """
     if not inputs:
         raise ConfigError("Give what to segment: files, folders or patterns such as 'a/**/*.jpg'.")
@@ -93,12 +93,12 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
             if _full(place.setdefault(name, path)) != full:
                 raise ConfigError(
                     f"The outputs of {place[name]} and {path} would have the same name. Segment "
-                    "them one after the other, with another --output."
+                    "them separately, each with its own --output."
                 )
         if results and not count:
             raise ConfigError(
-                f"--output: all pictures of {given} lie in {output}, and what lies there counts as "
-                "results. Choose another folder."
+                f"--output: all pictures of {given} are in {output}, where files count as results. "
+                "Choose another folder."
             )
         if not count:
             raise ConfigError(
@@ -114,8 +114,8 @@ def output_keys(names: Iterable[str]) -> list[str]:
     """What the outputs of each file are called, one for each name: the name without its suffix, or
     with it where files differ in nothing else. Equal names get a number first.
 
-    It depends on the names only, so that a run that is taken up again finds its own files. No two
-    are equal, nor to file systems that do not tell upper from lower case.
+    It depends on the names only, so that a resumed run finds its own files. No two are equal, not
+    even on file systems that ignore case.
 
     Args: names: paths with forward slashes.
 

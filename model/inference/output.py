@@ -1,12 +1,12 @@
 """The folder that a run writes: a folder for each export, and a record of how they were made.
 
-    segment.json         checkpoint, precision, options: what a later run must share to go on
+    segment.json         checkpoint, precision, options: what a later run must share to continue
     mask/sub/a.png       of sub/a.jpg, and so on for every export and file
     pixels.csv, ...      summaries over all files
     failed.txt           files that could not be read, if any, and why
 
-A file has its name only once it is complete: whatever is there is whole, and what is not
-there is still to be done.
+A file gets its name only once it is complete: files that exist are complete, and what is missing
+is still to be done.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RECORD_FILE = "segment.json"
 FAILED_FILE = "failed.txt"
 
 FRESH_SECONDS = 60
-"""In which whoever writes a file writes some more of it."""
+"""Within it, whoever writes a file writes some more of it."""
 
 
 class OutputFolder:
@@ -39,9 +39,9 @@ class OutputFolder:
     Args:
         path: a folder that is empty or not there; with `resume` that of an earlier run.
         formats: names in `EXPORTS`.
-        settings: whatever decides what the files contain, as for JSON.
+        settings: whatever decides what the files contain, ready for JSON.
 
-    Raises: `ConfigError` if the folder is in use or cannot be made, or if its files were made
+    Raises: `ConfigError` if the folder is in use or cannot be created, or if its files were made
         with other settings.
     """
 
@@ -67,21 +67,21 @@ class OutputFolder:
         write_json(record, settings)
 
     def _check_alone(self) -> None:
-        """Raises `ConfigError` if another process on this machine is writing here just now."""
+        """Raises `ConfigError` if another process on this machine is writing here right now."""
         for part in self.path.rglob(".*.part"):
             if _is_being_written(part):
                 raise ConfigError(
-                    f"--output: another run is writing {part.name} in {self.path}. Wait for its "
+                    f"--output: another run is writing {part.name} in {self.path}. Wait for it to "
                     "end, or stop it."
                 )
 
     def remove_parts(self) -> None:
-        """Removes what was being written by processes that were stopped."""
+        """Removes partial files of processes that were stopped."""
         for part in self.path.rglob(".*.part"):
             part.unlink(missing_ok=True)
 
     def targets(self, item: Item) -> dict[str, Path]:
-        """Where each export of a file goes; of videos there are not all."""
+        """Where each export of a file goes; videos do not have all of them."""
         suffixes = {name: EXPORTS[name].suffix for name in self.formats}
         if item.is_video:
             suffixes = {name: VIDEO_EXPORTS[name] for name in suffixes if name in VIDEO_EXPORTS}
@@ -130,7 +130,7 @@ class OutputFolder:
 
 
 def _is_being_written(part: Path) -> bool:
-    """By the process whose number is in its name, and which lives: numbers come again."""
+    """By the process whose id is in its name, if that is alive: ids are reused."""
     pid = part.name.split(".")[-2]
     try:
         fresh = time.time() - part.stat().st_mtime < FRESH_SECONDS

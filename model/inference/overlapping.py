@@ -16,8 +16,8 @@ def in_order(
 ) -> Iterator[Made]:
     """`map(function, items)` in threads; items are taken only a few ahead of what is done.
 
-    An error of `function` or of `items` is raised in its turn; what is not begun by then is not
-    begun any more.
+    An error of `function` or of `items` is raised in its turn; what has not started by then is
+    not started any more.
 
     >>> list(in_order(abs, iter([-1, 2, -3]), threads=2))
     [1, 2, 3]

@@ -14,10 +14,10 @@ MEMORY_BYTES = 2 * 2**30
 
 
 class SegmenterPool:
-    """Shares opened segmenters between pages and API; the least recently used ones go.
+    """Shares opened segmenters between pages and API; the least recently used are dropped first.
 
     Args:
-        memory_bytes: what all may keep in memory together, as far as their engines know. The
+        memory_bytes: how much all together may keep in memory, as estimated by their engines. The
             last one used stays even if it is larger.
         engine, precision: see `Segmenter`.
     """
@@ -32,9 +32,9 @@ class SegmenterPool:
         self._lock = threading.Lock()
 
     def get(self, model: str | Checkpoint, *, precision: str | None = None) -> Segmenter:
-        """The segmenter of that model, opened now if need be. Raises as `Segmenter` does.
+        """The segmenter of that model, opened now if necessary. Raises as `Segmenter` does.
 
-        Who asks for a model that is being opened waits for it; other models are not held up.
+        A request for a model that is being opened waits for it; other models are not held up.
 
         Args: precision: another one than the pool's.
         """

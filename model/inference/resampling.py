@@ -1,7 +1,7 @@
 """From logits at the network's resolution to maps at the picture's: class, confidence, entropy.
 
-Nothing here is ever as large as (C, H, W), unless all probabilities are asked for: pictures are
-gone through in blocks.
+Nothing here is ever as large as (C, H, W), unless all probabilities are requested: pictures are
+processed in blocks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Axis(NamedTuple):
 
     @classmethod
     def between(cls, source: int, target: int) -> Axis:
-        """From `source` to `target` pixels, at the borders clamped."""
+        """From `source` to `target` pixels, clamped at the borders."""
         centre = (np.arange(target, dtype=np.float64) + 0.5) * source / target - 0.5
         centre = centre.clip(0, source - 1)
         low = np.floor(centre).astype(np.intp)
@@ -60,7 +60,7 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Maps:
-    """What is known of each pixel; the `paint` methods fill it from logits, part by part.
+    """What is known about each pixel; the `paint` methods fill it from logits, part by part.
 
     Attributes:
         labels: uint8 (H, W), the most probable class.
@@ -139,7 +139,7 @@ class Maps:
 
     @property
     def _certainty(self) -> list[str]:
-        """Names of the maps that are there besides the labels."""
+        """Names of the maps that exist besides the labels."""
         names = ("confidence", "entropy", "probabilities")
         return [name for name in names if getattr(self, name) is not None]
 
@@ -162,9 +162,9 @@ class Maps:
 
 
 class Painter:
-    """Paints maps from blocks of logits that come from left to right and from top to bottom.
+    """Paints maps from blocks of logits that arrive from left to right and from top to bottom.
 
-    What lies between two blocks is interpolated, so the last row and column of each are kept.
+    Pixels between two blocks are interpolated, so the last row and column of each are kept.
 
     Args:
         maps: what to fill.
@@ -247,8 +247,8 @@ def _interpolated(
 def _cells(labels: np.ndarray) -> np.ndarray:
     """For each logit, uint8 (h, w), the class that wins everywhere between it and its neighbours.
 
-    If one class has the largest logit at all four corners, then so it has at every weighted
-    mean of them; only where the corners differ, pixels must be interpolated one by one.
+    If one class has the largest logit at all four corners, it also has at every weighted mean of
+    them; only where the corners differ must pixels be interpolated one by one.
     """
     cells = labels.copy()
     cells[:, :-1][labels[:, :-1] != labels[:, 1:]] = MIXED

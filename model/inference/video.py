@@ -1,9 +1,8 @@
 """Videos in, videos out: the same frames at the same times, as overlay or as exact masks.
 
-Overlays are H.264 in MP4, which everything plays; where a side is odd, the last row or column is
-there twice, as players want even sides. Masks are FFV1 in Matroska, which loses
-nothing: each grey value is a class id. Neither has sound. Frames are turned upright as the
-file says, as pictures are.
+Overlays are H.264 in MP4, which everything plays; if a side is odd, the last row or column is
+repeated, as players want even sides. Masks are FFV1 in Matroska, which is lossless: each grey value
+is a class id. Neither has sound. Frames are turned upright as the file says, as pictures are.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import av
 
 VIDEO_EXPORTS = {"overlay": ".mp4", "mask": ".mkv"}
-"""Which exports there are of videos, and the suffixes of the files."""
+"""The exports that exist for videos, and the suffixes of their files."""
 
 BT_709 = 1
 """FFmpeg's number for the colours of high-definition video."""
@@ -46,7 +45,7 @@ class VideoReader:
     Attributes:
         rate: frames per second, on average.
         time_base: the unit of frame times, in seconds.
-        length: how many frames the file says it has; 0 where it does not say.
+        length: how many frames the file says it has; 0 if it does not say.
 
     Raises: `ImageError` if it cannot be read as a video, `ImageTooLargeError` before anything is
         decoded if a picture of its size would be too large.
@@ -60,13 +59,13 @@ class VideoReader:
             self._container = av.open(str(path), metadata_errors="replace")
             self._stream = self._container.streams.video[0]
         except IndexError as error:
-            raise ImageError(f"{path.name} has no video in it.") from error
+            raise ImageError(f"{path.name} contains no video.") from error
         except av.FFmpegError as error:
             raise ImageError(f"{path.name} cannot be read as a video ({error}).") from error
         context = self._stream.codec_context
         if context is None:
             self._container.close()
-            raise ImageError(f"{path.name} cannot be read as a video: its codec is not known here.")
+            raise ImageError(f"{path.name} cannot be read as a video: its codec is not supported.")
         try:
             _check_size(path, context.width, context.height)
         except ImageTooLargeError:
@@ -78,7 +77,7 @@ class VideoReader:
         self.length: int = self._stream.frames
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Time, in units of `time_base` and always growing, and RGB, uint8 (H, W, 3).
+        """Time, in units of `time_base` and strictly increasing, and RGB, uint8 (H, W, 3).
 
         Raises: `ImageError` naming the frame where the file is damaged; `ImageTooLargeError`.
         """
@@ -91,7 +90,7 @@ class VideoReader:
                 after = 0 if time is None else time + 1
                 expected = 0 if time is None else time + step
                 time = expected if frame.pts is None else max(frame.pts, after)
-                _check_size(self.path, frame.width, frame.height)  # it may change on the way
+                _check_size(self.path, frame.width, frame.height)  # it may change within the file
                 yield time, _upright(frame)
                 number += 1
         except av.FFmpegError as error:
@@ -109,7 +108,7 @@ class VideoReader:
 
 
 class VideoWriter:
-    """Writes a video, which has its name only once it is finished; if it is left unfinished,
+    """Writes a video, which gets its name only once it is finished; if it is left unfinished,
     nothing remains.
 
     Args:
@@ -140,7 +139,7 @@ class VideoWriter:
     def add(self, time: int, pixels: np.ndarray) -> None:
         """A frame: RGB, uint8 (H, W, 3), or labels, uint8 (H, W) for masks.
 
-        Raises: `ImageError` for one of another size than the first.
+        Raises: `ImageError` for one of a different size than the first.
         """
         if self._size_hw is None:
             self._begin(*pixels.shape[:2])
@@ -148,8 +147,8 @@ class VideoWriter:
             sizes = (self._size_hw, pixels.shape[:2])
             before, now = (f"{width} x {height}" for height, width in sizes)
             raise ImageError(
-                f"Its pictures change their size from {before} to {now} pixels, which one video "
-                "cannot. Cut it in two there."
+                f"Its frames change size from {before} to {now} pixels, which one video cannot. "
+                "Cut it in two there."
             )
         frame = self._frame(pixels)
         frame.pts, frame.time_base = time, self._time_base
@@ -159,7 +158,7 @@ class VideoWriter:
         """Completes the file and gives it its name."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        with open(self._part, "r+b") as file:  # Windows flushes none that is read
+        with open(self._part, "r+b") as file:  # Windows cannot flush a file opened for reading
             os.fsync(file.fileno())
         os.replace(self._part, self.path)
 

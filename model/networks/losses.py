@@ -7,8 +7,8 @@ Two kinds, which weighted sums such as `ce+dice` join:
   over the classes that occur in the batch's truth. An absent class has no region to overlap
   with: its overlap is 0 / 0. Counted as a loss of 1 it would be a constant that nothing can
   lower (with 23 classes of which a batch shows 12, the loss could not fall below 11/23 = 0.48);
-  counted as 0 it would make the loss look better the less a batch shows. Either way the other
-  classes' progress is diluted by classes that are not there. So they are left out.
+  counted as 0 it would make the loss look better the fewer classes a batch shows. Either way the
+  other classes' progress is diluted by classes that are not there. So they are left out.
 
 docs/training.md says which loss is for what.
 """
@@ -53,8 +53,8 @@ class CrossEntropy(nn.Module):
 class BinaryCrossEntropy(nn.Module):
     """Each class against all others by a sigmoid: summed over classes, mean over pixels.
 
-    The sum over classes, as RetinaNet has it (arXiv 1708.02002, section 4): a mean would
-    shrink with each class that is not in the picture and long learned to be absent.
+    Summed over classes, as in RetinaNet (arXiv 1708.02002, section 4): a mean would shrink with
+    every class that is not in the picture, whose absence is soon learned.
 
     Shape: logits (B, C, H, W), target int64 (B, H, W) with `VOID` ignored -> scalar.
     """
@@ -73,7 +73,7 @@ class BinaryCrossEntropy(nn.Module):
 class Focal(nn.Module):
     """Focal loss: `BinaryCrossEntropy` with each term weighted by (1 - p)^2.
 
-    p is the probability of what is true, so pixels that are right already hardly count
+    p is the probability of the truth, so pixels that are already right hardly count
     (Lin et al. 2017, arXiv 1708.02002; gamma 2 as there, without its alpha).
 
     Shape: logits (B, C, H, W), target int64 (B, H, W) with `VOID` ignored -> scalar.
@@ -133,8 +133,8 @@ class SoftJaccard(Overlap):
 class Tversky(Overlap):
     """1 - Tversky index: `1 - TP / (TP + 0.3 FP + 0.7 FN)` per class, all of them soft.
 
-    What is missed costs more than what is found too much, for small or thin classes (Salehi
-    et al. 2017, arXiv 1706.05721, whose best weights these are). With 0.5 and 0.5 it is Dice.
+    Misses cost more than false alarms, which helps small or thin classes (Salehi et al. 2017,
+    arXiv 1706.05721, whose best weights these are). With 0.5 and 0.5 it is Dice.
     """
 
     def __init__(self) -> None:
@@ -205,7 +205,7 @@ def balanced_weights(pixels: np.ndarray) -> Tensor:
 def loss_by_name(name: str, class_weights: Tensor | None = None) -> nn.Module:
     """A loss such as "dice", "ce+dice" or "0.5*ce+dice".
 
-    Args: class_weights: float (C,), for cross-entropy; the others know none.
+    Args: class_weights: float (C,), for cross-entropy; the other losses take none.
 
     Raises: `ConfigError` for a name or weight that cannot be read.
     """

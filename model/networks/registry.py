@@ -93,7 +93,7 @@ def construct(architecture: Architecture) -> nn.Module:
     """Builds the network with fresh weights.
 
     Arguments may come from a stranger's `config.json`: only those that the class itself names are
-    passed on. timm, which gets all others, would open files and addresses for them.
+    passed on. All others would reach timm, which could open files and URLs for them.
 
     Raises: `ConfigError` for an unknown class or arguments that do not fit it.
     """
@@ -113,7 +113,7 @@ def construct(architecture: Architecture) -> nn.Module:
         if unknown := architecture.arguments.keys() - known:
             raise ValueError(f"it has no arguments {sorted(unknown)}")
         if ":" in str(architecture.arguments.get("encoder_name")):
-            raise ValueError("an encoder is named, without a place that it comes from")
+            raise ValueError("encoder_name must be a plain name, without a source to load it from")
         return kind(**architecture.arguments)
     except _MISFITS as error:
         raise ConfigError(

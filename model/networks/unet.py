@@ -46,8 +46,8 @@ class UNet(nn.Module):
 
     Weights: He initialisation for ReLU (normal, fan-out; arXiv 1502.01852) for 3x3
     convolutions, PyTorch's default (uniform, fan-in) for the transposed ones and the head,
-    BatchNorm at one and zero. A head near zero, as detectors have it, would make all classes
-    begin equally probable, but learns slowly: its few weights must first grow.
+    BatchNorm at one and zero. A head near zero, as in detectors, would make all classes equally
+    probable at first, but learns slowly: its few weights must first grow.
 
     Args:
         in_channels: channels of the input.

@@ -1,4 +1,4 @@
-"""The command `train`: what it prints. What it takes is `TrainConfig`."""
+"""The command `train`: what it prints. Its arguments are `TrainConfig`."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ OF_UNET = ("base_width", "depth", "dropout")
 """Settings of the network from scratch; others have their own."""
 
 CHANGEABLE = ("preset", "device", "time_limit", "early_stopping", "on_collapse")
-"""Settings that a resumed run may have otherwise than when it was started."""
+"""Settings that may change when a run is resumed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TrainConfig:
 
     COMMAND: ClassVar[str] = "train"
     OWN: ClassVar[tuple[str, ...]] = ()
-    """Settings that `train` does not know, as `command` is to repeat them."""
+    """Settings that `train` does not have, which `command` is to repeat."""
 
     preset: str = ""
     """A recipe whose settings the other flags override: road-vgg16, road-scratch, carla-scratch,
@@ -55,25 +55,25 @@ class TrainConfig:
     split: Path | None = None
     """A split file that replaces the data set's own split."""
     limit: int | None = None
-    """Use only the first so many training pictures, for a quick trial. A study of small data, whose
-    pictures are drawn by seeds, is `small-data`."""
+    """Use only this many training pictures, the first ones, for a quick trial. For a study of small
+    data, with pictures drawn by seeds, see `small-data`."""
     include_validation: bool = False
-    """Train on the validation pictures too, as at the end of a search. They can choose no epoch
+    """Train on the validation pictures too, as at the end of a search. They cannot choose the epoch
     then: the last one is kept, and only the test part is scored."""
     keep: Literal["best", "last"] = "best"
-    """The epoch whose weights are kept: the best by the mean IoU on the validation pictures, or
-    the last, whose figures on them owe nothing to a choice."""
+    """The epoch whose weights are kept: the best by mean IoU on the validation pictures, or the
+    last, whose figures on them are not biased by the choice."""
     skip_check: bool = False
-    """Train without `data check`, whose errors would stop the run before it begins."""
+    """Train without `data check`, whose errors stop the run before it begins."""
     output: Path = Path("runs/latest")
     """Folder of the run; it is a checkpoint folder from the first epoch on."""
 
     network: str = "unet"
     """"unet" (from scratch) or "unet-<encoder>", such as unet-resnet34."""
     encoder_weights: str = "none"
-    """"imagenet" (smp's, from the Hugging Face Hub), "none", a safetensors file (by its name alone
-    also in encoders/ beside the data sets), or owner/name[@revision] on the Hub: an encoder's
-    weights, or a checkpoint that has the encoder."""
+    """"imagenet" (smp's, from the Hugging Face Hub), "none", a safetensors file (a bare name is
+    also looked up in encoders/ next to the data sets), or owner/name[@revision] on the Hub: an
+    encoder's weights, or a checkpoint that has the encoder."""
     encoder_origin: str = ""
     """What the encoder weights were pretrained on, for the model card."""
     start_from: str = ""
@@ -96,12 +96,12 @@ class TrainConfig:
     crop: int = 256
     """Side of the training crops, in pixels; a multiple of 32."""
     normalisation: Literal["imagenet", "unit"] = "imagenet"
-    """"imagenet": by ImageNet's mean and deviation, as pretrained encoders expect; "unit": pixels
+    """"imagenet": ImageNet's mean and deviation, as pretrained encoders expect; "unit": pixels
     are only rescaled to [0, 1]."""
     augment: float = 1.0
     """Strength of the augmentation, from 0 (none but the crop's position) to 2."""
     turn: bool = False
-    """Also turn pictures by random quarters: for those that have no up, such as aerial ones."""
+    """Also rotate by random quarter turns: for pictures with no "up", such as aerial ones."""
 
     loss: str = "ce+dice"
     """ce, bce, focal, dice, jaccard, tversky, lovasz, or a weighted sum such as "0.5*ce+dice";
@@ -115,13 +115,13 @@ class TrainConfig:
     encoder_lr_factor: float = 1.0
     """The encoder's learning rate as a fraction of --lr; about 0.1 to 0.3 when pretrained."""
     freeze_encoder_epochs: int = 0
-    """The encoder learns nothing in so many first epochs, while the new decoder finds its feet."""
+    """Epochs at the start in which the encoder is frozen, while the new decoder settles."""
     weight_decay: float = 1e-2
     """Weight decay of AdamW and SGD; Adam has none."""
     schedule: Schedule = "one-cycle"
-    """Course of the learning rate; "plateau" halves it when the validation IoU stops rising."""
+    """Learning rate schedule; "plateau" halves it when the validation IoU stops rising."""
     warmup_epochs: float = 0.0
-    """Epochs in which the learning rate rises; one-cycle takes 15 % of all without this."""
+    """Epochs in which the learning rate rises; by default none, with one-cycle 15 % of all."""
     plateau_patience: int = 5
     """With --schedule plateau: epochs without a better validation IoU before the rate is halved."""
     ema: float = 0.0
@@ -130,18 +130,18 @@ class TrainConfig:
     epochs: int = 30
     """How often all training pictures are seen; see also --pictures-per-epoch."""
     pictures_per_epoch: int | None = None
-    """Length of an epoch where it is not the number of training pictures: they are gone through
-    again and again, in a new order each time, and so many make an epoch."""
+    """Length of an epoch, if not the number of training pictures: they are gone through again and
+    again, in a new order each time, and an epoch is this many of them."""
     batch_size: int = 8
     """Pictures per step, over all processes; an incomplete last batch of an epoch is left out."""
     accumulate: int = 1
     """Batches whose gradients are added up for one step of the optimizer."""
 
     early_stopping: int | None = None
-    """Stop after so many epochs without a better validation IoU; by default never."""
+    """Stop after this many epochs without a better validation IoU; by default never."""
     time_limit: float | None = None
-    """Hours of training, over resumes, after which the run ends with its epoch. For a schedule
-    that comes to its end choose --epochs instead."""
+    """Hours of training, including resumed parts, after which the run ends with the current epoch.
+    For the schedule to reach its end choose --epochs instead."""
     on_collapse: Literal["warn", "stop"] = "warn"
     """What to do when one class is predicted everywhere for three epochs."""
     samples_every: int = 5
@@ -154,12 +154,12 @@ class TrainConfig:
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """What computes; "auto" takes a GPU where there is one."""
     devices: int = 1
-    """Processes on each machine, each with a GPU of its own where --device is one; under torchrun
-    those that it starts."""
+    """Processes on each machine, each with its own GPU if --device is one; under torchrun the
+    number that it starts."""
     num_nodes: int = 1
     """Machines that train together; see docs/machines.md."""
     seed: int = 0
-    """Weights, order of the pictures and augmentation follow from it."""
+    """Determines the initial weights, the order of the pictures and the augmentation."""
     resume: bool = False
     """Continue the run in `output` after its last finished epoch; repeat its other arguments."""
 
@@ -206,7 +206,7 @@ class TrainConfig:
         if self.include_validation and self.early_stopping is not None:
             raise ConfigError(
                 "--early-stopping waits for the validation pictures, which --include-validation "
-                "trains on. Leave one of them out."
+                "trains on. Use only one of them."
             )
         if self.include_validation and self.schedule == "plateau":
             raise ConfigError(

@@ -19,7 +19,7 @@ from model.errors import ConfigError
 from model.networks.registry import Architecture, construct
 
 ENCODERS_FOLDER = "encoders"
-"""Beside the data sets: where a file is looked for that the working folder has not."""
+"""Next to the data sets: where a file is looked for if it is not in the working folder."""
 
 
 def build_with_encoder(
@@ -30,12 +30,12 @@ def build_with_encoder(
     Args:
         weights: "none", "imagenet", or a safetensors file or a Hub id `owner/name[@revision]`
             with the encoder's state, or with that of a network that has the encoder. A file's
-            name, as checkpoints record it, is also found in `encoders/` beside the data sets.
+            name, as checkpoints record it, is also looked up in `encoders/` next to the data sets.
         origin: what such weights were pretrained on, in words.
         data_root: as `datasets.load` takes it.
 
     Returns: the network, and what to record about the encoder.
-    Raises: `ConfigError` if the weights cannot be had or do not fit, `HubError`.
+    Raises: `ConfigError` if the weights cannot be obtained or do not fit, `HubError`.
     """
     name = architecture.arguments.get("encoder_name")
     if name is None:
@@ -74,7 +74,7 @@ def build_with_encoder(
 def start_from(network: nn.Module, model: str, classes: ClassTable) -> Checkpoint:
     """Loads the weights of an earlier checkpoint into a network.
 
-    Args: model: as models are named everywhere; classes: those that are about to be trained.
+    Args: model: as models are named everywhere; classes: those that will be trained.
 
     Returns: the checkpoint.
     Raises: `ConfigError` if classes or weights differ, else as `folder.find`.
@@ -99,12 +99,12 @@ def _from_file(architecture: Architecture, path: Path, origin: str) -> tuple[nn.
     if not path.is_file():
         raise ConfigError(
             f"--encoder-weights {path}: there is no such file, nor one of that name in "
-            f"{ENCODERS_FOLDER}/ beside the data sets. Give 'imagenet', 'none', a "
+            f"{ENCODERS_FOLDER}/ next to the data sets. Give 'imagenet', 'none', a "
             "safetensors file, or owner/name on the Hugging Face Hub."
         )
     network = construct(architecture)
     tensors = read_tensors(path)
-    # A whole network's: its encoder is what stands under this name.
+    # A whole network's: its encoder has this prefix.
     inner = {
         key.removeprefix("encoder."): value
         for key, value in tensors.items()

@@ -1,4 +1,4 @@
-"""What can go wrong in a run, noticed early and said in words."""
+"""What can go wrong in a run, noticed early and explained in words."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ COLLAPSE_EPOCHS = 3
 
 
 def check_finite(loss: Tensor, config: TrainConfig) -> None:
-    """Raises `TrainingError` if the loss is infinite or no number."""
+    """Raises `TrainingError` if the loss is infinite or not a number."""
     if not loss.isfinite():
         half = "" if config.precision == "f32" else ", --precision f32"
         raise TrainingError(
             f"The loss became {loss.item()}: the training has diverged. Try a lower --lr (now "
             f"{config.lr:g}), some --warmup-epochs{half} or another --loss (now {config.loss}), "
             f"with another --output. If an epoch has finished, {config.output} is a usable "
-            f"checkpoint, and --start-from {config.output} trains on from it."
+            f"checkpoint, and --start-from {config.output} continues from it."
         )
 
 
@@ -47,7 +47,7 @@ class CollapseWatch:
 
     def see(self, matrix: np.ndarray) -> None:
         """Takes note of an epoch's confusion matrix on validation, int (C, C), rows truth. Logs a
-        warning in the third epoch in which it has but one class."""
+        warning after the third epoch in a row with only one class."""
         predicted = np.flatnonzero(matrix.sum(0))
         occurring = np.flatnonzero(matrix.sum(1))
         self.epochs = self.epochs + 1 if len(predicted) == 1 < len(occurring) else 0
@@ -59,13 +59,13 @@ class CollapseWatch:
         weights = "" if config.class_weights == "balanced" else ", with --class-weights balanced"
         return (
             f"For {COLLAPSE_EPOCHS} epochs the network has predicted '{name}' everywhere on the "
-            "validation pictures; such a training seldom recovers. See whether the masks are "
-            f"right with `python -m model data preview {config.data}`, then try a lower --lr (now "
+            "validation pictures; such a run seldom recovers. Check whether the masks are right "
+            f"with `python -m model data preview {config.data}`, then try a lower --lr (now "
             f"{config.lr:g}), or --loss ce+dice (now {config.loss}){weights}. "
             + (
                 "It stops here, as --on-collapse asks."
                 if config.on_collapse == "stop"
-                else "It goes on; with --on-collapse stop it would not."
+                else "The run continues; --on-collapse stop would end it."
             )
         )
 
@@ -74,7 +74,7 @@ class CollapseWatch:
 def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
     """Turns a full disk or memory, a file or another process that is gone, into a `TrainingError`.
 
-    Args: left: what is left then and how to go on, where that is not a run.
+    Args: left: what is left then and how to continue, where that is not a run.
     """
     left = left or kept(config)
     try:
@@ -86,20 +86,20 @@ def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if _is_of_another_process(error):
             raise TrainingError(
-                "Another of the processes that train together has ended, or cannot be reached: "
+                "Another of the processes that train together has ended or cannot be reached: "
                 f"its own message says why. {left}"
             ) from error
         if not _is_out_of_memory(error):
             raise
         raise TrainingError(
-            f"The memory is not enough for {config.batch_size} crops of {config.crop} pixels. "
-            f"Lower --batch-size (and raise --accumulate, now {config.accumulate}, as much), "
-            f"--crop, or --cache-gib (now {config.cache_gib:g}). {left}"
+            f"There is not enough memory for {config.batch_size} crops of {config.crop} pixels. "
+            "Lower --batch-size (and raise --accumulate by the same factor, now "
+            f"{config.accumulate}), --crop, or --cache-gib (now {config.cache_gib:g}). {left}"
         ) from error
 
 
 def kept(config: TrainConfig) -> str:
-    """What is left of a run that broke off, and how to go on."""
+    """What is left of a run that broke off, and how to continue it."""
     return (
         f"If an epoch has finished, {config.output} is a usable checkpoint, and the same command "
         "with --resume continues."
@@ -110,7 +110,7 @@ def _explain(error: OSError, config: TrainConfig) -> str:
     reason = error.strerror or str(error)
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
-            return f"{config.output} cannot take more: {reason}. Free some space there."
+            return f"{config.output} has no room for more: {reason}. Free some space there."
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return (
                 f"{error.filename or config.output} cannot be written: {reason}. Make it writable."
@@ -122,12 +122,12 @@ def _explain(error: OSError, config: TrainConfig) -> str:
 
 
 def _is_of_another_process(error: Exception) -> bool:
-    # Gloo's errors have no class of their own, NCCL's and those of the rendezvous have.
+    # Gloo's errors have no class of their own; NCCL's and those of the rendezvous do.
     return isinstance(error, torch.distributed.DistError) or "/gloo/" in str(error)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # What torch says when the processor's memory ends, which has no class of its own.
+    # What torch says when the machine runs out of memory, which has no class of its own.
     return "can't allocate memory" in str(error) or "not enough memory" in str(error)

@@ -41,7 +41,7 @@ def check_enough(config: TrainConfig, data: DataSet, processes: int = 1) -> None
 
 
 class Loaders:
-    """Reads all pictures once, and then makes batches of them.
+    """Reads all pictures once and then makes batches of them.
 
     Attributes:
         training, validation: the loaders.
@@ -76,7 +76,7 @@ class Loaders:
         plain = SampleDataset(data, others, preprocessing, memory_limit=int(memory * len(others)))
         self.statistics = augmented.load("reading pictures for training")
         plain.load("reading pictures for validation")
-        # Training crops what may be too large for the network as a whole.
+        # Training uses crops of what may be too large for the network as a whole.
         side = {"tile": preprocessing.tile, "crop": TILE}.get(preprocessing.size_policy)
         self.samples = Tiles(plain, side) if side else plain
         collate = Collate(preprocessing)
@@ -103,7 +103,7 @@ class Loaders:
             # A last batch of one picture would have no variance for BatchNorm to divide by.
             drop_last=True,
             collate_fn=collate,
-            # Its own, else a loader takes a number from the common one whenever it starts.
+            # Its own, or a loader would take a number from the global one whenever it starts.
             generator=torch.Generator(),
         )
         # Each picture in one process: padded to equal shares, some would count twice.
@@ -137,10 +137,10 @@ def _of_equal_size(
 class Passes(DistributedSampler):
     """Goes through all samples again and again, in a new order each time, `length` in an epoch.
 
-    An epoch goes on where the one before it ended, so that over a run all are seen equally often.
-    What an epoch holds follows from seed and epoch alone, as `DistributedSampler` has it.
+    An epoch continues where the one before it ended, so that over a run all are seen equally often.
+    What an epoch holds follows from seed and epoch alone, as with `DistributedSampler`.
 
-    Yields: the sample's number, more by the number of all samples each time that it comes again
+    Yields: the sample's number, raised by the number of all samples each time that it is repeated
         in the epoch.
     """
 

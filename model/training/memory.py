@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep what a training frees."""
+"""The C library's allocator, told to keep what training frees."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ CHOSEN_BY_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "GLIBC_TUNABLES"
 
 
 def keep_freed_memory() -> bool:
-    """Makes this process keep freed memory for what it allocates next.
+    """Makes this process keep freed memory for later allocations.
 
-    A training frees and allocates the same hundreds of megabytes in every step. By default glibc
+    Training frees and allocates the same hundreds of megabytes in every step. By default glibc
     gives large blocks back to the system, which clears every page before it hands it out again:
-    `python -m bench.steps --variants "freed memory returned"` measures what that costs. It counts
-    for the whole process, so a command may call it, a library's function may not.
+    `python -m bench.steps --variants "freed memory returned"` measures what that costs. It affects
+    the whole process, so a command may call it, but a library function may not.
 
-    Returns: whether it did; not with another C library, nor where the environment has chosen.
+    Returns: whether it did; not with another C library, nor if the environment has chosen.
     """
     if platform.libc_ver()[0] != "glibc" or any(os.environ.get(name) for name in CHOSEN_BY_USER):
         return False

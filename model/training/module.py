@@ -26,8 +26,8 @@ class SegmentationModule(lightning.LightningModule):
     After each epoch `figures` holds train and validation loss, Dice, IoU and accuracy, and
     `metrics` what they follow from: confusion matrices that torchmetrics sums over batches
     and processes. Training figures are those of the augmented crops as they passed;
-    validation figures are at the network's resolution. The published ones are computed anew
-    at the original resolution.
+    validation figures are at the network's resolution. The published ones are computed
+    separately at the original resolution.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SegmentationModule(lightning.LightningModule):
 
     @property
     def result(self) -> nn.Module:
-        """The network that is validated and kept: that of the averaged weights, if any are."""
+        """The network that is validated and kept: the one with averaged weights, if any."""
         return self.averaged.module if self.averaged else self.network
 
     @property
@@ -67,7 +67,7 @@ class SegmentationModule(lightning.LightningModule):
         torch.manual_seed(int(own.generate_state(1, np.uint64)[0]))
         if self.encoder is not None and self.config.freeze_encoder_epochs:
             learns = epoch >= self.config.freeze_encoder_epochs
-            # Also the statistics of its BatchNorm stay as they were pretrained.
+            # The statistics of its BatchNorm also stay as they were pretrained.
             self.encoder.train(learns).requires_grad_(learns)
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -141,9 +141,9 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
     """A copy of the network that follows it as an exponential moving average.
 
     Its decay rises as (1 + n) / (10 + n) with the number n of updates up to `decay`
-    (TensorFlow's ExponentialMovingAverage has it so), else the random weights of the beginning
-    would stay in it for thousands of steps. BatchNorm's statistics are averaged like the
-    weights that they belong to.
+    (as in TensorFlow's ExponentialMovingAverage), or else the random initial weights would stay
+    in it for thousands of steps. BatchNorm's statistics are averaged like the weights that they
+    belong to.
     """
 
     @torch.no_grad()

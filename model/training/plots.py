@@ -56,7 +56,7 @@ def curves(rows: Sequence[dict[str, float]], title: str = "") -> Figure:
                 ("val", VALIDATION, "validation"),
             ):
                 values = [row[f"{part}_{name}"] for row in rows]
-                # A single epoch is no line: a dot shows it.
+                # A single epoch makes no line: a dot shows it.
                 axes.plot(epochs, values, color=colour, label=label, marker="." * (len(rows) < 2))
             axes.plot(kept["epoch"], kept[f"val_{name}"], "o", color=VALIDATION)
             _dress(axes, heading)
@@ -68,7 +68,7 @@ def curves(rows: Sequence[dict[str, float]], title: str = "") -> Figure:
         legend.axis("off")
         legend.legend(*grid.flat[0].get_legend_handles_labels(), loc="upper left", frameon=False)
         legend.text(
-            0.02, 0.6, f"The dot: epoch {kept['epoch']:.0f}, the one that is kept",
+            0.02, 0.6, f"Dot: epoch {kept['epoch']:.0f}, the one that is kept",
             transform=legend.transAxes,
         )  # fmt: skip
         figure.suptitle(title)
@@ -128,7 +128,7 @@ def confusion(classes: ClassTable, matrix: np.ndarray) -> Figure:
 def contact_sheet(
     rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str]
 ) -> Image.Image:
-    """Pictures of equal size side by side, a row each with its name, as one picture.
+    """Pictures of equal size side by side, each row with its name, as one picture.
 
     Args:
         rows: names with RGB pictures, each uint8 (H, W, 3); all are scaled to fit cells.

@@ -1,8 +1,8 @@
-"""Recipes by name: which settings of `TrainConfig` a `--preset` brings.
+"""Recipes by name: which settings of `TrainConfig` a `--preset` sets.
 
 The two of a pair share data, epochs, augmentation and loss, and differ in the network and what
-follows from it: an encoder that is pretrained expects ImageNet's normalisation, and learns
-more slowly than the decoder, which begins at random.
+follows from it: a pretrained encoder expects ImageNet's normalisation, and has a lower learning
+rate than the decoder, which starts from random weights.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCRATCH = {"base_width": 24}
 
 _ROAD = {"data": "roads", "loss": "bce+dice", "epochs": 40}
 _CARLA = {"data": "carla", "loss": "dice", "optimizer": "adam", "lr": 5e-4, "epochs": 40}
-# What a metre is in pixels is a part of the picture: a whole tile is segmented patch by patch.
+# How many pixels a metre has carries information: a whole tile is segmented patch by patch.
 _AERIAL = {
     "data": "aerial",
     "size_policy": "tile",
@@ -46,7 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "carla-scratch": _CARLA | _SCRATCH,
     "carla-resnet34": _CARLA | _RESNET34,
     "carla-mobilenet": _CARLA | _MOBILENET,
-    # The course assignment's: small pictures, plain cross-entropy, judged by its accuracy.
+    # From the course assignment: small pictures, plain cross-entropy, judged by accuracy.
     "carla-course": {
         "data": "carla",
         "longest_side": 128,

@@ -55,8 +55,8 @@ class Processes:
         return cls(config.devices, config.num_nodes, node * config.devices + local)
 
     def check(self, trainer: Trainer) -> None:
-        """Raises `ConfigError` if Lightning has numbered the processes otherwise, as it does under
-        a launcher that it knows: pictures would be shared out twice, or not at all."""
+        """Raises `ConfigError` if Lightning has numbered the processes differently, as it does
+        under a launcher that it knows: pictures would be shared out twice, or not at all."""
         if (trainer.world_size, trainer.global_rank) != (self.count, self.rank):
             raise ConfigError(
                 f"A launcher has started process {trainer.global_rank} of {trainer.world_size}, "
@@ -68,13 +68,13 @@ class Processes:
 class EndTogether(Callback):
     """If the first process fails, ends those that Lightning has started for it.
 
-    Else they would wait for it, with NCCL for half an hour. If one of them fails, Lightning kills
-    all of them, within seconds, and the first one too unless that has noticed by itself: then
-    it is left to say so. What torchrun has started it ends itself.
+    Otherwise they would wait for it, with NCCL for half an hour. If one of them fails, Lightning
+    kills all of them within seconds, including the first one, unless that one has noticed by
+    itself: then it is left to report the error. torchrun itself ends what it has started.
     """
 
     def on_exception(self, trainer, module, exception: BaseException) -> None:
         launcher = trainer.strategy.launcher
         if launcher is not None and trainer.is_global_zero:
             launcher.kill(signal.SIGKILL)  # they write nothing
-            launcher.procs.clear()  # so that nobody watches them any more
+            launcher.procs.clear()  # so that they are no longer watched

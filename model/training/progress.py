@@ -1,4 +1,4 @@
-"""What a run shows while it goes: one bar on a terminal, a line per epoch in a file."""
+"""What a run shows while it trains: one bar on a terminal, a line per epoch in a file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from model.words import duration
 
 
 class RunProgress(Callback):
-    """One bar for the whole run, in training pictures: with their rate and the time left.
+    """One bar for the whole run, in training pictures, with their rate and the time left.
 
-    Where the output is no terminal, each epoch gets a line instead. The rate counts the time of
-    validation too, so that the time left is that of the run.
+    If the output is not a terminal, each epoch gets a line instead. The rate includes the time of
+    validation, so that the time left is that of the run.
     """
 
     def __init__(self, config: TrainConfig, show: Callable[[str], None] = print) -> None:

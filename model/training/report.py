@@ -1,4 +1,4 @@
-"""`report.html`: a finished run on one page, which holds its pictures itself and loads nothing."""
+"""`report.html`: a finished run on one self-contained page."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TEMPLATE = Path(__file__).with_name("report.html")
 
 
 def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) -> None:
-    """Writes `report.html` and `training.png` into the folder of a checkpoint that was scored.
+    """Writes `report.html` and `training.png` into the folder of a scored checkpoint.
 
-    Pictures are in it only if the data set's licence allows to publish what is made of it.
+    It contains pictures only if the data set's licence allows derived works to be published.
     """
     curves = plots.curves(checkpoint.history(), checkpoint.name)
     folder.write_bytes(checkpoint.path / folder.CURVES_FILE, plots.png(curves))
@@ -80,7 +80,7 @@ def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str
 
 
 def _sheet(segmenter: Segmenter, data: DataSet, rows: list[dict]) -> str:
-    """Pictures with truth and prediction, as a JPEG file in base64: for looking at only."""
+    """Pictures with truth and prediction, as a JPEG file in base64: for viewing only."""
     drawn = []
     for row in rows:
         image, truth = data.pair(row["name"])

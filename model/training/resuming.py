@@ -46,10 +46,10 @@ def resume_file(config: TrainConfig) -> Path | None:
 
 @contextmanager
 def run_folder(path: Path) -> Iterator[None]:
-    """Makes the run's folder and keeps other processes out of it until the run ends, however it
+    """Creates the run's folder and keeps other processes out of it until the run ends, however it
     does.
 
-    Raises: `ConfigError` if it cannot be made or written, or another process trains in it.
+    Raises: `ConfigError` if it cannot be created or written, or another process trains in it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -57,15 +57,16 @@ def run_folder(path: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise ConfigError(
-            f"Another process is training in {path}. Wait for its end, or choose another --output."
+            f"Another process is training in {path}. Wait for it to end, or choose another "
+            "--output."
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"--output {path} cannot be made or written: {error.strerror}. Choose another."
+            f"--output {path} cannot be created or written: {error.strerror}. Choose another."
         ) from error
     try:
         for place in (path, path / Path(RESUME_FILE).parent, path / SAMPLES_FOLDER):
-            for cut_short in place.glob(".*.[0-9]*.part"):  # by a kill in the middle of writing
+            for cut_short in place.glob(".*.[0-9]*.part"):  # killed while writing
                 cut_short.unlink()
         yield
     finally:
@@ -74,7 +75,7 @@ def run_folder(path: Path) -> Iterator[None]:
 
 
 def check_same_run(path: Path, description: dict[str, Any]) -> dict[str, Any]:
-    """Returns: what the run's description says of what it began from.
+    """Returns: what the run's description says about what it started from.
 
     Raises: `ConfigError` if it was started with other settings or data, `CheckpointError` if the
         file is damaged.

@@ -64,7 +64,7 @@ def train(
         data: the data set, where it is not the one that `config` names with its own split: a
             fold of a cross-validation, say.
         on_epoch: is called after each epoch with its row of `history.csv`, once all is written;
-            what it raises ends the training.
+            an exception that it raises ends the training.
         score: whether to score the result on validation and test and to write its report.
 
     Returns: the finished checkpoint in `config.output`; None in all but the first of several
@@ -87,7 +87,7 @@ def _train(
     rank_zero_only.rank = processes.rank
     resume = resume_file(config)
     accelerator = _accelerator(config, processes)
-    loss_by_name(config.loss)  # a name that cannot be read is told before anything is read
+    loss_by_name(config.loss)  # so that a wrong name is reported before anything is read
     lightning.seed_everything(config.seed, verbose=False)
     limit_torch_threads()
     data = data or datasets.load(config.data, config.data_root, config.split)
@@ -100,7 +100,7 @@ def _train(
         dropout=config.dropout,
     )
     if resume:
-        # What it began from may be gone: the file to continue from holds all weights.
+        # What it started from may be gone: the file to continue from holds all weights.
         network = construct(plan)
         description = _describe(config, data, preprocessing, plan.name, network, {})
         description |= check_same_run(resume, description)
@@ -171,7 +171,7 @@ def _train(
 
 
 def finish(path: Path, data: DataSet, parts: tuple[str, ...] = SCORED) -> None:
-    """Scores the checkpoint in `path`, lastly on test; writes model card and report."""
+    """Scores the checkpoint in `path`, on test last; writes model card and report."""
     checkpoint = folder.read(path)
     segmenter = Segmenter(checkpoint, engine="torch", precision="f32")
     for part in parts:
@@ -238,7 +238,7 @@ def _machine(config: TrainConfig) -> str:
 
 
 def _processor() -> str:
-    """The processor's name where Linux tells it, else its architecture."""
+    """The processor's name if Linux states it, else its architecture."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:
@@ -263,7 +263,7 @@ def _strategy(config: TrainConfig, processes: Processes) -> str:
     if processes.count == 1:
         return "auto"
     # The processes would wait for the gradients of a frozen encoder, and of the layers that some
-    # encoders have for classification alone.
+    # encoders have only for classification.
     return "ddp" if config.network == "unet" else "ddp_find_unused_parameters_true"
 
 
@@ -283,6 +283,6 @@ def _quiet_lightning() -> None:
     for message in (
         ".*does not have many workers.*",
         ".*Checkpoint directory.*exists.*",
-        ".*treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.12, its own affair
+        ".*treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.12, not our concern
     ):
         warnings.filterwarnings("ignore", message=message)

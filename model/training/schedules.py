@@ -25,14 +25,14 @@ def make_schedule(
     warmup: float = 0.0,
     plateau: Callable[[], float] = lambda: 1.0,
 ) -> LRScheduler:
-    """Sets the optimizer's learning rates at each of its steps, as factors of what they are now.
+    """Sets the optimizer's learning rates at each step, as factors of their current values.
 
     In the first `warmup` of the run they rise linearly. From there, with t from 0 to 1 over what
     is left: "constant" stays at 1; "cosine" is (1 + cos(pi t)) / 2 (Loshchilov & Hutter 2017,
     arXiv 1608.03983, without restarts); "poly" is (1 - t)^0.9 (Chen et al. 2017,
-    arXiv 1606.00915); "plateau" is what `plateau` answers. "one-cycle" is torch's (Smith &
-    Topin 2018, arXiv 1708.07120): it rises from 1/25 and falls to nearly 0 in half waves of the
-    cosine, while momentum does the opposite.
+    arXiv 1606.00915); "plateau" is what `plateau` returns. "one-cycle" is torch's (Smith &
+    Topin 2018, arXiv 1708.07120): it rises from 1/25 and falls to nearly 0 in half cosine waves,
+    while momentum does the opposite.
 
     Args: steps: of the whole run; warmup: share of them, in [0, 1).
     """
@@ -40,7 +40,7 @@ def make_schedule(
         rates = [group["lr"] for group in optimizer.param_groups]
         share = warmup or ONE_CYCLE_WARMUP
         if share * steps == 1:
-            share = 0.99 / steps  # torch would divide by what lies between the first step and it
+            share = 0.99 / steps  # torch would divide by the distance between the first step and it
         return OneCycleLR(optimizer, rates, total_steps=steps, pct_start=share)
     rising = warmup * steps
 
@@ -61,12 +61,12 @@ def make_schedule(
 
 
 class Plateau:
-    """A factor of the learning rate that halves when a score has not risen for some epochs.
+    """A learning rate factor that halves when a score has not risen for some epochs.
 
-    The arithmetic is torch's `ReduceLROnPlateau`. Lightning would run that one too, but only
-    after the epoch's checkpoint has been written: a resumed run would miss a step of it.
+    The arithmetic is torch's `ReduceLROnPlateau`. Lightning could run that one too, but only
+    after the epoch's checkpoint has been written: a resumed run would miss one of its steps.
 
-    Args: patience: epochs without a better score that are accepted.
+    Args: patience: accepted number of epochs without a better score.
     """
 
     def __init__(self, patience: int) -> None:

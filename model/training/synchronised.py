@@ -1,4 +1,4 @@
-"""BatchNorm whose statistics are those of the batches of all processes together.
+"""BatchNorm whose statistics cover the batches of all processes together.
 
 PyTorch's own SyncBatchNorm is for GPUs; this one computes wherever `torch.distributed` does. The
 sums, and in the backward pass their gradients, are added up over the processes, so that a batch
@@ -51,7 +51,7 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
             momentum = self.momentum
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, momentum)
-            # The unbiased variance goes into the running one, as in PyTorch.
+            # The running variance is updated with the unbiased one, as in PyTorch.
             self.running_var.lerp_(variance * count / (count - 1), momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
         result = torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None])

@@ -47,7 +47,7 @@ class TensorBoardCurves(Callback):
                 if not np.isnan(values[info.id])
             }
         trainer.logger.log_metrics(figures, step=trainer.current_epoch + 1)
-        trainer.logger.experiment.flush()  # else a kill takes the last two minutes along
+        trainer.logger.experiment.flush()  # or a kill would lose the last two minutes
 
 
 class SamplePictures(Callback):
@@ -79,7 +79,7 @@ class SamplePictures(Callback):
             self._draw(trainer, module)
 
     def on_train_end(self, trainer, module: SegmentationModule) -> None:
-        if self.epoch > self.drawn:  # whatever has ended it
+        if self.epoch > self.drawn:  # whatever ended it
             module.eval()
             self._draw(trainer, module)
 
@@ -96,8 +96,8 @@ class SamplePictures(Callback):
             board.add_image("samples", np.asarray(sheet), self.epoch, dataformats="HWC")
         matrix = plots.confusion(self.classes, module.metrics["val_"].matrix)
         board.add_figure("confusion matrix", matrix, self.epoch)
-        # A figure is a cycle of some ten thousand objects. Python would leave several dozen
-        # megabytes of them lying about before it looks.
+        # A figure is a cycle of some ten thousand objects. Python would let several dozen
+        # megabytes of them pile up before it collects them.
         gc.collect()
 
     def _sheet(self, module: SegmentationModule) -> Image.Image:

@@ -2,7 +2,7 @@
 
 `resume/last.ckpt` is written first and holds everything that has been found so far; the other
 files follow from it. Whenever a run is killed, the file is that of one epoch or the next, and
-resuming writes anew what had not been written yet.
+resuming writes whatever had not been written yet.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CLASS_HISTORY_FILE = "history_per_class.csv"
 
 FOUND_OUT = (folder.METRICS_FILE, folder.PER_IMAGE_FILE, folder.INT8_FILE, folder.CARD_FILE,
              folder.REPORT_FILE)  # fmt: skip
-"""What is known of a finished run's weights."""
+"""What is known about a finished run's weights."""
 
 HISTORY_COLUMNS = (
     "epoch", "lr", "train_loss", "val_loss", "train_dice", "val_dice", "train_iou", "val_iou",
@@ -124,8 +124,8 @@ class RunWriter(Callback):
         return self.rows[-1] if last else self.best
 
     def write(self, module: SegmentationModule) -> None:
-        """Writes all that follows from the state. Of the weights only the last epoch's are at
-        hand; a kept one of before has been written then."""
+        """Writes all that follows from the state. Only the last epoch's weights are available; if
+        an earlier epoch is kept, its weights have been written already."""
         if self.kept is self.rows[-1]:
             # fp16 halves the file and costs nothing measurable; float32 where it overflows.
             save_network(module.result, self.path / folder.WEIGHTS_FILE, dtype=torch.float16)
@@ -137,7 +137,7 @@ class RunWriter(Callback):
         }
         folder.write_json(self.path / folder.CONFIG_FILE, self.plan.to_json())
         folder.write_json(self.path / folder.DESCRIPTION_FILE, self.description)
-        # A finished run that was gone on with: what was found out about it was of other weights.
+        # A finished run that was continued: its figures belonged to other weights.
         scored = (self.path / folder.METRICS_FILE).exists()
         if scored and recording.is_outdated(folder.read(self.path)):
             for name in FOUND_OUT:
@@ -161,10 +161,10 @@ class RunWriter(Callback):
         self.watch.epochs = state["collapsed_epochs"]
 
     def _reason(self) -> str:
-        """Why the run ends before its last epoch, a sentence; empty if it goes on."""
+        """Why the run ends before its last epoch, a sentence; empty if it continues."""
         patience, hours = self.config.early_stopping, self.config.time_limit
         if patience is not None and len(self.rows) - self.best["epoch"] >= patience:
-            return f"{patience} epochs have brought nothing better."
+            return f"{patience} epochs have brought no improvement."
         if self.watch.is_over:
             return "One class was predicted everywhere."
         if hours is not None and sum(row["seconds"] for row in self.rows) >= 3600 * hours:
@@ -175,8 +175,8 @@ class RunWriter(Callback):
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Replaces a checkpoint in one step.
 
-    Lightning's own writes into the folder for temporary files and moves the result: between two
-    disks that is a copy, which a kill or a full disk leaves cut short in place of the good one.
+    Lightning's own function writes to the temporary folder and moves the result: between two disks
+    that is a copy, and a kill or a full disk would leave a truncated file instead of the good one.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options=None) -> None:

@@ -30,7 +30,7 @@ def test_the_price_of_a_precision_is_stated_once_it_was_measured(bundled):
     cheaper = exact | {"mean_iou": exact["mean_iou"] - 0.0012, "precision": "bf16"}
     parts["validation"] = {"f32": exact, "bf16": cheaper}
     text = card(replace(bundled, metrics={"splits": parts}))
-    assert "in points of mean IoU, where less than 0 is a gain: bf16 0.120." in text
+    assert "in points of mean IoU (negative is a gain): bf16 0.120." in text
 
 
 def test_the_curves_are_shown_where_they_were_drawn(bundled):
@@ -53,7 +53,7 @@ def test_the_networks_input_is_described_for_pictures_at_their_own_scale():
     assert "Its input is RGB as it is, padded" in card(checkpoint)
 
 
-def test_a_picture_that_is_void_altogether_is_neither_best_nor_worst(bundled):
+def test_a_picture_that_is_entirely_void_is_neither_best_nor_worst(bundled):
     rows = [{"name": f"{i}", "mean_iou": score} for i, score in enumerate((0.9, "nan", 0.1, 0.5))]
     folder.write_text(bundled.path / folder.PER_IMAGE_FILE, folder.csv_text(rows))
     assert [row["name"] for row in ranked(bundled)] == ["2", "3", "0"]
@@ -64,8 +64,8 @@ def test_a_picture_that_is_void_altogether_is_neither_best_nor_worst(bundled):
     [
         ("60 40 0", "60 40 0", "sky 60 %, sea 40 %; hardly anything wrong"),
         ("60 20 0", "80 20 0",
-         "sky 60 %, sea 40 %; it misses 20 of the 40 % sea, takes 20 % wrongly for sky"),
-        ("60 0 0", "99 0 1", "sky 60 %, sea 40 %; it misses 40 of the 40 % sea, takes 39 % wrongly "
+         "sky 60 %, sea 40 %; it misses 20 of the 40 % sea, mistakes 20 % for sky"),
+        ("60 0 0", "99 0 1", "sky 60 %, sea 40 %; it misses 40 of the 40 % sea, mistakes 39 % "
          "for sky, does not find sea, sees boat where there is none"),
     ],
 )  # fmt: skip

@@ -257,5 +257,5 @@ def test_members_lie_within(make_checkpoint, tmp_path, names):
 def test_a_class_without_a_name_of_text_is_refused(make_checkpoint, tmp_path):
     path = make_checkpoint(tmp_path / "one").path / folder.DESCRIPTION_FILE
     path.write_text(path.read_text().replace('"class 0"', "5"))
-    with pytest.raises(CheckpointError, match="needs a name of text"):
+    with pytest.raises(CheckpointError, match="must be text"):
         folder.read(path.parent)

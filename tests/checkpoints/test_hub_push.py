@@ -147,13 +147,13 @@ def test_dry_run_shows_the_files_and_asks_nobody(server, trained, capsys, monkey
     [
         (None, {}, "needs an account"),
         ("hf_wrong", {}, "does not accept your token"),
-        (READER, {}, "your token has no right"),
+        (READER, {}, "your token does not allow"),
         (WRITER, {"pattern": "GET /api/models", "delay": 1.0}, "did not answer in time"),
         (WRITER, {"pattern": "POST /api/repos", "status": 402}, "a payment method"),
-        (WRITER, {"pattern": "PUT", "status": 403}, "your token has no right"),
-        (WRITER, {"pattern": "/commit/", "status": 412}, "changed on .* meanwhile"),
-        (WRITER, {"pattern": "/commit/", "status": 503}, "out of order"),
-        (WRITER, {"pattern": "GET /cdn", "corrupt": True}, "model.safetensors came back other"),
+        (WRITER, {"pattern": "PUT", "status": 403}, "your token does not allow"),
+        (WRITER, {"pattern": "/commit/", "status": 412}, "changed on .* in the meantime"),
+        (WRITER, {"pattern": "/commit/", "status": 503}, "has a problem"),
+        (WRITER, {"pattern": "GET /cdn", "corrupt": True}, "model.safetensors came back different"),
     ],
 )
 def test_fault_becomes_a_sentence_and_a_second_push_works(

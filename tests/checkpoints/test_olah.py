@@ -185,13 +185,13 @@ def test_retry_after_is_obeyed(hub, waits):
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ({"pattern": "GET /api/models", "status": 503}, r"out of order \(status 503\)"),
-        ({"pattern": WEIGHTS, "status": 500}, r"out of order \(status 500\)"),
-        ({"pattern": WEIGHTS, "corrupt": True}, "model.safetensors arrived with a wrong hash"),
+        ({"pattern": "GET /api/models", "status": 503}, r"has a problem \(status 503\)"),
+        ({"pattern": WEIGHTS, "status": 500}, r"has a problem \(status 500\)"),
+        ({"pattern": WEIGHTS, "corrupt": True}, "model.safetensors has the wrong hash"),
         ({"pattern": r"HEAD.*/model\.safetensors", "headers": {"ETag": "0" * 64}},
-         "model.safetensors arrived with a wrong hash"),
+         "model.safetensors has the wrong hash"),
         ({"pattern": r"HEAD.*/config\.json", "headers": {"ETag": "0" * 40}},
-         "config.json arrived with a wrong hash"),
+         "config.json has the wrong hash"),
     ],
 )  # fmt: skip
 def test_fault_becomes_a_sentence_and_a_second_pull_works(hub, original, waits, fault, sentence):

@@ -76,7 +76,7 @@ def test_a_full_disk_is_said_once_and_the_rest_not_kept(monkeypatch, caplog):
             np.testing.assert_array_equal(given_back[0], sample(number)[0])
     assert [cache.get(number) is not None for number in range(5)] == [True] * 2 + [False] * 3
     assert len(caplog.records) == 1
-    assert "name another folder in TMPDIR" in caplog.text
+    assert "set TMPDIR to another folder" in caplog.text
 
 
 def test_a_pickled_cache_arrives_empty_with_its_limit():

@@ -91,7 +91,7 @@ def test_get_says_how_and_then_checks(potholes, tmp_path_factory, capsys):
     assert f"{empty}/aerial/Tile 1/masks/image_part_001.png" in out
     assert "CC0" in out
     assert data("get", "potholes", "--data-root", potholes) == 0
-    assert "20 samples, every picture and mask read" in capsys.readouterr().out
+    assert "20 samples, every picture and mask was read" in capsys.readouterr().out
     label = potholes / "potholes/labels/train/p3.txt"
     label.write_text("4 0 0 1 0 1 1\n")
     with pytest.raises(DataError, match=r"p3\.txt, line 1: there is no class 4"):
@@ -289,7 +289,7 @@ def test_get_pets_downloads_through_torchvision_s_addresses(tmp_path, monkeypatc
     resources = [(s.url, hashlib.md5(s.content).hexdigest()) for s in servers]
     monkeypatch.setattr(OxfordIIITPet, "_RESOURCES", resources)
     assert data("get", "pets", "--data-root", tmp_path) == 0
-    assert "20 samples, every picture and mask read" in capsys.readouterr().out
+    assert "20 samples, every picture and mask was read" in capsys.readouterr().out
     pets = datasets.load("pets", tmp_path)
     assert sorted(chain.from_iterable(pets.split.values())) == sorted(names)
     assert np.array_equal(pets.labels("Bengal_3"), trimap - 1)

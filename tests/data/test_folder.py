@@ -370,7 +370,7 @@ def test_what_0_and_255_mean_may_be_stated(tmp_path, text, expected):
 
 def test_more_classes_than_a_mask_holds_are_refused(tmp_path):
     names = ", ".join(f"c{number}" for number in range(256))
-    with pytest.raises(DataError, match="There are 256 classes; a mask tells at most 255 apart"):
+    with pytest.raises(DataError, match="There are 256 classes; a mask can hold at most 255"):
         read_back(
             masks_of(tmp_path, a=np.uint8([[0, 7]])), described(tmp_path, f"classes: [{names}]")
         )

@@ -218,7 +218,7 @@ def test_longer_training_and_known_validation_pictures_are_said(tmp_path):
 def test_settings_that_a_fair_pair_shares_are_compared(tmp_path):
     first = make(tmp_path / "a", training={"loss": "ce", "lr": 0.1, "crop": 64, "network": "unet"})
     second = make(tmp_path / "b", training={"loss": "ce", "lr": 0.2, "crop": 96, "network": "x"})
-    assert cautions(("A", "B"), first, second) == ["Their trainings differ in lr, crop."]
+    assert cautions(("A", "B"), first, second) == ["Their training settings differ in lr, crop."]
     older = make(tmp_path / "c", training={"loss": "ce", "lr": 0.1})
     (said,) = cautions(("A", "C"), first, older)
     assert said.startswith("C was trained by an earlier version of this program")

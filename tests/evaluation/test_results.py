@@ -68,7 +68,7 @@ def test_who_learned_from_validation_is_said():
     told = replace(scratch, description=scratch.description | more)
     text = document([told, mobilenet])
     assert "Pictures: 422 for training, 85 for validation, 85 for test" in text
-    assert "507 for training, those for validation among them, 85 for test" in document([told])
+    assert "507 for training, including those for validation, 85 for test" in document([told])
     assert "`pets-scratch` learned from the validation pictures too." in text
     assert "learned from the validation" not in document([scratch, mobilenet])
 

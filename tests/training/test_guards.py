@@ -135,7 +135,9 @@ def test_a_full_disk_keeps_the_last_epoch_from_which_it_goes_on(
             train(config, few_streets, on_epoch=fill, score=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert f"{config.output} cannot take more: File too large. Free some space" in str(caught.value)
+    assert f"{config.output} has no room for more: File too large. Free some space" in str(
+        caught.value
+    )
     assert "with --resume continues" in str(caught.value)
     assert len(epochs_of(config.output)) == 1
     assert_usable(config.output, picture)
@@ -151,7 +153,9 @@ def test_an_output_that_cannot_be_made_is_refused_before_anything_is_read(tiny, 
     from pathlib import Path
 
     few_streets.pair = None  # reading would fail
-    with pytest.raises(ConfigError, match=r"--output /sys/kernel/run cannot be made or written: "):
+    with pytest.raises(
+        ConfigError, match=r"--output /sys/kernel/run cannot be created or written: "
+    ):
         train(tiny(output=Path("/sys/kernel/run")), few_streets)
 
 
@@ -160,8 +164,8 @@ def test_an_output_that_cannot_be_made_is_refused_before_anything_is_read(tiny, 
     [
         (errno.EACCES, "FILE cannot be written: Permission denied. Make it writable."),
         (errno.EROFS, "FILE cannot be written: Read-only file system. Make it writable."),
-        (errno.ENOSPC, "cannot take more: No space left on device. Free some space there."),
-        (errno.EDQUOT, "cannot take more: "),
+        (errno.ENOSPC, "has no room for more: No space left on device. Free some space there."),
+        (errno.EDQUOT, "has no room for more: "),
         (errno.ENOENT, "FILE is gone: No such file or directory. Put it back."),
         (errno.EIO, "FILE: Input/output error."),
     ],
@@ -182,7 +186,7 @@ def test_what_the_system_refuses_is_said_in_words(number, sentence, tiny):
     ],
 )
 def test_too_little_memory_is_said_in_words(error, tiny):
-    told = pytest.raises(TrainingError, match=r"memory is not enough .*--batch-size .*--accumulate")
+    told = pytest.raises(TrainingError, match=r"not enough memory .*--batch-size .*--accumulate")
     with told, explained(tiny()):
         raise error
 

@@ -232,7 +232,7 @@ def test_bad_settings_give_a_sentence_and_exit_code_2(arguments, sentence, tmp_p
 
 def test_an_output_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"--output .*file/run cannot be made"):
+    with pytest.raises(ConfigError, match=r"--output .*file/run cannot be created"):
         train(TrainConfig(output=tmp_path / "file" / "run", base_width=2, depth=1))
 
 

@@ -83,7 +83,7 @@ def test_early_stopping_waits_as_long_as_it_was_told(tiny):
     assert not epochs.stopped
     epochs.see(0.3)
     assert epochs.stopped
-    assert epochs.training()["ended"] == "2 epochs have brought nothing better."
+    assert epochs.training()["ended"] == "2 epochs have brought no improvement."
     assert epochs.training()["best_epoch"] == 4
 
 

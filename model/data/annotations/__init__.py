@@ -67,7 +67,7 @@ def read(
 
 
 def _without_photograph(content):
-    """LabelMe keeps it in the annotation, and all of them would not fit into memory."""
+    """LabelMe embeds it in the annotation, and all of them together would not fit into memory."""
     if isinstance(content, dict):
         content.pop("imageData", None)
     return content

@@ -21,8 +21,8 @@ IGNORE_NAMES = ("__ignore__", "_ignore_", "ignore")
 class AnnotationSet(ABC):
     """Shapes for a set of pictures, which are named by their path without the suffix.
 
-    Labels count from 1 in the order of the class names; 0 is the background. A class of one
-    of `BACKGROUND_NAMES` is the background itself, and one of `IGNORE_NAMES` is void.
+    Labels count from 1 in the order of the class names; 0 is the background. A class with one
+    of the `BACKGROUND_NAMES` is the background itself; with one of the `IGNORE_NAMES`, void.
 
     Attributes:
         format: the format's name, for people.

@@ -1,4 +1,4 @@
-"""Annotations to a folder of mask images, which every program reads."""
+"""Annotations to a folder of mask images, which every program can read."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write_masks(
 
     Args:
         images: folder of the pictures; subfolders are kept.
-        output: folder for the masks, empty or not there yet.
+        output: folder for the masks, empty or new.
         missing: pictures without annotations are an error, or all background, or left out.
 
     Raises: `DataError`, `ImageError`; `ConfigError` if `output` is not empty.
@@ -73,7 +73,7 @@ def write_masks(
         )
     empty_folder(output)
     with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as folder:
-        partial = Path(folder) / "masks"  # nothing half done is left by a mistake
+        partial = Path(folder) / "masks"  # so that an error leaves nothing half-written
         partial.mkdir()
         for name, path in tqdm(pictures.items(), desc="masks", unit="picture", disable=None):
             if name not in partner and missing == "skip":
@@ -91,7 +91,7 @@ def write_masks(
         void = [VOID] if result.pixels[VOID] else []
         text = class_file.text(annotations.classes, void)
         (partial / class_file.NAME).write_text(text, encoding="utf-8")
-        output.rmdir()  # empty, as was checked; a folder cannot replace one everywhere
+        output.rmdir()  # it is empty; not every system lets a folder replace one
         os.replace(partial, output)
     return result
 

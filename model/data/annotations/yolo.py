@@ -32,7 +32,7 @@ class DataFile(Record):
 class YoloAnnotations(AnnotationSet):
     """The `.txt` files under a folder.
 
-    Args: class_names: in the order of their numbers; by default looked up as said above,
+    Args: class_names: in the order of their numbers; by default looked up as described above,
         else "class 0" and so on up to the largest number that occurs.
     Raises: `DataError` for a folder without label files, or a class file that is wrong.
     """
@@ -68,19 +68,19 @@ class YoloAnnotations(AnnotationSet):
     def _numbered(self) -> list[str]:
         most = 0
         for path in self.files.values():
-            with suppress(DataError):  # said when the labels of its picture are asked for
+            with suppress(DataError):  # reported when the labels of its picture are read
                 own = max((number for _, number, _ in read_lines(path)), default=0)
                 most = max(most, own)
             if most >= VOID:
                 raise DataError(
-                    f"{path.name} has a class {most}; a mask tells at most {VOID} classes apart. "
-                    "If it is no label file, move it away."
+                    f"{path.name} has a class {most}; a mask can hold at most {VOID} classes. "
+                    "If it is not a label file, move it elsewhere."
                 )
         return [f"class {number}" for number in range(most + 1)]
 
 
 def read_lines(path: Path) -> list[tuple[str, int, np.ndarray]]:
-    """The polygons of a label file: where it stands, class number, points (N, 2) as fractions.
+    """The polygons of a label file: their origin, class number, points (N, 2) as fractions.
 
     Raises: `DataError` naming the line.
     """

@@ -1,8 +1,8 @@
-"""The data sets by name: where they lie, what their masks mean, how they are split.
+"""The data sets by name: where they are, what their masks mean, how they are split.
 
 `load("carla", data_root)` finds a data set under `--data-root` or `UNET_STUDIO_DATA`, and
-`load("folder:PATH")` opens anybody's own. To add one: subclass `FolderDataSet`, say how its
-masks are encoded and how it is split, and enter it in `DATA_SETS`.
+`load("folder:PATH")` opens a user's own. To add one: subclass `FolderDataSet`, say how its
+masks are encoded and how it is split, and add it to `DATA_SETS`.
 """
 
 from __future__ import annotations

@@ -26,10 +26,10 @@ class DataSet(ABC):
     Attributes:
         name, title: the key in `DATA_SETS`, and the name people know.
         classes: what the label values mean.
-        void: in words, which pixels count for nothing.
-        licence, source: under which terms it may be used, and where to get it.
+        void: in words, which pixels are ignored.
+        licence, source: the terms under which it may be used, and where to get it.
         publishable: whether what is trained on it may be published.
-        published: how many pictures the full set has, 0 if that says nothing.
+        published: how many pictures the full set has, 0 if that does not apply.
         layout: where its files are expected, relative to the data root.
         longest_side: the scale (pixels) at which networks see its pictures by default.
         split_rule: in words, for cards and reports.
@@ -85,7 +85,7 @@ class DataSet(ABC):
         return self.split[part]
 
     def group_of(self, name: str) -> str:
-        """The group (tile, photograph, breed) that a sample belongs to, for folds and leaks."""
+        """The group (tile, photograph, breed) of a sample, for folds and checks for leaks."""
         return name
 
     def folds(self, count: int, seed: int = 0) -> list[Split]:

@@ -112,7 +112,7 @@ class Lyft(FolderDataSet):
 
 
 class CamVid(FolderDataSet):
-    """CamVid in SegNet's copy: 480 x 360, eleven classes, the field's small standard."""
+    """CamVid in SegNet's copy: 480 x 360, eleven classes, the field's small standard benchmark."""
 
     name = "camvid"
     title = "CamVid, 11 classes"

@@ -1,4 +1,4 @@
-"""Anybody's own folder: `images/` and `masks/`, or these in `train/`, `val/` and `test/`.
+"""A user's own folder: `images/` and `masks/`, or these in `train/`, `val/` and `test/`.
 
     PATH/images/a.jpg         or   PATH/images/train/a.jpg   or   PATH/train/images/a.jpg
     PATH/masks/a.png               PATH/masks/train/a.png         PATH/train/masks/a.png
@@ -56,7 +56,7 @@ class UserFolder(FileDataSet):
     layout = "PATH/images/*, PATH/masks/*, PATH/classes.yaml (optional)"
     longest_side = 512
     split_rule = "70 / 15 / 15 at random (hash with seed 0)"
-    # Of masks of 0 and 255; each folder then has its own.
+    # For masks of 0 and 255; each opened folder sets its own.
     classes: ClassTable = default_classes(["background", "foreground"])
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +71,7 @@ class UserFolder(FileDataSet):
         except (DataError, ImageError) as error:
             raise DataError(
                 f"{error} `python -m model data check {quote(str(path))}` lists all that is wrong, "
-                "and mends a copy."
+                "and can write a repaired copy."
             ) from error
 
     def collect(self) -> None:
@@ -113,7 +113,7 @@ class UserFolder(FileDataSet):
 
 
 def find_class_file(root: Path) -> Path | None:
-    """The folder's `classes.yaml`, or that in its `masks/`."""
+    """The folder's `classes.yaml`, or the one in its `masks/`."""
     places = (root / class_file.NAME, root / "masks" / class_file.NAME)
     return next((path for path in places if path.is_file()), None)
 
@@ -150,8 +150,8 @@ def match_masks(
 ) -> tuple[dict[str, Path], dict[str, list[Path]]]:
     """The mask files by the name of the picture they belong to, else by their own name.
 
-    Returns: the files, and for each picture that several belong to all of these; the first of
-        them is among the files.
+    Returns: the files; and, for each picture that several belong to, all of those, the first of
+        which is among the files.
     """
     picture_of = {_without(name, IMAGE_ENDINGS): name for name in images} | {n: n for n in images}
     matched: dict[str, Path] = {}

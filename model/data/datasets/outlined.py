@@ -1,4 +1,4 @@
-"""Data sets of YOLO polygons: a surface or a damage outlined on photographs of roads."""
+"""Data sets of YOLO polygons: surfaces or damage outlined on photographs of roads."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Potholes(OutlinedDataSet):
     classes = ClassTable.named(background="#000000", pothole="#D55E00")
 
     def group_of(self, name: str) -> str:
-        """The photograph: Roboflow's copies of one differ in what follows `.rf.` only."""
+        """The photograph: Roboflow's copies of one differ only in what follows `.rf.`."""
         return name.rpartition("/")[2].partition(".rf.")[0]
 
     def make_split(self, names: list[str]) -> Split:

@@ -1,21 +1,21 @@
-"""The mask doctor: what is wrong with pictures and masks, why it matters, and a mended copy.
+"""The mask doctor: what is wrong with pictures and masks, why it matters, and a repaired copy.
 
     python -m model data check photos                 examine a folder, or a data set by its name
-    python -m model data check photos --fix mended    and write a copy without the errors
+    python -m model data check photos --fix fixed     and write a copy without the errors
 
 Where to look:
 
     case.py         which files are examined together, whatever is missing
-    look.py         what is seen of one picture and its mask
+    look.py         what is seen in one picture and its mask
     pairs.py        unreadable files, sizes, EXIF rotation
-    noise.py        compressed and smoothed masks: how they are told, and mended
+    noise.py        compressed and smoothed masks: how they are detected and repaired
     groups.py       masks of several kinds in one set
     reading.py      what the values mean: off by one, 0/255, unknown values
     balance.py      rare and missing classes, void
     duplicates.py   copies in several parts of the split
     examination.py  all of these, one after the other
     findings.py     the report
-    repair.py       the mended copy; sheet.py its picture of before and after
+    repair.py       the repaired copy; sheet.py its picture of before and after
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 VERSION = 2
-"""Of the checks: a report that is kept from another version does not count."""
+"""Of the checks: a report that was kept by another version is not used."""
 
 
 def check(target: str, data_root: Path | None = None, fix: Path | None = None) -> Examination:
@@ -53,7 +53,7 @@ def check(target: str, data_root: Path | None = None, fix: Path | None = None) -
     Args:
         target: a folder's path, `folder:PATH`, or a data set's name.
         data_root: folder that holds the data sets.
-        fix: where `write_copy` is to write afterwards: refused before anything is examined.
+        fix: where `write_copy` will write afterwards; refused, if unfit, before the examination.
 
     Raises: `ConfigError` if there is no such thing, or `fix` cannot be written to.
     """
@@ -93,7 +93,7 @@ def examine(data: DataSet) -> Report:
     examined before are not looked at again.
     """
     if not isinstance(data, FileDataSet):
-        return Report(target=data.name, pictures=0, masks=0)  # drawn, and exact by itself
+        return Report(target=data.name, pictures=0, masks=0)  # drawn, and exact by construction
     kept = cache_folder() / "reports" / f"{_key(data)}.json"
     try:
         return Report.model_validate_json(kept.read_bytes())
@@ -126,7 +126,7 @@ def before_training(data: DataSet) -> None:
         others = f" There are {len(errors) - 1} more errors." if len(errors) > 1 else ""
         raise DataError(
             f"{errors[0].line()}{others} `python -m model data check {target}` shows all, and "
-            "mends a copy."
+            "can write a repaired copy."
         )
 
 

@@ -16,7 +16,7 @@ FEWEST_PICTURES = 5
 LEAST_SHARE = 1e-3
 MOST_VOID = 0.5
 MOST_PLAIN = 0.02
-"""Share of the masks up to which those of a single class are worth a look."""
+"""Masks of a single class are worth a look if they are at most this share of all."""
 
 PARTS_NEEDED = "Training needs pictures to learn from, to choose the best epoch, and to test on."
 
@@ -68,8 +68,8 @@ def balance(case: Case, classes: ClassTable, counts: dict[str, np.ndarray]) -> I
             what="Classes in hardly any training picture: "
             + ", ".join(f"{name} ({n})" for name, n in rare.items())
             + ".",
-            why="What was seen so rarely is hardly learned, and lowers the mean over the classes.",
-            mend="Add pictures with these classes, or join them with others in classes.yaml.",
+            why="What is seen so rarely is hardly learned, and lowers the mean over the classes.",
+            mend="Add pictures with these classes, or merge them with others in classes.yaml.",
         )
     small = [
         f"{entry.name} ({100 * entry.share:.2g} %)"
@@ -96,19 +96,19 @@ def balance(case: Case, classes: ClassTable, counts: dict[str, np.ndarray]) -> I
         yield Finding(
             code="plain-mask",
             severity="note",
-            what=f"{counted(len(plain), 'mask holds', 'masks hold')} one class, unlike others.",
-            why="That may be right; or the thing was forgotten, or the mask not saved.",
+            what=f"{counted(len(plain), 'mask holds', 'masks hold')} one class, unlike the others.",
+            why="That may be right; or an object was forgotten, or the mask was not saved.",
             mend="Look at them.",
             files=plain,
         )
     void = [name for name, found in counts.items() if found[VOID] == found.sum()]
-    # Of a part of which some masks cannot be read, there is an error for those.
+    # For a part with masks that cannot be read there is already an error about those.
     hopeful = {part for name, part in case.part_of.items() if name not in void}
     for part in sorted({case.part_of[name] for name in void if name in case.part_of} - hopeful):
         yield Finding(
             code="void",
             severity="error",
-            what=f"Every mask of the {part} part is void altogether.",
+            what=f"Every mask of the {part} part is entirely void.",
             why=PARTS_NEEDED,
             mend="Put pictures with masks into this part"
             + (", or, if 255 stands for a class, name it in classes.yaml under `values`."
@@ -118,7 +118,7 @@ def balance(case: Case, classes: ClassTable, counts: dict[str, np.ndarray]) -> I
         yield Finding(
             code="void",
             severity="warning",
-            what=f"{counted(len(void), 'mask is', 'masks are')} void altogether.",
+            what=f"{counted(len(void), 'mask is', 'masks are')} entirely void.",
             why="Nothing can be learned from these pictures, or scored on them.",
             mend="If 255 stands for a class, name it in classes.yaml under `values`.",
             files=void,
@@ -128,6 +128,6 @@ def balance(case: Case, classes: ClassTable, counts: dict[str, np.ndarray]) -> I
             code="void",
             severity="warning",
             what=f"{100 * void_share:.0f} % of all pixels are void.",
-            why="They count for nothing. If they are background, it has to be a class.",
+            why="They are ignored. If they are background, it has to be a class.",
             mend="Name the value in classes.yaml under `values`.",
         )

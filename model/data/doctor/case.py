@@ -1,7 +1,7 @@
 """What is examined: the pictures and masks of a folder or a data set, whatever is wrong with them.
 
-A data set refuses to open when a file is missing; a case is collected all the same, and what is
-missing is one of its findings.
+A data set refuses to open when a file is missing; a case is collected anyway, and what is missing
+is one of its findings.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class Case:
 
     Attributes:
         target: what it is called on the command line.
-        options: further words that the command line needs to find it, with a leading space.
+        options: further arguments that the command line needs to find it, with a leading space.
         root: the folder.
         images, masks: files by name; those of one name belong together.
         painters: instead of mask files, what draws the labels of a picture, by its name.
         described: the folder's `classes.yaml`.
-        encoding, classes: of a known data set; for a folder they are found out.
+        encoding, classes: of a known data set; for a folder they are detected.
         part_of: the part of a split that each picture is in, if that is known beforehand.
         fixed_parts: these parts stay as they are if pictures are left out.
-        film: neighbours in the order of names are frames of a film.
+        film: neighbours in the order of names are frames of a video.
         own: a folder of the user's, whose encoding and split are up to them.
         rivals: names of pictures that several files or masks claim.
         unread: there are masks or annotations that could not be collected.
@@ -93,7 +93,7 @@ class Case:
 
     @property
     def fix(self) -> str:
-        """The command that writes a mended copy."""
+        """The command that writes a repaired copy."""
         return f"python -m model data check {quote(self.target)}{self.options} --fix OUT"
 
     def found(self, **fields) -> None:
@@ -123,7 +123,7 @@ def of_data_set(data: FileDataSet, target: str, options: str = "") -> Case:
 
 
 def of_folder(root: Path) -> Case:
-    """The files of anybody's folder: pictures with masks or polygons, or masks alone."""
+    """The files of any folder: pictures with masks or polygons, or masks alone."""
     case = Case(str(root), root)
     file = find_class_file(root)
     try:
@@ -133,7 +133,7 @@ def of_folder(root: Path) -> Case:
             code="class-file",
             severity="error",
             what=str(error),
-            why="Nothing in the file counts until it can be read; training stops with this error.",
+            why="The file is ignored until it can be read; training stops with this error.",
             mend="Correct it; docs/masks.md shows what it may hold.",
             files=[file.name],
         )
@@ -199,8 +199,8 @@ def _collect(case: Case, prefix: str, images: Path, masks: Path | None) -> None:
             code="rivals",
             severity="error",
             what=f"{counted(len(claims), 'name is', 'names are')} claimed by more than one file.",
-            why="Which of the files is meant cannot be told; training stops with an error.",
-            mend=f"Remove or rename what is not meant; `{case.fix}` leaves these out.",
+            why="It is unclear which of the files is meant; training stops with an error.",
+            mend=f"Remove or rename the wrong ones; `{case.fix}` leaves these out.",
             files=[" and ".join(path.name for path in paths) for paths in claims],
         )
     case.masks |= {prefix + name: path for name, path in matched.items()}
@@ -231,7 +231,7 @@ def _collect_annotations(case: Case, prefix: str, pictures: dict[str, Path], pat
         case.found(
             code="annotations",
             severity="error",
-            what=f"The annotations in {_shown(case, path)} have other classes than those before: "
+            what=f"The annotations in {_shown(case, path)} have other classes than earlier ones: "
             f"{some(shapes.classes.names)}; {some(case.classes.names)}.",
             why="The same label would mean different things in different parts of the split.",
             mend="State the names of the classes beside the annotations, the same for all parts.",
@@ -267,7 +267,7 @@ def _no_layout(case: Case) -> Iterator[Finding]:
 
 
 def _known_set(case: Case) -> Iterator[Finding]:
-    """Where the folder is called like that of a data set, and not in the order of a user's."""
+    """If the folder is named like that of a data set, and not laid out like a user's own."""
     known = [name for name, kind in DATA_SETS.items() if case.root.name in _folder_names(kind)]
     if known and case.findings:
         parent = quote(str(case.root.absolute().parent))
@@ -315,7 +315,7 @@ def _without_partner(case: Case) -> Iterator[Finding]:
     if not case.images:
         return
     masks = case.masks.keys() | case.painters.keys()
-    # The names of pictures and masks without a partner may be the same but for an ending.
+    # The names of pictures and masks without a partner may differ only in an ending.
     for alone, thing, other in (
         (sorted(case.images.keys() - masks), "picture", "mask"),
         (sorted(case.masks.keys() - case.images.keys()), "mask", "picture"),

@@ -3,9 +3,9 @@
 The rule: two pictures are one if, scaled to 64 x 64 grey pixels and blurred over 3 x 3, they
 differ by at most `MOST_DIFFERENCE` of 255 levels in every pixel, and correlate to at least
 `CORRELATION`. Copies that were compressed again (JPEG quality 30) or resized (to a quarter) pass;
-frames of a film in which anything visible moved do not. Pictures without contrast are no copies.
+frames of a video in which anything visible moved do not. Pictures without contrast never count.
 
-In films, neighbours may look alike because nothing moved. There, two pictures count as copies
+In videos, neighbours may look alike because nothing moved. There, two pictures count as copies
 only if some picture between them, in the order of names, looks different.
 """
 
@@ -66,21 +66,21 @@ def copies(case: Case, looks: dict[str, PictureLook], groups: list[list[str]]) -
     within = [g for g in groups if g not in across]
     exact = [g for g in across if _equal_across(case, looks, g)]
     if exact:
-        yield _leak(case, exact, "the very same", "error" if case.own else "warning")
+        yield _leak(case, exact, "as exact copies", "error" if case.own else "warning")
     likely = [g for g in across if g not in exact]
     # What is tested on decides: validation only chooses an epoch.
     tested = [g for g in likely if case.own and "test" in {case.part_of[name] for name in g}]
     if tested:
-        yield _leak(case, tested, "nearly the same", "error")
+        yield _leak(case, tested, "as near copies", "error")
     if others := [g for g in likely if g not in tested]:
-        yield _leak(case, others, "nearly the same", "warning")
+        yield _leak(case, others, "as near copies", "warning")
     if within and not case.film:
         yield Finding(
             code="copies",
             severity="note",
             what=f"{counted(len(within), 'picture occurs', 'pictures occur')} several times in one "
             "part.",
-            why="They count several times, which is harmless unless the parts are cut anew.",
+            why="They count several times, which is harmless unless the set is split again.",
             files=[" = ".join(group) for group in within],
         )
 
@@ -101,11 +101,11 @@ def _leak(case: Case, groups: list[list[str]], how: str, severity) -> Finding:
     return Finding(
         code="copies",
         severity=severity,
-        what=f"{counted(len(groups), 'picture is', 'pictures are')} {how} in several parts of the "
-        "split.",
+        what=f"{counted(len(groups), 'picture occurs', 'pictures occur')} {how} in several parts "
+        "of the split.",
         why="What was trained on is tested on: the figures come out too good.",
-        mend=f"`{case.fix}` keeps one of each. Of a film, put whole stretches into train/, val/ "
-        "and test/; train --skip-check trains all the same."
+        mend=f"`{case.fix}` keeps one of each. With a video, put whole stretches into train/, val/ "
+        "and test/; train --skip-check trains anyway."
         if case.own
         else "The published data set has them; say so beside results.",
         files=[" = ".join(f"{name} ({case.part_of[name]})" for name in group) for group in groups],
@@ -120,7 +120,7 @@ def _equal_across(case: Case, looks: dict[str, PictureLook], group: list[str]) -
 
 
 def _close(means: np.ndarray, candidates: np.ndarray, number: int) -> np.ndarray:
-    """Those whose means all differ from the picture's by no more than its pixels may."""
+    """Those whose means all differ from the picture's by no more than pixels may differ."""
     differences = np.abs(means[candidates] - means[number]).max(1)
     return candidates[differences <= MOST_DIFFERENCE + 0.01]  # rounding
 

@@ -1,4 +1,4 @@
-"""From a case to its report: every file is looked at once, then each check has its say."""
+"""From a case to its report: every file is looked at once, then each check runs."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _look(seen: Examination) -> Iterator[Finding]:
 
 
 def _split(case: Case) -> Iterator[Finding]:
-    """Sets the parts of a folder's pictures, as training would cut them."""
+    """Sets the parts of a folder's pictures, as training would split them."""
     if case.part_of or not case.pairs:
         return
     try:

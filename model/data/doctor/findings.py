@@ -14,7 +14,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 EXIT_CODES = {"error": 2, "warning": 1, "note": 0}
 SHOWN_FILES = 4
 
-# File names need not be text; what is none of it becomes "?".
+# File names need not be valid text; what is not becomes "?".
 Text = Annotated[str, BeforeValidator(lambda text: text.encode(errors="replace").decode())]
 
 
@@ -73,10 +73,10 @@ class Report(BaseModel):
     """What an examination found.
 
     Attributes:
-        target: what was examined, as `data check` is told it.
+        target: what was examined, as given to `data check`.
         pictures, masks: how many files.
-        encoding: how the masks store their classes, in words; empty if it cannot be told.
-        classes: in the order of their ids; empty if they cannot be told.
+        encoding: how the masks store their classes, in words; empty if it is unknown.
+        classes: in the order of their ids; empty if they are unknown.
         void_share: share of all pixels that is void, in [0, 1].
         findings: errors first.
     """
@@ -102,7 +102,7 @@ class Report(BaseModel):
         """The report as lines for a terminal."""
         lines = [
             printable(f"{self.target}: {self.pictures} pictures, {self.masks} masks"),
-            f"Encoding: {self.encoding or 'cannot be told'}",
+            f"Encoding: {self.encoding or 'unknown'}",
         ]
         if self.classes:
             width = max(len(entry.name) for entry in self.classes) + 2

@@ -20,10 +20,10 @@ from model.data.masks import Storage, as_binary, pack_colour, show_colour
 from model.data.recognise import MaskScan, MixedMasksError, storage_of
 
 EXTREME = 8
-"""Levels by which compression moves black and white, which are meant far more often than grey."""
+"""Levels by which compression moves black and white, far more often intended than near-greys."""
 
 PHOTOGRAPHS = 0.9
-"""Share of pixels without a class's value above which the files are no masks at all."""
+"""Share of pixels without a class's value above which the files are not masks at all."""
 
 NUMBERS: tuple[Storage, ...] = ("index", "binary", "red")
 """Storages whose values are numbers."""
@@ -62,7 +62,7 @@ class Group:
         return MaskScan(kind, tuple(sorted(set(self.meant.values()))))
 
     def values(self) -> dict[int, int]:
-        """For each value in `meant`, the stored value that `storage` has for what it stands for."""
+        """For each value in `meant`, what it stands for as `storage` stores it."""
         return {raw: self._as_stored(value) for raw, value in self.meant.items()}
 
     def _as_stored(self, value: int) -> int:
@@ -76,7 +76,7 @@ class Group:
 
 
 def groups_of(case: Case, looks: dict[str, MaskLook]) -> list[Group]:
-    """The masks by kind, files without loss first; `storage` is not set yet."""
+    """The masks by kind, lossless files first; `storage` is not set yet."""
     by_kind: dict[str, dict[str, MaskLook]] = {}
     for name, look in looks.items():
         by_kind.setdefault(look.kind, {})[name] = look
@@ -151,7 +151,7 @@ def _stated(case: Case) -> Storage | None:
 
 
 def _noise(case: Case, groups: list[Group], tally: Tally) -> Noise | None:
-    """What the masks hold besides their classes; outlines that are a named class are none of it."""
+    """What the masks hold besides their classes; outlines that are a named class do not count."""
     noise = diagnose(tally)
     if noise is None or noise.kind != "smoothed":
         return noise
@@ -191,7 +191,7 @@ def _known(case: Case, groups: list[Group], colours: bool) -> set[int]:
 
 
 def _leave_noise_out(group: Group, known: set[int]) -> None:
-    """Leaves in `meant` what stands for a class."""
+    """Keeps in `meant` only what stands for a class."""
     noise, tally = group.noise, group.tally
     span = np.ptp(channels(tally.values, tally.colours), axis=0).max()
     too_narrow = noise.kind == "compressed" and span < LEAST_SPAN
@@ -201,7 +201,7 @@ def _leave_noise_out(group: Group, known: set[int]) -> None:
     group.meant = {value: value for value in noise.classes}
     if noise.kind == "compressed":
         group.meant = {v: _nearest(v, known, tally.colours) for v in noise.classes}
-    # What is known to be a class may be too thin to make areas, and compression have moved it.
+    # A known class may be too thin to form areas, and compression may have moved its value.
     reach = NEAR if noise.kind == "compressed" else 0
     others = np.array(sorted(known - set(group.meant.values())), np.int64)
     away = np.abs(
@@ -213,7 +213,7 @@ def _leave_noise_out(group: Group, known: set[int]) -> None:
 
 
 def _nearest(value: int, known: set[int], colours: bool) -> int:
-    """The known value that compression made this one of, or black and white for their like."""
+    """The known value that compression turned into this one; else black or white if close to it."""
     if known:
         candidates = np.array(sorted(known))
         away = np.abs(channels(candidates, colours) - channels(np.array([value]), colours)).max(-1)
@@ -225,7 +225,7 @@ def _nearest(value: int, known: set[int], colours: bool) -> int:
 
 
 def _set(group: Group, storage: Storage) -> bool:
-    """Gives the group that storage, or the one that comes closest; whether it was possible."""
+    """Gives the group that storage, or the closest one. Returns: whether it was possible."""
     if storage == "colour" or group.tally.colours == (storage == "red"):
         group.storage = storage
         return True
@@ -260,7 +260,8 @@ def _mixed(case: Case, groups: list[Group], stated: Storage | None) -> Finding:
     mend = f"`{case.fix}` writes all as class ids."
     if lost:
         mend = (
-            "State the classes with their colours in classes.yaml, or export all masks alike; "
+            "State the classes with their colours in classes.yaml, or export all masks the same "
+            "way; "
             f"`{case.fix}` leaves {counted(len(lost), 'of them', 'of them')} out."
         )
     fewest = min(groups, key=lambda group: len(group.looks))
@@ -284,13 +285,13 @@ def _lossy(case: Case, group: Group) -> Finding:
             what=f"{counted(number, 'file has', 'files have')} {len(tally.values)} values "
             "and hardly any areas: these are photographs or maps of another kind, not masks.",
             why="A mask has one value or colour for each class.",
-            mend="Put the masks in their place.",
+            mend="Replace them with the masks.",
             files=list(group.looks),
         )
-    what = f"{counted(number, 'mask is', 'masks are')} compressed with loss"
+    what = f"{counted(number, 'mask has', 'masks have')} lossy compression"
     what += f" ({some(sorted({look.stored for look in group.looks.values()}))})" * group.lossy
     what += (
-        f": {len(tally.values)} different values, {len(noise.near)} of which make areas; "
+        f": {len(tally.values)} different values, {len(noise.near)} of which form areas; "
         f"{100 * noise.stray_share:.2f} % of the pixels have another. Near-colours: "
         + ", ".join(
             f"{show(value, tally.colours)} has {near}"
@@ -301,7 +302,7 @@ def _lossy(case: Case, group: Group) -> Finding:
     mend = f"`{case.fix}` gives every pixel the closest class. Better: export them again as PNG."
     if not case.described.classes:
         mend += (
-            f" Where a class of small regions is missing from these {len(noise.near)}, name all "
+            f" If a class of small regions is missing from these {len(noise.near)}, name all "
             "classes with their colours in classes.yaml first, or its pixels go to others."
         )
     if not group.meant:
@@ -329,7 +330,7 @@ def _smoothed(case: Case, group: Group) -> Finding:
     noise, tally = group.noise, group.tally
     share = 100 * tally.between / max(1, tally.edge)
     what = f"The masks have smoothed edges: {share:.0f} % of the edge pixels have a value between "
-    what += "those beside them"
+    what += "those of their neighbours"
     if noise.strays:
         what += (
             f"; {noise.strays} of {len(tally.values)} values occur only there, in "
@@ -340,8 +341,8 @@ def _smoothed(case: Case, group: Group) -> Finding:
         severity="error" if noise.strays else "warning",
         what=what + ".",
         why="Masks were drawn with antialiasing or resized with interpolation: along each edge "
-        "runs a line of values that are no class, or another class than is there.",
-        mend=f"`{case.fix}` gives these pixels a class beside them. Better: export or resize them "
+        "runs a line of values that are not a class, or are the wrong one.",
+        mend=f"`{case.fix}` gives these pixels a neighbour's class. Better: export or resize them "
         "again without smoothing (nearest neighbour). If outlines are a class of their own, name "
         "all classes in classes.yaml.",
         files=[

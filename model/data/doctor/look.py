@@ -1,4 +1,4 @@
-"""What one picture and its mask are: each file is read once, all that is counted is counted here.
+"""What one picture and its mask hold: each file is read once, and everything is counted here.
 
 A look never raises for a bad file: what is wrong with it is kept as a sentence.
 """
@@ -55,7 +55,7 @@ class MaskLook:
         size_wh: EXIF rotation applied.
         orientation: EXIF's, 1 if the file says nothing.
         kind: "bit", "grey", "palette", "rgb" as `recognise.MaskScan`; "lossy grey" or "lossy rgb"
-            for files that may be compressed with loss; "painted" for drawn annotations.
+            for files whose compression may be lossy; "painted" for drawn annotations.
         stored: the file's format and mode in Pillow's words, such as "PNG I;16".
         values: the distinct stored values, sorted, int64 (N,).
         colours: of the values, for "palette", int64 (N,), else None.
@@ -97,7 +97,7 @@ def look_at_picture(path: Path) -> PictureLook | str:
 
 
 def look_at_mask(path: Path) -> MaskLook | str:
-    """The look of a mask file, or what is wrong with it; files compressed with loss can be read."""
+    """The look of a mask file, or what is wrong with it; lossy files can be read."""
     try:
         with open_image(path) as image:
             stored, lossy = f"{image.format} {image.mode}", lossy_compression(image)
@@ -107,7 +107,7 @@ def look_at_mask(path: Path) -> MaskLook | str:
         colours = None
         if kind == "palette":
             colours = np.array(palette_colours(path, values, distinct), np.int64)
-            # Whether smoothed before or after the colours were numbered.
+            # It may have been smoothed before or after the colours were numbered.
             shown = colours[np.searchsorted(distinct, values)]
             counts[-2:] = max(counts[-2:], [int(found.sum()) for found in ramps(shown, True)])
     except StudioError as error:
@@ -126,7 +126,7 @@ def look_at_painted(paint: Painter, size_wh: tuple[int, int]) -> MaskLook | str:
 
 
 def read_lossy(path: Path) -> tuple[str, np.ndarray]:
-    """A mask compressed with loss: its kind and its values, int32 (H, W)."""
+    """A mask with lossy compression: its kind and its values, int32 (H, W)."""
     with open_image(path) as image:
         grey = image.mode in ("1", "L")
     pixels = decode(path).astype(np.int32)
@@ -147,7 +147,7 @@ def count(
     if len(distinct) > MOST_COUNTED:
         kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_COUNTED])
         distinct, counts, of_inner = distinct[kept], counts[kept], of_inner[kept]
-    # Two values have none between them.
+    # With two values, none can lie between others.
     steps = [int(found.sum()) for found in ramps(values, colours)] if len(distinct) > 2 else [0, 0]
     return distinct, counts, of_inner, int(edge.sum()), *steps
 
@@ -167,8 +167,8 @@ def edges(values: np.ndarray) -> np.ndarray:
 def ramps(values: np.ndarray, colours: bool) -> tuple[np.ndarray, np.ndarray]:
     """Pixels that differ from both neighbours in a row or column: between these, and beyond.
 
-    Smoothing makes pixels between others along every edge, compression also such that are beyond;
-    drawn masks hardly have either. Colours lie between two others if each of their channels does.
+    Smoothing makes pixels between others along every edge, compression also makes some beyond
+    them; drawn masks hardly have either. A colour lies between two others if each channel does.
 
     Returns: bool (H, W), and bool (H, W); a pixel can be in both, by its row and by its column.
     """

@@ -1,17 +1,17 @@
-"""Masks that hold more than their classes: compressed with loss, or with smoothed edges.
+"""Masks that hold more than their classes: through lossy compression, or smoothed edges.
 
-The measure is over all masks of a set that are stored alike:
+It is measured over all masks of a set that are stored in the same way:
 
 - *Smoothed*: at least 12 % of the pixels at edges have a value between those of their two
   neighbours. Masks as drawn have under 2 %, resized ones 25 to 85 %.
 - *Compressed*: of such masks, at least 30 % of the pixels at edges also have a value above or below
-  those of both neighbours, which averaging does not make (JPEG: 37 to 69 %; bicubic and Lanczos
-  filters overshoot like it). Or the files are JPEG or the like. Or at least half of all values make
-  no areas (under 2 % of their pixels have four equal neighbours), and there are more values than
-  classes are likely to be, or these lie close to two others that are 20 times as frequent.
+  those of both neighbours, which averaging does not produce (JPEG: 37 to 69 %; bicubic and Lanczos
+  filters overshoot similarly). Or the files are JPEG or the like. Or at least half of all values
+  form no areas (under 2 % of their pixels have four equal neighbours), and there are too many
+  values for classes, or these lie close to two others that are 20 times as frequent.
 
-The values that are classes are then those that make areas, and in compressed masks no closer to
-a more frequent one than `NEAR`. `snap` gives all other pixels one of these.
+The values that are classes are then those that form areas, and in compressed masks are no closer
+to a more frequent one than `NEAR`. `snap` gives all other pixels one of these.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from model.data.recognise import MOST_VALUES
 BETWEEN_SHARE = 0.12
 BEYOND_SHARE = 0.3
 FEWEST_EDGES = 64
-"""Edge pixels below which nothing is said about smoothing."""
+"""With fewer edge pixels, nothing is said about smoothing."""
 
 INNER_SHARE = 0.02
 LEAST_SPAN = 64
-"""Values that all lie closer together cannot be told apart once they are compressed with loss."""
+"""Values that all lie closer together cannot be told apart after lossy compression."""
 
 NEAR = 24
 """Levels (of 255, in the channel that differs most) by which compression moves a value."""
 
 RARER = 20
 SMALLEST_CLASS = 1e-4
-"""Share of the inner pixels of a set below which a value in compressed masks is no class."""
+"""Share of the inner pixels of a set below which a value in compressed masks is not a class."""
 
 REACH = 5
 """Side, in pixels, of the window whose classes an uncertain pixel chooses from."""
@@ -85,7 +85,7 @@ class Noise:
     """What a set of masks holds besides its classes.
 
     Attributes:
-        kind: see the module's text.
+        kind: see the module's docstring.
         colours: the values are colours.
         classes: the values that are classes, by frequency.
         strays: how many values are not.
@@ -193,14 +193,14 @@ def _narrow(tally: Tally) -> bool:
 
 
 def _areas(tally: Tally) -> np.ndarray:
-    """The values that make areas, by frequency."""
+    """The values that form areas, by frequency."""
     found = tally.inner >= np.maximum(1, INNER_SHARE * tally.counts)
     order = np.argsort(-tally.inner, kind="stable")
     return tally.values[order[found[order]]]
 
 
 def _peaks(tally: Tally) -> np.ndarray:
-    """The values that make areas and are no neighbours of a more frequent one, by frequency."""
+    """The values that form areas and are not close to a more frequent one, by frequency."""
     total = tally.inner.sum()
     peaks: list[int] = []
     for i in np.argsort(-tally.inner, kind="stable"):

@@ -1,4 +1,4 @@
-"""Pictures and their masks side by side: can both be read, and do they lie over each other?"""
+"""Pictures and their masks side by side: can both be read, and do they align?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from model.data.recognise import read_by_kind
 from model.errors import StudioError
 
 SAME_ASPECT = 0.02
-"""Relative difference in aspect ratio up to which a picture and its mask differ in scale only."""
+"""Relative difference in aspect ratio up to which a picture and its mask differ only in scale."""
 
 BETTER = 1.2
 """Ratio of contrast under the outlines that decides whether masks have to be turned."""
@@ -34,7 +34,7 @@ TURNS = {
 }
 
 Looks = dict[str, tuple[PictureLook, MaskLook]]
-"""The looks of pairs of which both can be read, by name."""
+"""The looks of pairs whose picture and mask can both be read, by name."""
 
 
 def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def sizes(case: Case, looks: Looks) -> Iterator[Finding]:
         yield Finding(
             code="size",
             severity="error",
-            what=f"{counted(len(scaled), 'mask is', 'masks are')} not of the picture's scale.",
+            what=f"{counted(len(scaled), 'mask is', 'masks are')} not at the picture's scale.",
             why="Training stops at the first of them.",
             mend=f"`{case.fix}` scales the picture to its mask, whose labels stay exact.",
             files=list(scaled),
@@ -80,8 +80,8 @@ def sizes(case: Case, looks: Looks) -> Iterator[Finding]:
             code="size",
             severity="error",
             what=f"{counted(len(other), 'mask has', 'masks have')} another shape than the picture.",
-            why="How they lie over each other cannot be told: cropped, turned, or of another "
-            "picture. Training stops at the first of them.",
+            why="It is unclear how they align: cropped, turned, or of another picture. "
+            "Training stops at the first of them.",
             mend=f"Export them again; `{case.fix}` leaves these out.",
             files=list(other),
             details=other,
@@ -126,8 +126,8 @@ def rotation(case: Case, looks: Looks) -> tuple[set[str], list[Finding]]:
                 Finding(
                     code="exif",
                     severity="warning",
-                    what=f"EXIF turns {counted(len(open_question), 'picture')}, and whether the "
-                    "masks are turned cannot be told from their sizes or outlines.",
+                    what=f"EXIF turns {counted(len(open_question), 'picture')}, and neither sizes "
+                    "nor outlines tell whether the masks are turned too.",
                     why="If they are not, every label lies in the wrong place.",
                     mend="Look at them: `python -m model data preview "
                     f"{case.name} --output preview` shows the masks over the pictures.",
@@ -157,7 +157,7 @@ def _turned_fits_better(case: Case, looks: Looks, names: list[str]) -> float:
         try:
             grey = np.asarray(Image.fromarray(decode(case.images[name])).convert("L"), np.float32)
             outline = edges(read_by_kind(case.masks[name])[1])
-        except StudioError:  # masks compressed with loss
+        except StudioError:  # masks with lossy compression
             continue
         contrast = np.hypot(*np.gradient(grey)) if min(grey.shape) > 1 else np.zeros_like(grey)
         as_is = contrast[outline].mean() if outline.any() else 0

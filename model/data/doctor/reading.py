@@ -1,8 +1,8 @@
 """What the stored values of a case's masks mean, and what is wrong with them.
 
-What training on the folder would make of them decides (`recognise.interpret`). Where it would
-stop, or make something of them that is hardly meant, there is a finding, and a reading that
-mends it where there is one.
+They are read as training on the folder would read them (`recognise.interpret`). Where training
+would stop, or would read something that is hardly intended, there is a finding and, where
+possible, a reading that fixes it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Reading:
 
 
 def _read_all(path: Path, storage: Storage, kind: str) -> np.ndarray:
-    """The stored values, also those that training would refuse, int32 (H, W)."""
+    """The stored values, including those that training would refuse, int32 (H, W)."""
     if storage == "binary" and kind != "bit":
         return as_binary(read_stored(path, "index"))
     return read_stored(path, storage)
@@ -197,7 +197,7 @@ def _with_all_values(
                 code="zero-255",
                 severity="error",
                 what=f"The masks hold 0 and 255, but {source} says that the values are 0 and 1.",
-                why="255 is no class id: training would stop, or leave these pixels out.",
+                why="255 is not a class id: training would stop, or leave these pixels out.",
                 mend=f"`{case.fix}` writes 0 and 1. Or state `encoding: binary` in classes.yaml.",
                 files=where,
             )
@@ -255,7 +255,7 @@ def _contradiction(error: DataError) -> Finding:
 def _peculiarities(
     case: Case, groups: list[Group], encodings: dict[bool, MaskEncoding]
 ) -> Iterator[Finding]:
-    """What is read as meant, but would not be by every program."""
+    """What is read as intended here, but not by every program."""
     storages = {group.storage for group in groups}
     values = sorted({v for g in groups if g.storage in NUMBERS for v in g.values().values()})
     if storages == {"binary"} and any(group.kind != "bit" for group in groups):
@@ -288,7 +288,7 @@ def _peculiarities(
 
 
 def _two_ways_of_255(case: Case, groups: list[Group], values: list[int]) -> Iterator[Finding]:
-    """0 and 1 in some masks, 0 and 255 in others: 255 is taken for void, and hardly meant so."""
+    """0 and 1 in some masks, 0 and 255 in others: 255 is taken for void, hardly as intended."""
     if values != [0, 1, 255] or len(groups) > 1:
         return
     held = {n: set(look.values.tolist()) for g in groups for n, look in g.looks.items()}
@@ -307,7 +307,7 @@ def _two_ways_of_255(case: Case, groups: list[Group], values: list[int]) -> Iter
 
 
 def _words(groups: list[Group], encodings: dict[bool, MaskEncoding]) -> str:
-    """The encoding in words: how values are stored, which there are, in what files."""
+    """The encoding in words: how values are stored, which ones occur, in what files."""
     parts = []
     for of_numbers, encoding in encodings.items():
         side = [group for group in groups if (group.storage in NUMBERS) == of_numbers]

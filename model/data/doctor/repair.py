@@ -1,11 +1,11 @@
-"""The mended copy: pictures, masks as index PNGs, and a `classes.yaml` that `folder:` reads.
+"""The repaired copy: pictures, masks as index PNGs, and a `classes.yaml` that `folder:` reads.
 
-    OUT/images/..., OUT/masks/...   the pairs that could be mended, under their own names
+    OUT/images/..., OUT/masks/...   the pairs that could be repaired, under their own names
     OUT/classes.yaml                the classes of the masks
     OUT/before_after.png            some of the masks as they were and as they are
     OUT/report.json                 what was found in the original, and what was left out and why
 
-It is written beside its place and moved there when it is complete; the original is not touched.
+It is written under another name and renamed when it is complete; the original is not touched.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Copy:
 
     def text(self) -> str:
         """What was done, in a line or two."""
-        text = f"{counted(len(self.written), 'pair')} mended or copied."
+        text = f"{counted(len(self.written), 'pair')} repaired or copied."
         if self.left_out:
             reasons = ", ".join(f"{n} {why}" for why, n in Counter(self.left_out.values()).items())
             text += f" Left out: {reasons}."
@@ -59,12 +59,12 @@ class Copy:
 
 
 def write_copy(seen: Examination, output: Path) -> Copy:
-    """Writes the mended copy of what was examined.
+    """Writes the repaired copy of what was examined.
 
     Args: output: a folder that does not exist yet, or is empty.
 
-    Raises: `ConfigError` if the folder is filled, in the original, or cannot be made; `DataError`
-        if nothing can be mended.
+    Raises: `ConfigError` if the folder is not empty, is inside the original, or cannot be created;
+        `DataError` if nothing can be repaired.
     """
     case = seen.case
     output = check_place(output, case)
@@ -72,7 +72,7 @@ def write_copy(seen: Examination, output: Path) -> Copy:
     names = [name for name in case.pairs if name not in copy.left_out]
     if not names or seen.reading is None:
         raise DataError(
-            f"--fix: nothing of {case.target} can be mended by a program: "
+            f"--fix: nothing in {case.target} can be repaired by a program: "
             f"{_first_error(seen)} Nothing was written."
         )
     try:
@@ -80,8 +80,8 @@ def write_copy(seen: Examination, output: Path) -> Copy:
         _write(seen, names, copy, output)
     except OSError as error:
         raise ConfigError(
-            f"--fix: {output} cannot be written: {error.strerror or error}. What was written of it "
-            "is removed."
+            f"--fix: {output} cannot be written: {error.strerror or error}. The part that was "
+            "written is removed."
         ) from error
     return copy
 
@@ -116,7 +116,7 @@ def _write(seen: Examination, names: list[str], copy: Copy, output: Path) -> Non
         content = seen.report.model_dump() | {"left_out": copy.left_out}
         (partial / REPORT_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
         if output.exists():
-            output.rmdir()  # empty, as was checked; a folder cannot replace one everywhere
+            output.rmdir()  # it is empty; not every system lets a folder replace one
         os.replace(partial, output)
 
 
@@ -172,7 +172,7 @@ def _left_out(seen: Examination) -> dict[str, str]:
         elif picture is None or mask is None:
             reasons[name] = "cannot be read"
         elif mask.kind not in kinds:
-            reasons[name] = "its values cannot be told"
+            reasons[name] = "its values are unclear"
         elif (
             picture.size_wh != mask.size_wh
             and not is_turned(picture, mask)
@@ -188,7 +188,7 @@ def check_place(output: Path, case: Case) -> Path:
     """Raises `ConfigError` if a copy must not be written there; returns the resolved path."""
     output, original = output.expanduser().resolve(), case.root.resolve()
     if output == original or original in output.parents:
-        raise ConfigError(f"--fix: {output} is in the original. Choose a folder outside of it.")
+        raise ConfigError(f"--fix: {output} is inside the original. Choose a folder outside it.")
     try:
         filled = output.exists() and (not output.is_dir() or any(output.iterdir()))
     except OSError as error:

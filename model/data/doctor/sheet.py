@@ -1,4 +1,4 @@
-"""Before and after: some pictures with their masks as they were stored, and as they were mended."""
+"""Before and after: some pictures with their masks as they were stored, and as repaired."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def write_sheet(
     mended: Callable[[str], np.ndarray],
     path: Path,
 ) -> None:
-    """Writes the sheet as a PNG: pictures, mask files, and the mended labels alone and over them.
+    """Writes the sheet as a PNG: pictures, mask files, and the repaired labels alone and over them.
 
     Of each mask there is also a detail, where most of its edges are: noise is a matter of single
     pixels. Those that a warning or an error names come first.
 
-    Args: mended: the mended labels of a pair, uint8 (H, W).
+    Args: mended: the repaired labels of a pair, uint8 (H, W).
     """
     concerned = {name for f in report.findings if f.severity != "note" for name in f.files}
     first = [name for name in names if name in concerned]

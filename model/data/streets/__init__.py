@@ -6,12 +6,12 @@ picture's size changes its sharpness and not its content.
 
 The canvas is RGBA with the material in the alpha channel: each fill paints colour and
 material with the same edge, so picture and mask cannot drift apart. Painting happens at
-twice the size without anti-aliasing; then colours are averaged, and materials, of which
+twice the size without anti-aliasing; then colours are averaged, and materials, from which
 labels follow, are decided by majority.
 
     plan.py       what stands where
     scene.py      canvas, camera and brushes; light.py and colours.py
-    backdrop.py   sky, skyline and ground; then the things before them:
+    backdrop.py   sky, skyline and ground; then the things in front of them:
     things.py     shadows; buildings.py and traffic.py
     finish.py     from the canvas to picture and labels
 """
@@ -45,7 +45,7 @@ def draw(seed: int, size_wh: tuple[int, int] = (320, 240)) -> tuple[np.ndarray, 
 
     Args:
         seed: any integer from 0.
-        size_wh: width and height, each from 64; shapes other than 4:3 are stretched.
+        size_wh: width and height, each at least 64; shapes other than 4:3 are stretched.
 
     Returns: the picture, uint8 (H, W, 3) RGB, and its labels, uint8 (H, W) in [0, 7).
     """

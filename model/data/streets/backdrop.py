@@ -50,7 +50,7 @@ def paint_sky(scene: Scene) -> None:
 
 
 def paint_skyline(scene: Scene) -> None:
-    """What closes the view: distant blocks, and trees before them."""
+    """What closes the view: distant blocks, and trees in front of them."""
     rng = scene.rng
     x, scale = -160.0, rng.uniform(4, 30)
     while x < 160:

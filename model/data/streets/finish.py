@@ -10,7 +10,7 @@ from model.data.streets.scene import GRASS, LABELS, ROUGHNESS, Scene, smooth_noi
 
 
 def majority(values: np.ndarray) -> np.ndarray:
-    """Halves an array (2H, 2W) by the commonest of four values; of equals the upper left."""
+    """Halves an array (2H, 2W) by the commonest of four values; in a tie the upper left wins."""
     height, width = values.shape[0] // 2, values.shape[1] // 2
     quarters = values.reshape(height, 2, width, 2).transpose(1, 3, 0, 2)
     a, b, c, d = quarters.reshape(4, height, width)

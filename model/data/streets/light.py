@@ -12,7 +12,7 @@ from model.data.streets.colours import BLACK, Colour, mix
 
 @dataclass
 class Light:
-    """Sun, sky and air. Tints multiply colours; `sun` is a unit vector that points to it."""
+    """Sun, sky and air. Tints multiply colours; `sun` is a unit vector that points towards it."""
 
     sun: tuple[float, float, float]
     direct: Colour

@@ -1,4 +1,4 @@
-"""The canvas, the camera before it, and the brushes that paint through it."""
+"""The canvas, the camera in front of it, and the brushes that paint through it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Scene:
         self.rng = rng
         self.size_wh = size_wh
         self.width, self.height = 2 * size_wh[0], 2 * size_wh[1]
-        # 255 is no material: `develop` fails on a place that nobody has painted.
+        # 255 is not a material: `develop` fails on a place that was never painted.
         self.canvas = Image.new("RGBA", (self.width, self.height), (0, 0, 0, 255))
         self.shadows = Image.new("L", size_wh)
         self.brush = ImageDraw.Draw(self.canvas)
@@ -125,7 +125,7 @@ class Scene:
     def balls(self, x, y, z, radius, colours: Sequence[Colour], material: int) -> None:
         """Paints balls; x, y, z and radius are arrays of the same length.
 
-        The first balls get the first colour, equally many the next, and so on.
+        The first balls get the first colour, as many again the next, and so on.
         """
         column, foot, up, across = self.upright(x, z)
         u, v, row = radius * across, radius * up, foot - y * up

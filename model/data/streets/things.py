@@ -1,4 +1,4 @@
-"""Things that stand in a street, and the shadows they throw."""
+"""Things that stand in a street, and the shadows they cast."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from model.data.streets.scene import NEAR, Ground, Scene
 
 @dataclass
 class Thing:
-    """Something that stands on the ground and throws a shadow.
+    """Something that stands on the ground and casts a shadow.
 
-    Things are painted in the order of falling `distance`. The shadow is that of a prism
+    Things are painted in order of decreasing `distance`. The shadow is that of a prism
     on `outline` between the heights `bottom` and `top`.
     """
 

@@ -1,1 +1,1 @@
-"""What a comparison says, in words, tables and charts: the page shows it, the report keeps it."""
+"""A comparison in words, tables and charts: the page shows it, the report keeps it."""

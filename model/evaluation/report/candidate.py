@@ -23,7 +23,7 @@ class Candidate:
     """A model in a comparison.
 
     Attributes:
-        name: as it was asked for: a name in `weights/`, "runs/first", a path, a Hub id.
+        name: as it was requested: a name in `weights/`, "runs/first", a path, a Hub id.
         title: in words, different from all others.
         colour: `#rrggbb`, the same in tiles, curves and bars.
         scored: its figures, None if it has none (yet).

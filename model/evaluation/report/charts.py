@@ -1,6 +1,6 @@
 """Altair charts. Each takes plain rows and returns a chart; page and report add width and theme.
 
-Altair takes a quarter of a second to import: import this module where something is drawn.
+Altair takes a quarter of a second to import: import this module only where something is drawn.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Series:
 def curve_rows(
     runs: Sequence[Series], figure: str, smoothing: float = 0.0
 ) -> list[dict[str, object]]:
-    """One row per run, part and epoch; what a half-written history lacks is left out.
+    """One row per run, part and epoch; whatever a half-written history lacks is left out.
 
     Args:
         runs: `value` is the rows of a history, as `Checkpoint.history()` gives them.
@@ -198,7 +198,7 @@ def confusion_matrix(
 
     Args:
         matrix: integers (C, C), rows truth.
-        other: if given, its shares are taken off: what is above 0 happens more often in `matrix`.
+        other: if given, its shares are subtracted: above 0 means more often in `matrix`.
     """
     occurring = np.flatnonzero(matrix.sum(1))
     shares = _rows_to_one(matrix) - (0 if other is None else _rows_to_one(other))
@@ -243,7 +243,7 @@ def confusion_matrix(
 
 
 def reliability(series: Sequence[Series]) -> alt.LayerChart:
-    """Accuracy by confidence; on the dashed line a model is as often right as it says.
+    """Accuracy by confidence; on the dashed line a model is right as often as it says.
 
     Args: series: `value` is a `Calibration`.
     """
@@ -365,8 +365,8 @@ def quality_against_latency(series: Sequence[Series], size: str) -> alt.LayerCha
 
 
 def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.LayerChart:
-    """Mean Dice against the number of training pictures: a dot for each training, a line through
-    their means, and a band from the lowest to the highest.
+    """Mean Dice against the number of training pictures: a dot for each run, a line through their
+    means, and a band from the lowest to the highest.
 
     Args: colours: by model.
     """
@@ -429,7 +429,7 @@ def small_data_curve(found: Sequence[Point], colours: Mapping[str, str]) -> alt.
             ],
         )
     )
-    # A single training has no spread, which is not to say that it has none.
+    # A single run shows no spread, which does not mean that there is none.
     several = mean.transform_filter("datum.seeds > 1")
     band = several.mark_area(opacity=0.25).encode(y=low, y2="high:Q")
     line = mean.mark_line(strokeWidth=2.2).encode(y=y)

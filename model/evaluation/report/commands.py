@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compare:
-    """Say which of two to four checkpoints is better, where, and at what price."""
+    """Say which of two to four checkpoints is better, where, and at what cost."""
 
     models: tyro.conf.Positional[tuple[str, ...]]
     """Each a name in weights/, a folder's path, or owner/name[@revision] on the Hub."""
     data: str | None = None
     """The data set to compare on; by default the one that they were trained on. Figures that the
-    checkpoints have recorded on it, and its split, are used; on others they are scored now."""
+    checkpoints have recorded on it and its split are used; otherwise they are scored now."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     split_file: Path | None = None
     """The split that they were trained with, where that was --split of `train`; its test part is
     scored on."""
     output: Path | None = None
-    """Write the report here: one HTML file with charts, which needs nothing else."""
+    """Write the report here: one self-contained HTML file with charts."""
     tables: Path | None = None
     """Write all tables here, as CSV files in a zip file."""
     latency: bool = False
@@ -74,7 +74,7 @@ def compare(command: Compare) -> None:
 
 
 def _scores(checkpoints: Mapping[str, Checkpoint], command: Compare) -> Mapping[str, Scored | None]:
-    """What the checkpoints scored on the asked data set: as recorded, else measured now."""
+    """What the checkpoints scored on the requested data set: as recorded, else measured now."""
     from model.checkpoints.trained_on import other_split
     from model.data import datasets
     from model.data import splits as split_rules
@@ -89,7 +89,7 @@ def _scores(checkpoints: Mapping[str, Checkpoint], command: Compare) -> Mapping[
     known = {checkpoint.data_name for checkpoint in checkpoints.values()}
     if command.data is None and len(known) > 1:
         raise ConfigError(
-            f"--split-file: these checkpoints were trained on {', '.join(sorted(known))}. Say by "
+            f"--split-file: these checkpoints were trained on {', '.join(sorted(known))}. Say with "
             "--data which of them it splits."
         )
     data = datasets.load(command.data or known.pop(), command.data_root, command.split_file)

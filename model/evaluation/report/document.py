@@ -1,7 +1,7 @@
-"""The report: one HTML file with words, charts and tables, which needs nothing else.
+"""The report: one self-contained HTML file with text, charts and tables.
 
-Charts are drawn here and stand in it as SVG: no script runs in the report, nothing is fetched,
-and it prints. Text and axes take the reader's light or dark.
+Charts are rendered here and embedded as SVG: no script runs in the report, nothing is fetched,
+and it can be printed. Text and axes follow the reader's light or dark scheme.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 WIDE, HALF = 900, 420
-"""Widths of charts in pixels: alone, and two beside each other."""
+"""Widths of charts in pixels: alone, and two side by side."""
 
 LONG = 40
 """Tables with more rows are folded."""
@@ -58,7 +58,7 @@ PAPER_CONFIG = {
     "view": {"stroke": None},
     "title": {"anchor": "start"},
 }
-"""For a chart that is a file of its own, which knows no page."""
+"""For a chart in a separate file, outside of any page."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: light-dark(#fff, #0a0f1e); --ink: light-dark(#12211f,
@@ -90,7 +90,7 @@ summary { cursor: pointer; color: var(--accent); }
 
 @dataclass(frozen=True)
 class Report:
-    """All that a comparison found, ready to be taken home.
+    """All that a comparison found, ready to be saved.
 
     Attributes:
         models: at least one.
@@ -147,14 +147,14 @@ def protocol_text(models: Sequence[Candidate]) -> str:
         f"its {count} {protocol.part} pictures (split {protocol.split_digest or 'unknown'}: "
         f"{protocol.split_rule or 'rule unknown'}), at the pictures' own resolution{how}. "
         "Mean IoU and Dice come from one confusion matrix over all pixels, void left out, and "
-        "are means over the classes that occur. They are those of these weights; another "
-        "training of the same network would differ. Checkpoints: "
+        "are means over the classes that occur. They hold for these weights; another training "
+        "run of the same network would differ. Checkpoints: "
         f"{', '.join(model.name for model in models)}."
     )
 
 
 def svg(chart: alt.TopLevelMixin, width: int, config: Mapping | None = None) -> str:
-    """A chart as SVG, drawn without a network.
+    """A chart as SVG, drawn without network access.
 
     Args: config: Vega-Lite's; by default for a page that sets the colour of its text.
     """
@@ -239,7 +239,7 @@ def _where(report: Report) -> list[str]:
                 HALF,
             )
         )
-    parts.append(f"<h3>What classes are taken for</h3>{_charts(*matrices)}")
+    parts.append(f"<h3>Confusion matrix</h3>{_charts(*matrices)}")
     objects = [
         charts.Series(m.title, m.colour, m.scored.objects) for m in scored if m.scored.objects
     ]

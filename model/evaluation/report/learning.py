@@ -1,4 +1,4 @@
-"""How models learned: from the rows of `history.csv`, also of a run that goes on."""
+"""How models learned: from the rows of `history.csv`, also while a run is in progress."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Reach:
 
 @dataclass(frozen=True)
 class Learning:
-    """A training in figures; all of them None for a history without rated epochs.
+    """A training run in figures; all of them None for a history without scored epochs.
 
     Attributes:
         title: the model's.
         epochs, minutes: so far.
         kept: the epoch whose weights were kept.
         kept_iou: its mean IoU on validation, in [0, 1].
-        gap: its mean IoU on training less that on validation: over-fitting where it is large.
+        gap: its mean IoU on training less that on validation: overfitting if it is large.
             Training pictures are augmented, so it may be below 0.
         reached: by the other models' titles, when it was as good as their kept one, or None.
     """
@@ -70,7 +70,7 @@ def kept_of(epochs: Sequence[Epoch]) -> Epoch | None:
 
 
 def learning(models: Sequence[Candidate]) -> list[Learning]:
-    """Of each model that has a history."""
+    """For each model that has a history."""
     histories = {model.title: epochs_of(model.checkpoint.history()) for model in models}
     kept = {title: kept_of(epochs) for title, epochs in histories.items()}
     return [
@@ -95,7 +95,7 @@ def learning(models: Sequence[Candidate]) -> list[Learning]:
 def smoothed(values: Sequence[float], weight: float) -> list[float]:
     """Exponential moving average; a weight of 0 leaves the values as they are.
 
-    The first values are not drawn to 0: each is divided by the weights it is made of, as in
+    The first values are not biased towards 0: each is divided by the sum of its weights, as in
     D. Kingma, J. Ba, "Adam", ICLR 2015, section 3.
 
     >>> smoothed([1.0, 1.0, 1.0], 0.9)

@@ -50,7 +50,7 @@ class PerClass:
 
 
 def per_class(scored: Sequence[Candidate], verdict: Verdict, figure: str) -> PerClass:
-    """Collects a figure of models that have scores on the same split.
+    """Collects one figure of models that have scores on the same split.
 
     Args: figure: one of `compare.CLASS_FIGURES`.
     """

@@ -77,7 +77,7 @@ def price_table(models: Sequence[Candidate], costs: Mapping[str, Cost]) -> Table
 
 @dataclass(frozen=True)
 class RecordedPrice:
-    """What a checkpoint says of its price; None where it does not."""
+    """What a checkpoint says about its cost; None where it does not."""
 
     parameters: int | None
     file_bytes: int | None
@@ -88,19 +88,19 @@ class RecordedPrice:
 
 
 def recorded_price(model: Candidate) -> RecordedPrice:
-    """From the checkpoint's description, whatever it lacks; of an ensemble, of all its networks."""
+    """From the checkpoint's description, however incomplete; of an ensemble, of all networks."""
     description = model.checkpoint.description
     training = description.get("training", {})
     try:
         networks = folder.members(model.checkpoint)
-    except CheckpointError:  # of an ensemble that cannot be opened nothing is known in full
+    except CheckpointError:  # for an ensemble that cannot be opened nothing is known in full
         networks = []
 
     def total(part: str, key: str) -> float | None:
         return _sum(_number(one.description.get(part, {}).get(key)) for one in networks)
 
     origin = str(description.get("encoder", {}).get("origin") or "")
-    # What an origin says in brackets is for the model card.
+    # What an origin says in parentheses is for the model card.
     start = "random weights" if origin == "none" else origin.split(" (")[0]
     return RecordedPrice(
         parameters=total("network", "parameters"),

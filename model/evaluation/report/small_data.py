@@ -1,6 +1,6 @@
-"""The small-data study: the same training on more and more pictures, and what came out.
+"""The small-data study: the same training on more and more pictures, and its results.
 
-Two results of the same data and split make the comparison: from scratch, pretrained.
+Two results on the same data and split make the comparison: from scratch, pretrained.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ def how_drawn(studies: Mapping[str, SmallDataResult]) -> str:
     """What the curve shows and was measured on, in sentences. Args: as for `points`."""
     data = next(iter(studies.values())).data
     return (
-        "Each dot is a training with pictures and random numbers of its own, by seed; the line "
-        "runs through their means, the band, where there are several, from the lowest to the "
+        "Each dot is a training run with its own pictures and random numbers, by seed; the line "
+        "runs through their means; the band, where there are several, goes from the lowest to the "
         f"highest. {how_trained(studies)} Dice on the {data.split_sizes['test']} test "
         "pictures at their original resolution."
     )
 
 
 def how_trained(studies: Mapping[str, SmallDataResult]) -> str:
-    """The length of each training and what it saw, in sentences. Args: as for `points`."""
+    """The length of each training run and what it saw, in sentences. Args: as for `points`."""
     steps = _either(run.steps for study in studies.values() for run in study.runs)
     settings = [study.training for study in studies.values()]
     batch = _either(each.get("batch_size") for each in settings)
@@ -73,8 +73,8 @@ def how_trained(studies: Mapping[str, SmallDataResult]) -> str:
     sides = {each.get("longest_side") for each in settings}
     scaled = f" of pictures scaled to {_either(sides)} on the longer side" if all(sides) else ""
     crops = f", with batches of {batch} crops of {crop} pixels{scaled}" if batch and crop else ""
-    length = f"{steps} steps of the optimizer{crops}"
-    return f"Each training took {length}, whatever the number of pictures."
+    length = f"{steps} optimizer steps{crops}"
+    return f"Each run took {length}, whatever the number of pictures."
 
 
 def _either(values: Iterable[int | None]) -> str:
@@ -101,7 +101,7 @@ def colours(found: Iterable[Point], known: Mapping[str, str]) -> dict[str, str]:
     """A colour for each model of the points. Args: known: those that models have already."""
     names = dict.fromkeys(point.model for point in found)
     free = [colour for colour in MODEL_COLOURS if colour not in {known.get(n) for n in names}]
-    # More lines than colours: they begin anew, the legend and the tooltips still name them.
+    # More lines than colours: they repeat, but legend and tooltips still name them.
     return {n: known.get(n) or (free or list(MODEL_COLOURS))[i % len(free or MODEL_COLOURS)]
             for i, n in enumerate(names)}  # fmt: skip
 
@@ -124,7 +124,7 @@ def in_words(found: Sequence[Point]) -> str:
     if not reached:
         best = max(lines[worse], key=dice)
         needs = (
-            f"does not reach with {lines[worse][-1].pictures} in as many steps: its best are "
+            f"does not reach with {lines[worse][-1].pictures} in as many steps: its best is "
             f"{100 * dice(best):.1f} %, with {best.pictures}"
         )
     return (

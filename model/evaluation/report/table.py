@@ -1,4 +1,4 @@
-"""A table of figures as such: typed columns, rows, and its form as CSV."""
+"""A table of figures: typed columns, rows, and its form as CSV."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from model.evaluation.report.words import FIGURE_TITLES, SCORE_TITLES
 def all_tables(
     models: Sequence[Candidate], verdict: Verdict, costs: Mapping[str, Cost]
 ) -> list[Table]:
-    """All that the models have figures for; empty tables are left out.
+    """Everything that the models have figures for; empty tables are left out.
 
     Args: costs: what was measured on this machine, by checkpoint name.
     """
@@ -86,8 +86,8 @@ def verdict_table(verdict: Verdict) -> Table:
         ],
         rows,
         f"{how} From and To are the ends of the 95 % interval of a paired bootstrap over "
-        "pictures; p is of a paired permutation test, two-sided, raised by Holm's method where "
-        "there are several models. Clear: the interval leaves 0 out and p is at most 0.05; "
+        "pictures; p is from a paired permutation test, two-sided, adjusted by Holm's method if "
+        "there are several models. Clear: the interval excludes 0 and p is at most 0.05; "
         "probably: one of the two.",
     )
 
@@ -205,7 +205,7 @@ def boundary_table(models: Sequence[Candidate]) -> Table:
             if any(not np.isnan(column[i]) for column in columns.values())
         ],
         "IoU within 2 % of the diagonal from the contours between classes (Cheng et al., 2021; "
-        "the picture's own border is no contour).",
+        "the picture's own border is not a contour).",
     )
 
 
@@ -267,7 +267,7 @@ def calibration_table(models: Sequence[Candidate]) -> Table:
 
 
 def learning_table(models: Sequence[Candidate]) -> Table:
-    """Best epochs, over-fitting, and who reaches whom when."""
+    """Best epochs, overfitting, and which model reaches which, and when."""
     found = learning(models)
     columns = [
         Column("Model"),

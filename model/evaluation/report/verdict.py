@@ -1,4 +1,4 @@
-"""Which is better, in words that the figures bear out."""
+"""Which model is better, in words that the figures support."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Pair:
         leader, other: the models' titles.
         gap: leader less other in mean IoU over the whole split, in [0, 1].
         comparison: of the leader (first) with the other, on the pictures that both have; None
-            where it cannot be had. Its p-values allow for there being several pairs.
+            if there is none. Its p-values are corrected for several pairs.
     """
 
     leader: str
@@ -51,7 +51,7 @@ class Verdict:
         warnings: what keeps the models from being compared, or one of them from being scored.
         cautions: what else differs between them.
         pairs: the figures behind it, leader against each other model, the closest first.
-        refused: the models' figures must not be set side by side at all.
+        refused: the models' figures must not be compared at all.
     """
 
     headline: str
@@ -94,7 +94,7 @@ def judge(models: list[Candidate]) -> Verdict:
         try:
             comparison = _compare(leader, other)
         except ConfigError as error:
-            warnings.append(f"How sure the difference is cannot be said: {error}")
+            warnings.append(f"The certainty of the difference is unknown: {error}")
         gap = leader.metrics.mean_iou - other.metrics.mean_iou
         pairs.append(Pair(leader.title, other.title, gap, comparison))
     pairs = _allow_for_many(pairs)
@@ -137,7 +137,7 @@ def _headline(closest: Pair, models: int) -> str:
     gap = f"by {points(closest.gap)} points of mean IoU"
     difference = closest.by_iou
     if difference is None:
-        return f"{closest.leader} leads {gap}, how surely is unknown"
+        return f"{closest.leader} leads {gap}, with unknown certainty"
     pictures = f"{closest.comparison.pictures} pictures"
     if difference.sureness is Sureness.NOT_SHOWN:
         text = f"No difference that these {pictures} can show"
@@ -179,7 +179,7 @@ def _detail(leader: Candidate, other: Candidate, pair: Pair) -> str:
     if pair.by_iou.sureness is Sureness.PROBABLE:
         sentences.append(
             "Interval and test disagree about mean IoU, as they may where few pictures, or few "
-            "blocks of them, decide: take the difference for likely, not for shown."
+            "blocks of them, decide: the difference is likely, but not shown."
         )
     sentences.append(
         f"{pair.leader} scores higher on {comparison.first_ahead} of {comparison.pictures} "
@@ -206,7 +206,7 @@ def _picture_by_picture(pair: Pair, shares: str) -> str:
 def _test(difference: Difference) -> str:
     verdict = {
         (True, False): ", which does not confirm it",
-        (False, True): ", although the interval has 0 in it",
+        (False, True): ", although the interval includes 0",
         (False, False): ", so chance may explain it",
     }.get((difference.excludes_zero, difference.p <= MOST_UNCERTAIN), "")
     return f"{probability(difference.p)} by a paired permutation test{verdict}"
@@ -222,16 +222,16 @@ def _dependence(leader: Candidate, pairs: list[Pair]) -> list[str]:
             return [
                 "Frames of one drive resemble each other, and these checkpoints do not say which "
                 "belong together: the interval is narrower than it should be. Scoring them again "
-                "mends that."
+                "fixes that."
             ]
         return []
     longest = max(lengths, key=lambda comparison: comparison.block_length)
     if longest.block_length == 1:
         return [
-            "The pictures are frames of a film or patches of a map, but how the models differ on "
-            "one says nothing about the next: they were drawn one by one."
+            "The pictures are frames of a video or patches of a map, but how the models differ on "
+            "one says nothing about the next: they were resampled one by one."
         ]
     return [
-        "Neighbouring pictures resemble each other: they were drawn in "
+        "Neighbouring pictures resemble each other: they were resampled in "
         f"{longest.units} blocks of up to {longest.block_length}, which widens the interval."
     ]

@@ -1,7 +1,7 @@
 """What runs a network: PyTorch, the reference, or OpenVINO, the fast one on x86 processors.
 
 An engine maps a normalised batch, float32 (1, 3, h, w), to logits, float32 (1, C, h, w), in
-a precision that is always set by us, never left to the runtime: OpenVINO by itself would
+a precision that is always set by us, never left to the runtime: by itself OpenVINO would
 choose bf16 wherever the processor has it.
 """
 
@@ -31,7 +31,7 @@ class Engine(Protocol):
 
     @property
     def memory_bytes(self) -> int:
-        """What it keeps in memory: weights, and buffers for the largest input so far. Estimated."""
+        """What it keeps in memory, estimated: weights, and buffers for the largest input so far."""
         ...
 
     def logits(self, batch: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def make_engine(checkpoint: Checkpoint, engine: str = "auto", precision: str = "
 
         if precision not in ("auto", "f32"):
             raise ConfigError(
-                f"PyTorch is the reference and computes in f32 only; for {precision} take the "
+                f"PyTorch is the reference and computes in f32 only; for {precision} use the "
                 "engine openvino."
             )
         return TorchEngine(checkpoint)

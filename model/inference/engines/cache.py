@@ -1,4 +1,4 @@
-"""Converted networks on disk: whoever opens one gets what was written, or it is made again.
+"""Converted networks on disk: opening one gives exactly what was written, or it is made again.
 
 <cache>/<name>/network.xml   the graph, in OpenVINO's own format
                network.bin   its weights
@@ -26,8 +26,8 @@ DIGESTS_FILE = "SHA256"
 def network(name: str, write: Callable[[Path], None]) -> Path:
     """The path of the network kept under that name; it is made if missing or damaged.
 
-    Args: write: writes the network to the path it is given, and its weights beside it.
-    Raises: `OSError` if it cannot be kept, and what `write` raises.
+    Args: write: writes the network to the path it is given, and its weights next to it.
+    Raises: `OSError` if it cannot be stored, and what `write` raises.
     """
     folder = cache_folder() / name
     if _is_whole(folder):
@@ -36,7 +36,7 @@ def network(name: str, write: Callable[[Path], None]) -> Path:
         logger.warning("The cached network %s is damaged; it is made again.", folder)
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside and renamed whole: another process may make the same one.
+    # Written next to it and renamed once complete: another process may be making the same one.
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
     try:
         write(part / NETWORK_FILE)

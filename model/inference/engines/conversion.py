@@ -1,7 +1,7 @@
 """From a checkpoint to OpenVINO's network, for which PyTorch is needed once.
 
 A server that imports PyTorch for it answers nobody in the meantime and keeps more than a
-gigabyte of memory to its end; so a process of its own does it, unless PyTorch is there already.
+gigabyte of memory until it ends; so a separate process does it, unless PyTorch is already imported.
 
     python -m model.inference.engines.conversion CHECKPOINT_FOLDER NETWORK.xml
 """
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 REPOSITORY = Path(__file__).resolve().parents[3]
 LONGEST_SECONDS = 600
 
-# torch.jit.trace, which the converter uses, fails if two threads are in it.
+# torch.jit.trace, which the converter uses, fails if two threads run it at once.
 _TRACING = threading.Lock()
 
 
 def write(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes the converted network, float32, as `path` (.xml) and the .bin beside it.
+    """Writes the converted network, float32, as `path` (.xml) with its .bin next to it.
 
     Raises: `CheckpointError` for damaged weights; `OSError` if it cannot be written.
     """
@@ -41,7 +41,7 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def converted(checkpoint: Checkpoint) -> openvino.Model:
-    """The network with its weights in memory; any multiple of its stride goes in.
+    """The network with its weights in memory; inputs may have any multiple of its stride.
 
     Raises: `CheckpointError` for damaged weights.
     """
@@ -66,9 +66,9 @@ def save(model: openvino.Model, path: Path) -> None:
 
 
 def import_openvino() -> ModuleType:
-    """The package `openvino`, reporting to nobody."""
+    """The package `openvino`, without its telemetry."""
     # Its converter reports every import and conversion to its makers if this package can be
-    # imported; without it, it does all the same and reports nothing.
+    # imported; without it, it does everything as before and reports nothing.
     sys.modules.setdefault("openvino_telemetry", None)
     import openvino
 
@@ -76,7 +76,7 @@ def import_openvino() -> ModuleType:
 
 
 def _written_by_another(checkpoint: Checkpoint, path: Path) -> bool:
-    """Whether another process could do it. If not, this one tells the user why."""
+    """Whether another process could do it. If not, this one logs the reason."""
     folders = (str(place.absolute()) for place in (checkpoint.path, path))
     program = [sys.executable, "-m", __name__, *folders]
     try:

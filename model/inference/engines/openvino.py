@@ -53,7 +53,7 @@ class OpenVinoEngine:
 
     @property
     def memory_bytes(self) -> int:
-        # The weights as they lie in the file, and again in the order that the processor likes.
+        # The weights as stored in the file, and again in the order that the processor prefers.
         return int(2 * self._weights_bytes + self._most_pixels * self._bytes_per_pixel)
 
     def logits(self, batch: np.ndarray) -> np.ndarray:
@@ -65,8 +65,8 @@ class OpenVinoEngine:
 def converted_network(checkpoint: Checkpoint, *, quantised: bool = False) -> Path:
     """The OpenVINO network of a checkpoint, converted now if it is not in the cache.
 
-    Returns: the path of its `.xml`; the `.bin` with the weights lies beside it.
-    Raises: as `OpenVinoEngine` does; `OSError` if it cannot be kept.
+    Returns: the path of its `.xml`; the `.bin` with the weights is next to it.
+    Raises: as `OpenVinoEngine` does; `OSError` if it cannot be stored.
     """
     kind = "int8" if quantised else "f32"
     key = checkpoint.digest(kind)[:24]
@@ -81,11 +81,11 @@ def capabilities() -> list[str]:
 
 @functools.cache
 def core() -> openvino.Core:
-    """OpenVINO's runtime: the only one of the process, and kept to its end.
+    """OpenVINO's runtime: the only one in the process, kept until it ends.
 
-    Each installs a stack for signals in the thread that compiles first, and puts back the one
-    from before when it is dropped. Of several, dropped in another order than they were made,
-    that may be one which is gone: the next signal, such as Ctrl-C, then ends the process.
+    Each runtime installs a signal stack in the thread that compiles first, and restores the
+    previous one when it is dropped. If several are dropped in an order other than that of their
+    creation, that one may be gone: the next signal, such as Ctrl-C, then kills the process.
     """
     runtime = import_openvino().Core()
     if available_cores() < visible_cores():
@@ -101,7 +101,7 @@ def _open(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
         try:
             return core().read_model(path)
         except RuntimeError:
-            # Whole, but nothing that this OpenVINO reads.
+            # Complete, but not readable by this version of OpenVINO.
             logger.warning("The cached network %s cannot be read; converting again.", path)
             shutil.rmtree(path.parent)
             return core().read_model(converted_network(checkpoint, quantised=quantised))
@@ -140,10 +140,10 @@ def _weights_bytes(model: openvino.Model) -> int:
 
 
 def _bytes_per_pixel(model: openvino.Model) -> float:
-    """Of float32 buffers that OpenVINO keeps per input pixel; changes the model's input size.
+    """Bytes of float32 buffers that OpenVINO keeps per input pixel; changes the model's input size.
 
-    It does not tell. Measured on U-Nets it was 1 / 3.3 to 1 / 3.9 of what all operations
-    together put out, as buffers are used again once their readers are done.
+    OpenVINO does not report it. Measured on U-Nets it was 1 / 3.3 to 1 / 3.9 of the outputs of all
+    operations together, as buffers are reused once their readers are done.
     """
     side = 128
     model.reshape([1, 3, side, side])

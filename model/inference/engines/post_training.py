@@ -1,7 +1,7 @@
-"""Finds how a checkpoint's network is best rounded to 8 bits: NNCF's post-training quantisation.
+"""Finds how best to round a checkpoint's network to 8 bits: NNCF's post-training quantisation.
 
-It runs training pictures through the network and keeps, for each place where activations are
-rounded, the range that they have there. Nothing is trained.
+It runs training pictures through the network and records, for each place where activations are
+rounded, their range there. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def calibrate(checkpoint: Checkpoint, data: DataSet, pictures: int) -> Quantisat
         model,
         nncf.Dataset(chosen, lambda name: _network_input(checkpoint, data, name)),
         subset_size=count,
-        # Activations after a ReLU have no negative half to waste steps on, others do.
+        # Activations after a ReLU have no negative half to waste steps on; others do.
         preset=nncf.QuantizationPreset.MIXED,
         # The first layer sees the picture and the last one decides: both are cheap to compute
         # exactly, and rounding them costs most.
@@ -122,7 +122,7 @@ def _network_input(checkpoint: Checkpoint, data: DataSet, name: str) -> np.ndarr
     preprocessing = checkpoint.preprocessing
     image = data.image(name)
     if preprocessing.longest_side is None:
-        # At the picture's own scale it may be of any size; a tile of it shows the same.
+        # At its own scale the picture may have any size; a tile of it serves as well.
         top, left = (max(0, side - preprocessing.tile) // 2 for side in image.shape[:2])
         image = image[top : top + preprocessing.tile, left : left + preprocessing.tile]
     return preprocessing.network_input(image)

@@ -1,6 +1,6 @@
-"""In which precision a network may compute: what the processor has, and what it costs.
+"""In which precision a network may compute: what the processor supports, and what it costs.
 
-A precision below float32 is taken unasked only if the checkpoint's own `metrics.json` says
+A precision below float32 is used by default only if the checkpoint's own `metrics.json` says
 that it costs at most `MOST_POINTS` of mean IoU on the validation split (the test split where
 it has learned from both others), measured with the same weights (`python -m model evaluate
 --precision ... --split validation --record`), and if the processor has instructions for it.
@@ -20,7 +20,7 @@ Precision = Literal["auto", "f32", "bf16", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 MOST_POINTS = 0.1
-"""The highest price of a precision that is taken unasked, in hundredths of mean IoU."""
+"""The highest cost of a precision that is used by default, in hundredths of mean IoU."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
@@ -31,8 +31,8 @@ VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 def native() -> frozenset[str]:
     """The precisions that this processor has instructions for; "f32" always.
 
-    OpenVINO says so of bf16. It claims int8 everywhere, but without VNNI its sums saturate
-    and the labels differ; that the kernel says, and where there is no `/proc/cpuinfo` int8
+    For bf16 OpenVINO says so. It claims int8 everywhere, but without VNNI its sums saturate
+    and the labels differ; for int8 the kernel is asked, and without `/proc/cpuinfo` int8
     counts as missing.
     """
     from model.inference.engines.openvino import capabilities
@@ -53,7 +53,7 @@ def check(precision: str) -> None:
 
 
 def affordable(checkpoint: Checkpoint) -> list[str]:
-    """The precisions that may be taken unasked, fastest first; the last is "f32"."""
+    """The precisions that may be used by default, fastest first; the last is "f32"."""
     prices = checkpoint.prices()
     cheap = [p for p in FASTEST_FIRST[:-1] if prices.get(p, MOST_POINTS + 1) <= MOST_POINTS]
     return [

@@ -1,4 +1,4 @@
-"""PyTorch: the reference that every other engine is held to."""
+"""PyTorch: the reference that every other engine is compared with."""
 
 from __future__ import annotations
 

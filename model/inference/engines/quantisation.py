@@ -41,7 +41,7 @@ class Rounding:
         source: the operation whose output is rounded, and the output's index.
         targets: the operations that get it rounded, and the index of their input.
         levels: number of steps between low and high.
-        ranges: float32 (4, 1) or (4, C): low and high of what comes in and goes out.
+        ranges: float32 (4, 1) or (4, C): low and high of the input and of the output.
         rank: number of dimensions that the ranges of each channel are spread over; 0 for one
             range for all.
     """
@@ -55,7 +55,7 @@ class Rounding:
 
 @dataclass(frozen=True)
 class Quantisation:
-    """All that makes an int8 network of a float32 one.
+    """All that turns a float32 network into an int8 one.
 
     Attributes:
         roundings: of activations.
@@ -128,7 +128,7 @@ class Quantisation:
 def read(checkpoint: Checkpoint) -> Quantisation:
     """Reads a checkpoint's `int8.safetensors`.
 
-    Raises: `CheckpointError` if there is none, it is damaged, or of other weights.
+    Raises: `CheckpointError` if there is none, it is damaged, or belongs to other weights.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -149,7 +149,7 @@ def read(checkpoint: Checkpoint) -> Quantisation:
         ) from error
     if quantisation.weights != weights_digest(checkpoint):
         raise CheckpointError(
-            f"{path} was calibrated for other weights than those beside it. Make it again: "
+            f"{path} was calibrated for other weights than those next to it. Make it again: "
             f"{COMMAND} {checkpoint.name}."
         )
     return quantisation

@@ -29,7 +29,7 @@ Summarise = Callable[[Sequence[Path], ClassTable], Iterable[str]]
 
 @dataclass(frozen=True)
 class Export:
-    """One kind of file.
+    """One kind of output file.
 
     Attributes:
         title: what people call it.
@@ -39,8 +39,8 @@ class Export:
             tables and maps hold all classes whichever are chosen.
         needs: the map that the segmentation must carry, which is also the name of the option
             in `SegmentOptions` that asks for it.
-        summary: for many pictures, the path of a file beside theirs, and what makes its text
-            from their files.
+        summary: for many pictures, the path of a file next to theirs, and the function that makes
+            its text from their files.
     """
 
     title: str
@@ -52,7 +52,7 @@ class Export:
 
 
 def _bundle(segmentation: Segmentation, picture: Picture, chosen: Collection[int]) -> bytes:
-    """All the others, of the maps those that the segmentation carries."""
+    """All the others; of the maps, those that the segmentation carries."""
     files = {
         f"{picture.stem}-{name}{export.suffix}": export.write(segmentation, picture, chosen)
         for name, export in _SINGLE.items()

@@ -18,7 +18,7 @@ def probabilities(segmentation: Segmentation, picture: Picture, chosen: Collecti
         labels          uint8 (H, W), class ids
         classes         str (C,), their names
 
-    float16 tells values apart that differ by more than 0.0005; where the two most probable
+    float16 distinguishes values that differ by more than 0.0005; where the two most probable
     classes are closer, `labels` says which was ahead.
     """
     buffer = io.BytesIO()

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 
 _PACKED = (".png", ".npz", ".zip")
-"""Compressed in themselves: packing them again costs time and gains nothing."""
+"""Already compressed: packing them again costs time and gains nothing."""
 
 
 def bundle(files: Mapping[str, bytes]) -> bytes:

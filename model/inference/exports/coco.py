@@ -1,6 +1,6 @@
-"""COCO JSON, as polygons or as run lengths. One annotation per class: these are no instances.
+"""COCO JSON, as polygons or as run lengths. One annotation per class: there are no instances.
 
-Category ids are class ids + 1: COCO's count from 1, and many programs take 0 for background.
+Category ids are class ids + 1: COCO's start at 1, and many programs treat 0 as background.
 Format: https://cocodataset.org/#format-data.
 """
 
@@ -22,7 +22,7 @@ from model.inference.segmenter import Segmentation
 def polygons(segmentation: Segmentation, picture: Picture, chosen: Collection[int]) -> bytes:
     """Each connected part of a class is one polygon.
 
-    COCO's polygons have no holes, so a hole is joined to its exterior by a line without width
+    COCO's polygons have no holes, so a hole is joined to its exterior by a zero-width line
     (see `Outline.one_ring`); pycocotools fills exactly the class's pixels.
     """
     return _file(segmentation, picture, chosen, _polygons)

@@ -19,11 +19,11 @@ WGS84 = 4326
 def geojson(segmentation: Segmentation, picture: Picture, chosen: Collection[int]) -> bytes:
     """Features with the properties `class`, `class_id`, `colour`, and `pixels`, their number.
 
-    Coordinates are those of the map where the picture is a GeoTIFF, in its own coordinate
-    system, which stands in `crs` unless it is WGS 84. RFC 7946 has no other; GDAL and QGIS
-    read the member as its 2008 draft defines it. Where the file does not say by a code which
-    system it is, there is no `crs`, and whoever reads it has to say so. Other
-    pictures have pixel coordinates: x to the right and y down from the upper left corner.
+    If the picture is a GeoTIFF, these are map coordinates in its own coordinate system, which is
+    stated in `crs` unless it is WGS 84. RFC 7946 has no other; GDAL and QGIS read the member as
+    its 2008 draft defines it. If the file does not name the system by a code, there is no `crs`,
+    and the reader has to supply it. Other pictures have pixel coordinates: x to the right and y
+    down from the upper left corner.
     """
     place = picture.place
     features = [
@@ -52,7 +52,7 @@ def geojson(segmentation: Segmentation, picture: Picture, chosen: Collection[int
 
 
 def _ring(points: np.ndarray, place: Georeference | None) -> list[list[float]]:
-    """Closed, and so turning that exteriors have positive area, as RFC 7946 wants it."""
+    """Closed, and wound so that exteriors have positive area, as RFC 7946 requires."""
     closed = np.concatenate([points, points[:1]])
     if place is None:
         return closed.tolist()

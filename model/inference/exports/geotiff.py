@@ -32,7 +32,7 @@ class Georeference:
     Attributes:
         transform: float64 (2, 3); times (column, row, 1) it gives map coordinates (x, y), where
             (0, 0) is the upper left corner of the upper left pixel.
-        epsg: the coordinate system's EPSG code; None where the file names none.
+        epsg: the coordinate system's EPSG code; None if the file names none.
     """
 
     transform: np.ndarray
@@ -44,14 +44,14 @@ class Georeference:
 
     @property
     def mirrored(self) -> bool:
-        """Whether what turns clockwise in pixels (y down) turns so on the map (y up), as usual."""
+        """Whether clockwise in pixels (y down) is also clockwise on the map (y up), as usual."""
         return bool(np.linalg.det(self.transform[:, :2]) < 0)
 
 
 def read(source: str | Path | bytes) -> Georeference | None:
     """The place of a picture, None unless it is a GeoTIFF with an affine transform.
 
-    Files with an orientation tag are shown turned, which map tools do not do: None for these,
+    Files with an orientation tag are shown rotated, which map tools do not do: None for these,
     too.
     """
     if isinstance(source, bytes):
@@ -92,7 +92,7 @@ def _invertible(transform: np.ndarray) -> bool:
 
 
 def _keys(directory: Sequence[float]) -> dict[int, int]:
-    """The keys whose value stands in the directory itself: all that are codes."""
+    """The keys whose value is in the directory itself: all those that are codes."""
     entries = [directory[i : i + 4] for i in range(4, len(directory) - 3, 4)]
     return {key: value for key, location, _, value in entries if location == 0}
 

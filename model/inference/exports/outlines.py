@@ -2,8 +2,8 @@
 
 Outlines run along the edges between pixels: pixel (column, row) is the square from
 (column, row) to (column + 1, row + 1). All coordinates are whole numbers, and filling the
-outlines gives every pixel back. A part is a 4-connected set of pixels: pixels that touch at
-a corner only are two parts. The polygons are valid as GIS programs understand it: rings do
+outlines restores every pixel. A part is a 4-connected set of pixels: pixels that touch only at
+a corner are two parts. The polygons are valid as GIS programs understand it: rings do
 not cross, touch others at single points at most, and visit no point twice.
 """
 
@@ -52,7 +52,7 @@ class Outline:
         return sum(_signed_area(ring) for ring in (self.exterior, *self.holes))
 
     def one_ring(self) -> np.ndarray:
-        """Exterior and holes as a single closed line, for formats that know no holes.
+        """Exterior and holes as a single closed line, for formats without holes.
 
         It goes to each hole and back along the hole's bridge. A bridge has no width and lies
         between pixels, so that filling by the even-odd rule gives the same pixels.
@@ -81,7 +81,7 @@ def outlines(mask: np.ndarray) -> list[Outline]:
     """
     corners = _Corners(mask)
     rings = sorted((_from_first(ring) for ring in corners.rings()), key=lambda ring: ring[0])
-    # Of the piece that starts at a corner: its outline, which ring of it, and the how manieth.
+    # For the piece that starts at a corner: its outline, the ring in it, and the index in the ring.
     piece_of: dict[int, tuple[Outline, int, int]] = {}
     found = []
     for ring in rings:
@@ -102,7 +102,7 @@ def outlines(mask: np.ndarray) -> list[Outline]:
 class _Corners:
     """The corners of a mask's outlines in reading order, and the pieces between them.
 
-    Where two pixels touch at a corner only there are two corners, the first of which ends the
+    Where two pixels touch only at a corner there are two corners, the first of which ends the
     horizontal piece on the left.
     """
 

@@ -1,4 +1,4 @@
-"""What an export needs to know of the picture behind a segmentation."""
+"""What an export needs to know about the picture behind a segmentation."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from model.inference.segmenter import Segmentation
 
 
 def labels(segmentation: Segmentation, picture: Picture, chosen: Collection[int]) -> bytes:
-    """The label file. A hole is joined to its exterior by a line without width (see
-    `Outline.one_ring`), as the format knows none."""
+    """The label file. A hole is joined to its exterior by a zero-width line (see
+    `Outline.one_ring`), as the format has no holes."""
     height, width = segmentation.labels.shape
     lines = []
     for info in segmentation.classes:

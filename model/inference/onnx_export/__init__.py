@@ -1,4 +1,4 @@
-"""A checkpoint as one ONNX file that takes a picture and gives labels, nothing to do around it.
+"""A checkpoint as one ONNX file that takes a picture and gives labels, with nothing left to do.
 
     image   uint8 (H, W, 3), RGB, of any size
     labels  uint8 (H, W), class ids, at the picture's own size
@@ -10,9 +10,9 @@ a pixel can get another label only where its two best classes are that close. Of
 equal classes the one with the lower id is taken.
 
 The network sees the picture as a whole: where `Segmenter` would cut a large one into tiles, labels
-can differ beside their seams, and memory grows with the picture.
+can differ near their seams, and memory grows with the picture.
 
-Classes with their colours stand in the file's metadata.
+Classes with their colours are in the file's metadata.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 def write_onnx(checkpoint: Checkpoint, output: Path) -> None:
     """Writes the file, atomically.
 
-    Raises: as `onnx_model`; `ConfigError` before the conversion if there can be no file.
+    Raises: as `onnx_model`; `ConfigError` before the conversion if the file cannot be created.
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--output {output} cannot be made: {error.strerror}.") from error
+        raise ConfigError(f"--output {output} cannot be created: {error.strerror}.") from error
     write_bytes(output, onnx_model(checkpoint).SerializeToString())
 
 

@@ -109,7 +109,7 @@ def _network(checkpoint: Checkpoint) -> onnx.ModelProto:
     side = 2 * checkpoint.preprocessing.multiple
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # torch's newer exporter needs one package more, and gains nothing here.
+        # torch's newer exporter needs another package, and gains nothing here.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             load_network(checkpoint),

@@ -1,7 +1,7 @@
 """Pillow's resize in ONNX, to the bit: uint8 pictures, bilinear, `reducing_gap=3`.
 
-ONNX's own `Resize` antialiases too, but with weights of float32 and without a reducing gap:
-pixels would differ by some levels, and with them labels. This follows Pillow's C code
+ONNX's own `Resize` antialiases too, but with float32 weights and without a reducing gap:
+pixels would differ by some levels, and labels with them. This follows Pillow's C code
 (libImaging/Reduce.c and Resample.c) step by step.
 """
 

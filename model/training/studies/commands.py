@@ -53,7 +53,7 @@ def tune(config: Tuning) -> int:
 
 
 def small_data(config: SmallData) -> int:
-    """Trains, and prints mean ± standard deviation by pictures."""
+    """Trains, and prints mean ± standard deviation by number of pictures."""
     with stopping_at_once():
         from model.evaluation.report.small_data import points
         from model.training.studies import small_data as study

@@ -24,7 +24,7 @@ class CrossValidation(TrainConfig):
 
     keep: Literal["best", "last"] = "last"
     """The epoch whose weights each fold keeps: the last, or the best on the pictures that it is
-    then scored on, which flatters it."""
+    then scored on, which biases its figures upwards."""
     folds: int = 5
     """How many parts training and validation pictures are cut into; the test part stays apart."""
 
@@ -35,7 +35,7 @@ class CrossValidation(TrainConfig):
         if self.early_stopping is not None or self.schedule == "plateau":
             raise ConfigError(
                 "--early-stopping and --schedule plateau do not go with crossval: the pictures "
-                "that a network is scored on would have a say in its training."
+                "that a network is scored on would influence its training."
             )
 
     def fold(self, number: int) -> TrainConfig:
@@ -45,16 +45,16 @@ class CrossValidation(TrainConfig):
 
 @dataclass(frozen=True)
 class Tuning(TrainConfig):
-    """Search for the settings with the best validation IoU. What is not searched is as for train.
+    """Search for the settings with the best validation IoU. All other settings are those of train.
 
     Started again with --resume, or on other machines with the same --storage and --study, it
-    goes on until there are --trials of them together."""
+    continues until there are --trials in total."""
 
     COMMAND: ClassVar[str] = "tune"
     OWN: ClassVar[tuple[str, ...]] = ("trials", "search", "losses")
 
     trials: int = 30
-    """How many settings are tried, over all machines; pruned ones count."""
+    """Number of trials, over all machines; pruned ones count."""
     search: tuple[Searched, ...] = get_args(Searched)
     """What is searched: learning rate (--lr / 10 to 10 --lr), base width (16, 24, 32), depth (3 to
     5), loss, strength of the augmentation (0 to 2). Width and depth are for "unet" alone."""
@@ -66,8 +66,8 @@ class Tuning(TrainConfig):
     study: str = "tuning"
     """The search's name in the storage."""
     retrain: bool = False
-    """Train the winner on all training and validation pictures together, into OUTPUT/best; a
-    --limit is for the search alone."""
+    """Train the winner on all training and validation pictures together, into OUTPUT/best; --limit
+    applies to the search only."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,9 +107,9 @@ class Tuning(TrainConfig):
         return chosen | {"class_weights": self.class_weights if known else "none"}
 
     def winner(self, chosen: dict[str, Any]) -> TrainConfig:
-        """The settings of the last training, on all pictures but those of the test part."""
+        """The settings of the last training, on all pictures except those of the test part."""
         changes = {"skip_check": True, "include_validation": True, "limit": None}
-        # It trains as long as the trials might have: no pictures are left to stop it by.
+        # It trains for as long as a full trial: no pictures are left to stop it early by.
         changes |= {"early_stopping": None, **self._weighed(chosen)}
         return _plain(self, output=self.output / "best", **changes)
 
@@ -127,8 +127,8 @@ class SmallData(TrainConfig):
     pictures: tuple[int, ...] = (25, 50, 100, 200)
     """How many training pictures; all of them come last, with one seed."""
     seeds: int = 3
-    """Trainings of each number but the last, from --seed on. The seed draws the pictures, the same
-    for every network, and decides all else that is random."""
+    """Training runs for each number except the last, with seeds from --seed on. The seed draws the
+    pictures, the same for every network, and determines everything else that is random."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,7 +140,7 @@ class SmallData(TrainConfig):
             or min(self.pictures) < 1
             or len(set(self.pictures)) < len(self.pictures)
         ):
-            raise ConfigError("--pictures takes different numbers, each at least 1.")
+            raise ConfigError("--pictures must be distinct numbers, each at least 1.")
         defaults = {item.name: item.default for item in fields(TrainConfig)}
         for name, reason in _UNEQUAL.items():
             if getattr(self, name) != defaults[name]:
@@ -197,9 +197,9 @@ def _holds_out(config: TrainConfig) -> None:
 
 
 def _plain(config: TrainConfig, **changes: Any) -> TrainConfig:
-    """Those of `config` that `train` knows too, some changed.
+    """Those settings of `config` that `train` has too, some changed.
 
-    A preset has done its work by then; the settings it brought are all there.
+    The preset has been applied by then: all of its settings are there.
     """
     settings = {item.name: getattr(config, item.name) for item in fields(TrainConfig)}
     return TrainConfig(**settings | {"preset": "", "resume": False} | changes)

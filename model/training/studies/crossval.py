@@ -48,7 +48,7 @@ class Folds:
 
 
 def cross_validate(config: CrossValidation) -> Folds:
-    """Trains what is not trained yet of the folds, and summarises them in `config.output`.
+    """Trains those folds that are not trained yet, and summarises all in `config.output`.
 
     Writes `fold-1` and so on, complete checkpoint folders, `crossval.json` and `crossval.csv`.
     `config.output` is then itself a checkpoint folder, that of the ensemble.
@@ -81,12 +81,12 @@ def _cross_validate(config: CrossValidation) -> Folds:
 
 
 def _check_output(config: CrossValidation) -> None:
-    """Nothing of an earlier one is written over, and folds of two cuts are not mixed."""
+    """Nothing earlier is overwritten, and folds of different splits are not mixed."""
     begun = sorted(config.output.glob("fold-*")) if config.output.is_dir() else []
     if begun and not config.resume:
         raise ConfigError(
-            f"{config.output} already holds {len(begun)} folds. Add --resume to go on, or choose "
-            "another --output."
+            f"{config.output} already holds {len(begun)} folds. Add --resume to continue, or "
+            "choose another --output."
         )
     run = (config.output / folder.DESCRIPTION_FILE).exists() and not begun
     if run or (config.output / RESUME_FILE).exists():
@@ -106,7 +106,7 @@ def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: Data
     split = {"split_rule": data.split_rule, "split_digest": splits.digest(data.split)}
     own = {
         "members": [other.path.name for other in others],
-        # Its test part is everybody's: scores on it can be compared with those of other runs.
+        # All folds share its test part: scores on it can be compared with those of other runs.
         "data": first.description["data"] | split | {"split_sizes": sizes},
         # Each picture of the others is one that all folds but one have learned from.
         "training": first.description["training"]

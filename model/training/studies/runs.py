@@ -1,4 +1,4 @@
-"""One training of a study: with a split of its own, gone on with where it stopped, scored."""
+"""One training run of a study: with its own split, continued where it stopped, scored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_split(data: DataSet, split: Split, rule: str) -> DataSet:
 
 
 def study_data(data: DataSet) -> StudyData:
-    """What a study's file says of the data."""
+    """What a study's file says about the data."""
     return StudyData(
         name=data.name,
         title=data.title,
@@ -44,21 +44,22 @@ def check_start(config: TrainConfig, data: DataSet, *, splits_anew: bool = False
     """Raises `ConfigError` if the study would start from a network that has learned from pictures
     that the study is to choose by or to score on; else as `folder.find`.
 
-    Args: splits_anew: the study's runs have splits of their own.
+    Args: splits_anew: whether the study's runs have their own splits.
     """
     if not config.start_from:
         return
     start = folder.find(config.start_from)
     if splits_anew and start.description.get("data", {}).get("digest") == data.digest():
         raise ConfigError(
-            f"--start-from {config.start_from}: it has learned from the same pictures, of which "
-            f"{config.COMMAND} holds others out. Leave it out, or start from one of other data."
+            f"--start-from {config.start_from}: it has learned from the same data, of which "
+            f"{config.COMMAND} holds out other pictures. Leave it out, or start from a network "
+            "trained on other data."
         )
     trained_on.check_start(start, data, include_validation=False)
 
 
 def trained(config: TrainConfig, data: DataSet, parts: Sequence[str]) -> Checkpoint:
-    """Trains a run and scores it on parts of its split, or does what of that is not done yet."""
+    """Trains a run and scores it on parts of its split, as far as that is not done yet."""
     begun = (config.output / RESUME_FILE).exists()
     checkpoint = train(replace(config, resume=begun), data, score=False)
     for part in parts:

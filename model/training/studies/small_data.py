@@ -1,8 +1,8 @@
-"""Small data: one network trained on more and more pictures, which are drawn anew by each seed.
+"""Small data: one network trained on more and more pictures; each seed draws different ones.
 
-So that the number of pictures alone differs, all runs take the same number of steps, choose
+So that only the number of pictures differs, all runs take the same number of steps, choose
 their epoch on the same validation pictures, and are scored on the same test part. Smaller draws
-of a seed are among its larger ones, and another network draws the same.
+of a seed are subsets of its larger ones, and another network gets the same draws.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SUMMARY_FILE = "small-data.json"
 
 
 def small_data(config: SmallData) -> SmallDataResult:
-    """Trains what is not trained yet, and writes `small-data.json` after each run.
+    """Trains the runs that are not trained yet, and writes `small-data.json` after each.
 
     Each run is a checkpoint folder in `config.output`, such as `25-seed-0`, with the split that
     it was trained with beside it, `25-seed-0.split.json`.
@@ -45,7 +45,7 @@ def _small_data(config: SmallData) -> SmallDataResult:
         raise ConfigError(f"{config.output} holds a run of its own. Choose another --output.")
     if not config.resume and (path.exists() or any(config.output.glob("*.split.json"))):
         raise ConfigError(
-            f"{config.output} already holds such a study. Add --resume to go on, or choose "
+            f"{config.output} already holds such a study. Add --resume to continue, or choose "
             "another --output."
         )
     data = datasets.load(config.data, config.data_root, config.split)
@@ -53,8 +53,8 @@ def _small_data(config: SmallData) -> SmallDataResult:
     every = len(data.names("train"))
     if max(config.pictures) >= every:
         raise ConfigError(
-            f"--pictures {max(config.pictures)}: there are {every} training pictures, which are "
-            "trained on last in any case. Give smaller numbers."
+            f"--pictures {max(config.pictures)}: there are {every} training pictures, and the last "
+            "run uses all of them anyway. Give smaller numbers."
         )
     study = read(SmallDataResult, path) if path.exists() else None
     if study:
@@ -69,7 +69,7 @@ def _small_data(config: SmallData) -> SmallDataResult:
         checkpoint = _run(config, data, count, seed)
         study = _with(study or _begin(config, data, checkpoint), checkpoint, count, seed)
         folder.write_text(path, study.model_dump_json(indent=1) + "\n")
-        # What continuing needs is several times the weights.
+        # The state for resuming is several times as large as the weights.
         shutil.rmtree(checkpoint.path / Path(RESUME_FILE).parent, ignore_errors=True)
     return study
 
@@ -81,7 +81,7 @@ def _run(config: SmallData, data: DataSet, count: int, seed: int) -> Checkpoint:
     rule = f"{count} of {every} training pictures, drawn by seed {seed} ({data.split_rule})"
     path = config.output / f"{name}.split.json"
     if not path.exists():
-        whole = path.with_suffix(".part")  # a kill leaves this one cut short, if any
+        whole = path.with_suffix(".part")  # the only one that a kill can leave incomplete
         whole.unlink(missing_ok=True)
         split_file.write(whole, own, data=data.name, rule=rule)
         whole.replace(path)
@@ -90,7 +90,7 @@ def _run(config: SmallData, data: DataSet, count: int, seed: int) -> Checkpoint:
 
 
 def _begin(config: SmallData, data: DataSet, checkpoint: Checkpoint) -> SmallDataResult:
-    """The summary without runs yet."""
+    """The summary, still without runs."""
     return SmallDataResult(
         data=study_data(data),
         network=checkpoint.description["network"],
@@ -124,13 +124,13 @@ def _check_same(config: SmallData, study: SmallDataResult, data: DataSet) -> Non
     """Raises `ConfigError` if the study was begun with other settings or data."""
     if changed := changed_settings(study.training, _settings(config, data)):
         raise ConfigError(
-            f"--resume: the study in {config.output} was begun with {', '.join(changed)}. Repeat "
+            f"--resume: the study in {config.output} was started with {', '.join(changed)}. Repeat "
             "its own settings, or choose another --output."
         )
     if study.data.key != (data.name, data.digest(), splits.digest(data.split)):
         raise ConfigError(
             f"--resume: the data set {data.name} or its split has changed since the study in "
-            f"{config.output} was begun. Choose another --output."
+            f"{config.output} was started. Choose another --output."
         )
 
 

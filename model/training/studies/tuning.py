@@ -1,9 +1,9 @@
-"""The search for settings: Optuna proposes, validation IoU decides, hopeless trials end early.
+"""The search for settings: Optuna proposes, validation IoU decides, hopeless trials are pruned.
 
 Proposals come from the tree-structured Parzen estimator (Bergstra et al., "Algorithms for
 Hyper-Parameter Optimization", NeurIPS 2011); a trial is pruned once its best validation IoU is
 below the median of the others' at the same epoch. The storage is shared: several processes or
-machines may search together, and what one that died was at is taken up again.
+machines may search together, and the unfinished trial of one that died is resumed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def tune(config: Tuning) -> Checkpoint | None:
 
     Returns: the winner trained on training and validation pictures, with `config.retrain`.
     Raises: as `train`; `ConfigError` if the storage cannot be used, belongs to another search,
-        or no trial came to its end.
+        or no trial was completed.
     """
     make_folder(config.output)
     with warnings.catch_warnings(), explained(config, GOES_ON):
@@ -76,7 +76,7 @@ def tune(config: Tuning) -> Checkpoint | None:
 def _tune(config: Tuning) -> Checkpoint | None:
     data = datasets.load(config.data, config.data_root, config.split)
     for loss in config.losses:
-        loss_by_name(loss)  # a misspelt one is to be told now, not when a trial takes it
+        loss_by_name(loss)  # a misspelt one is to be reported now, not when a trial uses it
     check_enough(config, data)
     check_start(config, data)
     study = _open(config)
@@ -88,7 +88,7 @@ def _tune(config: Tuning) -> Checkpoint | None:
             lambda trial: _train(trial, config, data),
             callbacks=[
                 optuna.study.MaxTrialsCallback(config.trials, COUNTED),
-                # What continuing needs is several times the weights.
+                # The state for resuming is several times as large as the weights.
                 lambda _, trial: shutil.rmtree(_folder(config, trial) / "resume", True),
             ],
         )
@@ -101,12 +101,12 @@ def _tune(config: Tuning) -> Checkpoint | None:
     winner = config.winner(result.chosen)
     _check_winner(winner)
     words = _in_words(result.chosen)
-    print(f"trial {result.trial:04d} again, on all but the test part: {words}")
+    print(f"trial {result.trial:04d} again, on all parts except test: {words}")
     return train(replace(winner, resume=(winner.output / RESUME_FILE).exists()), data)
 
 
 def _check_winner(winner: TrainConfig) -> None:
-    """Raises `ConfigError` if an earlier winner's training is where this one's is to be."""
+    """Raises `ConfigError` if an earlier winner's training is in the folder of this one's."""
     if not (winner.output / folder.DESCRIPTION_FILE).exists():
         return
     before = folder.read(winner.output).description["training"]
@@ -141,7 +141,7 @@ def _open(config: Tuning) -> optuna.Study:
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_warmup_steps=config.epochs // 4),
     )
-    # Another seed for each start, or a second machine would try the very same settings.
+    # A different seed for each start, or a second machine would try the very same settings.
     study.sampler = optuna.samplers.TPESampler(
         seed=config.seed + len(study.trials), constant_liar=True
     )
@@ -149,8 +149,8 @@ def _open(config: Tuning) -> optuna.Study:
 
 
 def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
-    """Writes down the settings of a search that begins. Raises `ConfigError` if one that has
-    trials has others."""
+    """Records the settings of a new search. Raises `ConfigError` if a search that already has
+    trials has other settings."""
     settings = config.portable() | {
         "search": sorted(config.search),
         "losses": list(config.losses),
@@ -170,7 +170,7 @@ def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
             "to continue it, or choose another --output."
         )
     changed = changed_settings(before, settings)
-    # One that an older version began does not say its losses.
+    # A search started by an older version does not state its losses.
     changed += [
         words
         for name, words in _ALSO_SAME.items()
@@ -196,7 +196,7 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     count = f"{trial.number + 1} of {config.trials}"
     print(f"trial {trial.number:04d} ({count}): {_in_words(trial.params)}")
     begun = (settings.output / RESUME_FILE).exists()
-    # One that was broken off is judged by all of its epochs.
+    # A trial that was interrupted is judged by all of its epochs.
     best = _best_epoch(folder.read(settings.output)) if begun else 0.0
 
     def watch(row: Row) -> None:
@@ -227,12 +227,12 @@ def _best_epoch(checkpoint: Checkpoint) -> float:
 
 
 def _put_back(trial: optuna.Trial) -> None:
-    """The next one to search goes on with it, and with what it has reported so far."""
+    """The next process to search continues it, with what it has reported so far."""
     RETRY(trial.study, trial.study.get_trials()[trial.number])
 
 
 def _folder(config: Tuning, trial: FrozenTrial) -> Path:
-    """Where a trial trains. One that takes up the work of one that died goes on in its folder."""
+    """Where a trial trains. One that takes over from one that died continues in its folder."""
     earlier = RETRY.retried_trial_number(trial)
     return config.trial_folder(trial.number if earlier is None else earlier)
 
@@ -254,7 +254,7 @@ def _best(study: optuna.Study) -> FrozenTrial:
         return study.best_trial
     except ValueError as error:
         raise ConfigError(
-            "No trial came to its end: all diverged or were pruned. Try a lower --lr, around which "
+            "No trial was completed: all diverged or were pruned. Try a lower --lr, around which "
             "learning rates are searched, or more --epochs."
         ) from error
 

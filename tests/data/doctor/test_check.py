@@ -309,7 +309,7 @@ FAULTS = {
     "JPEG colours": Fault(
         make={"encode": in_colours, "name": "masks/{}.jpg", "quality": 85},
         damage=describe(YAML), found={"lossy"},
-        words="24 masks are compressed with loss (JPEG RGB)", agreement=0.99,
+        words="24 masks have lossy compression (JPEG RGB)", agreement=0.99,
     ),
     "JPEG colours, a class in small regions": Fault(
         make={"encode": lambda x: in_colours(barred(x)), "name": "masks/{}.jpg", "quality": 60},
@@ -336,7 +336,7 @@ FAULTS = {
     ),
     "fine JPEG saved as PNG": Fault(
         make={"encode": lambda x: through_jpeg(binary(x), 97)}, found={"near-values"},
-        noted={"zero-255"}, expected=foreground, words="2 of which make areas",
+        noted={"zero-255"}, expected=foreground, words="2 of which form areas",
     ),
     "smoothed 0 and 255": Fault(
         make={"encode": lambda x: smoothed(binary(x))}, found={"smoothed"},
@@ -358,13 +358,13 @@ FAULTS = {
     ),
     "masks of void only": Fault(
         damage=some_masks(lambda x: np.full_like(x, 255), 2), warned={"void"},
-        words="2 masks are void altogether",
+        words="2 masks are entirely void",
         expected=lambda n: whole(n) if n > 1 else np.full((60, 80), 255),
     ),
     # Copies.
     "copies": Fault(
         damage=copied, found={"copies"}, lost=set(range(50, 60)),
-        words="the very same in several parts",
+        words="as exact copies in several parts",
     ),
     "a copy in another part": Fault(
         damage=in_parts, found={"copies"}, lost={3}, words="test/50 (test) = train/03 (train)",
@@ -375,7 +375,7 @@ FAULTS = {
         words="test/50 (test) = train/03 (train)", expected=lambda n: whole(3 if n == 50 else n),
     ),
     "nearly a copy in validation": Fault(
-        damage=copied_to("val"), warned={"copies"}, lost={3}, words="nearly the same",
+        damage=copied_to("val"), warned={"copies"}, lost={3}, words="as near copies",
         expected=lambda n: whole(3 if n == 50 else n),
     ),
     # Outlines.
@@ -447,4 +447,4 @@ def test_a_part_without_anything_to_score_is_an_error(photos):
         save(path, np.full((60, 80), 255, np.uint8))
     seen = doctor.check(str(root))
     errors = [finding.what for finding in seen.report.of("error")]
-    assert errors == ["Every mask of the test part is void altogether."]
+    assert errors == ["Every mask of the test part is entirely void."]

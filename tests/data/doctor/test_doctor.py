@@ -45,7 +45,7 @@ def test_the_exit_code_says_clean_warnings_or_errors(photos, tmp_path, capsys):
     for number in range(2):
         save(root / f"masks/{number:02d}.png", np.full((60, 80), 255, np.uint8))
     assert check(root) == 1
-    assert "WARNING [void] 2 masks are void altogether." in capsys.readouterr().out
+    assert "WARNING [void] 2 masks are entirely void." in capsys.readouterr().out
     (root / "masks/05.png").unlink()
     assert check(root) == 2
     out = capsys.readouterr().out
@@ -57,7 +57,7 @@ def test_the_program_exits_with_the_code(photos, command):
     root = photos(lambda labels: through_jpeg(in_colours(labels)), count=4)
     done = command("data", "check", root)
     assert done.returncode == 2
-    assert "ERROR [near-values] 4 masks are compressed with loss" in done.stdout
+    assert "ERROR [near-values] 4 masks have lossy compression" in done.stdout
     assert done.stderr == ""
 
 
@@ -65,7 +65,7 @@ def test_with_fix_the_exit_code_is_that_of_the_copy(photos, tmp_path, capsys):
     root = photos(binary, name="masks/{}.jpg")
     assert check(root, "--fix", tmp_path / "mended") == 0
     out = capsys.readouterr().out
-    assert "24 pairs mended or copied. Written to" in out
+    assert "24 pairs repaired or copied. Written to" in out
 
 
 def test_json_holds_all_files_and_the_copy_s_report(photos, tmp_path, capsys):
@@ -167,7 +167,7 @@ def test_parts_whose_annotations_have_other_classes_are_an_error(photos, tmp_pat
             path.parent.mkdir(exist_ok=True)
             path.write_text(f"{last} 0 0 0.5 0 0.5 1 0 1\n")
     finding = of_code(doctor.check(str(tmp_path / "set")).report, "annotations")
-    assert "have other classes than those before" in finding.what
+    assert "have other classes than earlier ones" in finding.what
 
 
 # --- What cannot be mended
@@ -180,7 +180,7 @@ def test_photographs_in_place_of_masks_are_no_masks(photos, tmp_path):
         save(root / f"masks/{number:02d}.png", rng.integers(0, 256, (60, 80, 3), np.uint8))
     seen = doctor.check(str(root))
     assert of_code(seen.report, "not-masks").files == [f"{n:02d}" for n in range(24)]
-    with pytest.raises(DataError, match=r"nothing of .* can be mended .* Nothing was written"):
+    with pytest.raises(DataError, match=r"nothing in .* can be repaired .* Nothing was written"):
         doctor.write_copy(seen, tmp_path / "mended")
     assert not (tmp_path / "mended").exists()
 
@@ -209,7 +209,7 @@ def test_nothing_is_written_in_place(place, photos):
     root = photos()
     (root.parent / "link").symlink_to(root)
     before = snapshot(root)
-    with pytest.raises(ConfigError, match=r"is in the original. Choose a folder outside of it"):
+    with pytest.raises(ConfigError, match=r"is inside the original. Choose a folder outside it"):
         doctor.write_copy(doctor.check(str(root)), root / place)
     assert snapshot(root) == before
 
@@ -232,7 +232,7 @@ def test_a_bad_place_for_the_copy_is_refused_before_anything_is_examined(
     filled.mkdir()
     (filled / "file").touch()
     monkeypatch.setattr(doctor, "examine_case", lambda case: pytest.fail("examined"))
-    for place, why in ((filled, "is not empty"), (root / "mended", "is in the original")):
+    for place, why in ((filled, "is not empty"), (root / "mended", "is inside the original")):
         with pytest.raises(ConfigError, match=rf"--fix: .* {why}\."):
             doctor.check(str(root), fix=place)
 
@@ -306,7 +306,7 @@ def test_training_is_told_of_warnings(photos, own_cache, capsys):
     root = photos()
     save(root / "masks/03.png", np.full((60, 80), 255, np.uint8))
     doctor.before_training(datasets.load(f"folder:{root}"))
-    assert "warning: 1 mask is void altogether. (03)" in capsys.readouterr().err
+    assert "warning: 1 mask is entirely void. (03)" in capsys.readouterr().err
 
 
 def test_training_stops_at_errors(photos, own_cache):

@@ -72,7 +72,7 @@ def test_a_split_of_which_data_must_be_said(here, runs):
     folder.write_json(file, description)
     code, _, errors = here("compare", *runs, "--split-file", "own.json")
     assert code == 2
-    assert "trained on pets, streets. Say by --data which" in errors
+    assert "trained on pets, streets. Say with --data which" in errors
 
 
 def test_other_splits_are_refused(here, runs):

@@ -52,7 +52,7 @@ def test_two_of_one_kind_are_told_apart(make_study):
 @pytest.mark.parametrize(
     ("scratch", "needs"),
     [((0.4, 0.5, 0.7), "needs 80"), ((0.4, 0.66, 0.7), "needs 40"),
-     ((0.1, 0.2, 0.3), "does not reach with 80 in as many steps: its best are 30.0 %, with 80")],
+     ((0.1, 0.2, 0.3), "does not reach with 80 in as many steps: its best is 30.0 %, with 80")],
 )  # fmt: skip
 def test_the_sentence_says_how_many_pictures_a_start_is_worth(make_study, scratch, needs):
     values = dict(zip((25, 40, 80), ((value,) for value in scratch), strict=True))

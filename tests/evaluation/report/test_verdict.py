@@ -103,7 +103,7 @@ def test_pixels_and_pictures_that_contradict_each_other_give_no_winner(candidate
 
 def test_figures_without_pictures_have_no_interval(candidate):
     verdict = judge([candidate("A", BETTER, pictures=pictures(0.6, 9)), candidate("B", WORSE)])
-    assert verdict.headline == "A leads by 33.3 points of mean IoU, how surely is unknown"
+    assert verdict.headline == "A leads by 33.3 points of mean IoU, with unknown certainty"
     assert "B has no scores of single pictures" in verdict.warnings[0]
 
 

@@ -121,7 +121,7 @@ def test_folds_do_not_go_into_the_folder_of_a_run(config, tmp_path):
 
 def test_folds_do_not_start_from_a_network_that_has_seen_them(found, config, tmp_path):
     start = str(config.output / "fold-1")
-    with pytest.raises(ConfigError, match="has learned from the same pictures"):
+    with pytest.raises(ConfigError, match="has learned from the same data"):
         cross_validate(replace(config, output=tmp_path / "run", start_from=start))
 
 
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_made_is_said(study, here, tmp_path):
     (tmp_path / "file").touch()
     code, _, errors = here(study, "--data", "streets", "--output", tmp_path / "file" / "run")
     assert code == 2
-    assert f"--output {tmp_path / 'file' / 'run'} cannot be made: " in errors
+    assert f"--output {tmp_path / 'file' / 'run'} cannot be created: " in errors
 
 
 def test_what_cannot_be_written_at_the_end_is_said(found, config, monkeypatch):
@@ -153,7 +153,9 @@ def test_what_cannot_be_written_at_the_end_is_said(found, config, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("model.training.studies.crossval._table", full)
-    with pytest.raises(TrainingError, match=r"cannot take more: No space .* --resume continues"):
+    with pytest.raises(
+        TrainingError, match=r"has no room for more: No space .* --resume continues"
+    ):
         cross_validate(replace(config, resume=True))
 
 
@@ -179,5 +181,5 @@ def test_the_pictures_that_are_held_out_choose_no_epoch(found):
 
 @pytest.mark.parametrize("settings", [{"early_stopping": 3}, {"schedule": "plateau"}])
 def test_the_pictures_that_are_held_out_have_no_say(settings):
-    with pytest.raises(ConfigError, match="would have a say in its training"):
+    with pytest.raises(ConfigError, match="would influence its training"):
         CrossValidation(**settings)
