@@ -252,7 +252,7 @@ def test_run_without_figures_and_history(shelf):
 def test_half_written_histories(shelf, content):
     (shelf / WIDE / folder.HISTORY_FILE).write_bytes(content)
     (shelf / WIDE / folder.PER_IMAGE_FILE).write_bytes(content)
-    assert "is unknown" in text(open_page())
+    assert "with unknown certainty" in text(open_page())
 
 
 @pytest.mark.parametrize("content", ["{}", '{"splits": []}', '{"splits": {"test": {"f32": 1}}}'])

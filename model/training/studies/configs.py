@@ -171,12 +171,12 @@ _UNEQUAL = {
 
 
 def make_folder(path: Path) -> None:
-    """Raises `ConfigError` if the folder of a study cannot be made."""
+    """Raises `ConfigError` if the folder of a study cannot be created."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"--output {path} cannot be made: {error.strerror}. Choose another."
+            f"--output {path} cannot be created: {error.strerror}. Choose another."
         ) from error
 
 
