@@ -23,7 +23,6 @@ import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +88,8 @@ def spoken(handler: Callable) -> Callable:
             # A failure without words: what it was to change is put back, see `on_failure`.
             raise gr.Error("Cancelled", visible=False, print_exception=False) from error
         except StudioError as error:
-            raise gr.Error(
-                without_folders(error), title="That did not work", print_exception=False
-            ) from error
+            said = views.toast(without_folders(error))
+            raise gr.Error(said, title="That did not work", print_exception=False) from error
         except Exception as error:
             logger.exception("The segment page failed")
             raise gr.Error(
@@ -218,9 +216,9 @@ class SegmentPage:
             if local and "/" in asked and not known:
                 unknown = asked
                 where = 'To open it, press Add under "About this model".'
-                gr.Info(f"The link names {escape(asked)}. {where}")
+                gr.Info(views.toast(f"The link names {asked}. {where}"))
             else:
-                gr.Warning(without_folders(error), title="That model is not here")
+                gr.Warning(views.toast(without_folders(error)), title="That model is not here")
         desk = replace(
             self._example(checkpoint, 0),
             chosen=Chosen.from_query(query or {}),
@@ -265,8 +263,8 @@ class SegmentPage:
         # So that Gradio clears away what was unpacked as well.
         upload.temp_files |= {str(entry.path) for entry in whole.pictures} | {str(whole.path)}
         if opened.refused:
-            names = escape(_listed(opened.refused))  # toasts are HTML
-            gr.Warning(f"Left out, as they cannot be opened as pictures: {names}.")
+            names = _listed(opened.refused)
+            gr.Warning(views.toast(f"Left out, as they cannot be opened as pictures: {names}."))
         if opened.thumbnails:
             words = f"Your {len(opened.thumbnails)} pictures"
             return [views.strip(opened.thumbnails, words), *shown]
@@ -470,7 +468,7 @@ class SegmentPage:
             made = many.segment_all(desk, segmenter, ids, target, watch)
         trim(cache)
         for reason in made.failed[:3]:
-            gr.Warning(without_folders(reason), title="Left out")
+            gr.Warning(views.toast(without_folders(reason)), title="Left out")
         if made.film is None:
             return [str(target), gr.skip(), gr.skip()]
         film = gr.Video(value=str(made.film), visible=True)

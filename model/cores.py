@@ -14,7 +14,7 @@ def available_cores() -> int:
 
     `LOKY_MAX_CPU_COUNT` in the environment lowers the number.
     """
-    # The import takes 0.2 s, and most of the program does not need it right away.
+    # Imported here because it takes 0.1 s, and most commands do not need it.
     from joblib import cpu_count
 
     return cpu_count()

@@ -26,7 +26,7 @@ print(torch.get_num_threads(), compiled.get_property("INFERENCE_NUM_THREADS"))
 """
 
 
-@pytest.mark.skipif(visible_cores() < 2, reason="needs two cores, of which one is allowed")
+@pytest.mark.skipif(available_cores() < 2, reason="needs two cores, of which one is then allowed")
 def test_engines_keep_to_the_cores_that_a_container_may_use(make_checkpoint, tmp_path):
     checkpoint = make_checkpoint(tmp_path / "tiny")
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}

@@ -44,9 +44,14 @@ class Choice:
 def choose() -> Choice:
     """Draws the choosers."""
     asked = [name for name in st.query_params.get(MODELS, "").split(",") if name]
-    found, broken = catalogue.available(_added())
-    linked = [name for name in asked if "/" in name and name not in found]
-    st.session_state.setdefault(LINKED, linked)
+    found, broken = catalogue.available(_added(asked))
+    if LINKED not in st.session_state:
+        here = {*found, *broken}
+        st.session_state[LINKED] = [
+            name
+            for name in asked
+            if "/" in name and name not in here and not name.startswith(f"{catalogue.RUNS}/")
+        ]
     if not found:
         if catalogue.is_local():
             _add_models()
@@ -76,7 +81,9 @@ def choose() -> Choice:
         wrap=True,
         key=key,
     )
-    st.query_params.update({DATA: data, MODELS: ",".join(names)})
+    # With those that still wait for a click, so that they survive a reload.
+    kept = dict.fromkeys([*names, *st.session_state[LINKED]])
+    st.query_params.update({DATA: data, MODELS: ",".join(kept)})
     if catalogue.is_local():
         _add_models()
     chosen = {name: group[name] for name in names}
@@ -119,10 +126,18 @@ def _running(checkpoint: Checkpoint) -> str:
     return f" · {progress_text(checkpoint)}" if is_unfinished(checkpoint) else ""
 
 
-def _added() -> list[str]:
-    """What was typed into the field."""
-    added: list[str] = st.session_state.setdefault(ADDED, [])
-    return added if catalogue.is_local() else []
+@st.cache_resource(show_spinner=False)
+def _opened() -> set[str]:
+    """Names that whoever sits here has added by a click since the start, in any session."""
+    return set()
+
+
+def _added(asked: list[str]) -> list[str]:
+    """What was typed into the field, and names in the address that were typed there before."""
+    if not catalogue.is_local():
+        return []
+    known = [name for name in asked if name in _opened()]
+    return st.session_state.setdefault(ADDED, known)
 
 
 def _add_models() -> None:
@@ -158,6 +173,7 @@ def _add(name: str) -> None:
     except CheckpointError as error:
         st.error(str(error))
         return
+    _opened().add(name)
     if name not in st.session_state[ADDED]:
         st.session_state[ADDED].append(name)
     data = data_key(found[name])

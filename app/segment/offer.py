@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -27,7 +26,7 @@ def without_gone(desk: Desk) -> Desk:
         try:
             models.find(name, anywhere=True)
         except StudioError as error:
-            gr.Warning(escape(f"{name} is no longer in the menu. {without_folders(error)}"))
+            gr.Warning(views.toast(f"{name} is no longer in the menu. {without_folders(error)}"))
         else:
             kept.append(name)
     return replace(desk, added=tuple(kept))

@@ -29,8 +29,8 @@ from model.data.images import decode
 from model.evaluation.metrics import Metrics, mean_of_known
 from model.inference.exports import EXPORTS
 from model.inference.segmenter import Segmentation
+from model.words import SPACE, percent
 
-SPACE = "\N{NO-BREAK SPACE}"
 ENGINE_TITLES = {"openvino": "OpenVINO", "torch": "PyTorch"}
 VIEWS = {
     "classes": "Classes",
@@ -247,6 +247,11 @@ def menu(checkpoints: Sequence[Checkpoint]) -> str:
     )
 
 
+def toast(text: str) -> str:
+    """What a toast shows as this text: Gradio takes it for HTML."""
+    return escape(text, quote=False)
+
+
 def knows(checkpoint: Checkpoint) -> str:
     """A line on a model: its classes, its score, the licence of its data."""
     names = checkpoint.classes.names
@@ -254,7 +259,7 @@ def knows(checkpoint: Checkpoint) -> str:
     figures = checkpoint.figures("test")
     parts = [
         f"{data_title(checkpoint)}: {listed}",
-        f"{100 * figures['mean_iou']:.1f}{SPACE}% mean IoU" if figures else "not measured yet",
+        f"{percent(figures['mean_iou'])} mean IoU" if figures else "not measured yet",
         checkpoint.description.get("data", {}).get("licence"),
     ]
     return f'<p class="studio-knows">{escape(" · ".join(part for part in parts if part))}</p>'
@@ -274,14 +279,14 @@ def scores(metrics: Metrics, classes: ClassTable, read_as: str) -> str:
     rows.append(("mean", "transparent", [mean_of_known(column) for column in columns]))
     lines = "".join(
         f'<tr><th scope="row" style="--colour:{colour}">{escape(name)}</th>'
-        + "".join(f"<td>{_percent(value)}</td>" for value in values)
+        + "".join(f"<td>{percent(value)}</td>" for value in values)
         + "</tr>"
         for name, colour, values in rows
     )
     return (
         f'<table class="studio-scores"><thead><tr><td></td>{heads}</tr></thead>'
         f"<tbody>{lines}</tbody></table>"
-        f'<p class="studio-note">{_percent(metrics.accuracy)} of the pixels are right. '
+        f'<p class="studio-note">{percent(metrics.accuracy)} of the pixels are right. '
         f"The mask was read so: {escape(read_as)}.</p>"
     )
 
@@ -289,7 +294,7 @@ def scores(metrics: Metrics, classes: ClassTable, read_as: str) -> str:
 def disagreement(share: float, title: str, models_query: str) -> str:
     """How often a second model differs, and where to compare the two thoroughly."""
     return (
-        f'<p class="studio-note">{escape(title)} differs on {_percent(share)} of the pixels. '
+        f'<p class="studio-note">{escape(title)} differs on {percent(share)} of the pixels. '
         f'<a href="compare/?{escape(models_query)}">Open in compare</a></p>'
     )
 
@@ -332,13 +337,9 @@ def _figure_text(checkpoint: Checkpoint, title: str) -> str:
     if result is None:
         return "not measured yet"
     return (
-        f"{100 * result['mean_iou']:.1f}{SPACE}% on {title}, test split of "
+        f"{percent(result['mean_iou'])} on {title}, test split of "
         f"{result['num_images']} pictures, original resolution, {checkpoint.name} in f32"
     )
-
-
-def _percent(value: float) -> str:
-    return "\N{EN DASH}" if np.isnan(value) else f"{100 * value:.1f}{SPACE}%"
 
 
 def _map_uri(labels: np.ndarray) -> str:

@@ -26,6 +26,7 @@ def best_and_worst(
 ) -> tuple[list[Mapping[str, str]], list[Mapping[str, str]]]:
     """At most `number` rows of each, the best one and the worst one first; none is in both."""
     rows = ranked(checkpoint)
+    number = min(number, max(1, len(rows) // 2))
     best = apart(reversed(rows), number)
     return best, apart((row for row in rows if row not in best), number)
 

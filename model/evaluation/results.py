@@ -215,7 +215,7 @@ def _classes(group: list[Checkpoint]) -> str:
     rows = [
         [
             info.name,
-            f"{100 * support[info.id] / max(1, sum(support)):.2f}",
+            in_percent(support[info.id] / max(1, sum(support)), 2),
             *(in_percent(per_class["iou"][info.id]) for per_class in figures),
         ]
         for info in group[0].classes

@@ -33,6 +33,8 @@ def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) ->
     curves = plots.curves(checkpoint.history(), checkpoint.name)
     folder.write_bytes(checkpoint.path / folder.CURVES_FILE, plots.png(curves))
     cases = dict(zip(("Best", "Worst"), best_and_worst(checkpoint, CASES), strict=True))
+    if not cases["Worst"]:  # of a single picture
+        cases["Worst"] = cases["Best"]
     sheets = {}
     if data.publishable:
         sheets = {title: _sheet(segmenter, data, chosen) for title, chosen in cases.items()}

@@ -120,6 +120,7 @@ def _train(
     check_enough(config, data, processes.count)
     if rank_zero_only.rank == 0:
         held.enter_context(run_folder(config.output))
+        resume_file(config)  # again: another run may have come and gone meanwhile
     loaders = Loaders(config, data, preprocessing, processes)
     weights = None
     if config.class_weights == "balanced":

@@ -103,7 +103,8 @@ class RunWriter(Callback):
         self.rows.append({name: _rounded(row[name]) for name in HISTORY_COLUMNS})
         self.class_rows += class_rows(epoch, self.classes, module.metrics["val_"])
         self.watch.see(module.metrics["val_"].matrix)
-        self.ended = self._reason()
+        # Each process has a clock of its own, and all have to end after the same epoch.
+        self.ended = trainer.strategy.broadcast(self._reason())
         trainer.should_stop = bool(self.ended)
         with held_back():
             trainer.save_checkpoint(self.path / RESUME_FILE)

@@ -295,6 +295,11 @@ def test_runs_of_the_working_directory_appear_beside_the_bundled_models(shelf, m
     assert models_of(page).value == [SCRATCH]
 
 
+def test_a_run_that_is_gone_is_not_taken_for_a_model_of_the_hub(shelf, at_the_machine):
+    page = open_page(models=f"{SCRATCH},runs/gone")
+    assert not page.text_input(key="typed model").value
+
+
 def test_a_folder_elsewhere_can_be_added(shelf, tmp_path, at_the_machine):
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(shelf / WIDE, elsewhere)
@@ -302,6 +307,9 @@ def test_a_folder_elsewhere_can_be_added(shelf, tmp_path, at_the_machine):
     page.text_input(key="typed model").set_value(str(elsewhere))
     run(page.button[0].click())
     assert models_of(page).value == [SCRATCH, WIDE, str(elsewhere)]
+    # A reload asks for no second click.
+    again = open_page(models=f"{SCRATCH},{elsewhere}")
+    assert models_of(again).value == [SCRATCH, str(elsewhere)]
     page.text_input(key="typed model").set_value(str(tmp_path / "gone"))
     run(page.button[0].click())
     assert "There is no" in page.error[0].value
@@ -323,6 +331,8 @@ def test_a_link_opens_nothing_of_its_own(shelf, tmp_path, at_the_machine, monkey
     assert models_of(page).value == [SCRATCH]
     assert page.text_input(key="typed model").value == "evil/huge"
     assert page.expander[0].proto.expanded
+    # After a reload they still wait.
+    assert page.query_params["models"] == f"{SCRATCH},evil/huge,{others[0]},{others[1]}"
     # Each in its turn, and none that somebody typed over.
     page.text_input(key="typed model").set_value(others[0])
     run(page.button[0].click())

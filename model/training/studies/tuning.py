@@ -24,7 +24,7 @@ from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor
 from model.data.datasets import DataSet
-from model.errors import ConfigError, TrainingError
+from model.errors import CheckpointError, ConfigError, TrainingError
 from model.evaluation.studies import SearchResult, SearchTrial
 from model.networks.losses import loss_by_name
 from model.training.config import TrainConfig, changed_settings
@@ -197,7 +197,7 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     print(f"trial {trial.number:04d} ({count}): {_in_words(trial.params)}")
     begun = (settings.output / RESUME_FILE).exists()
     # A trial that was interrupted is judged by all of its epochs.
-    best = _best_epoch(folder.read(settings.output)) if begun else 0.0
+    best = _best_before(settings.output) if begun else 0.0
 
     def watch(row: Row) -> None:
         nonlocal best
@@ -224,6 +224,14 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
 
 def _best_epoch(checkpoint: Checkpoint) -> float:
     return max(row["val_iou"] for row in checkpoint.history())
+
+
+def _best_before(output: Path) -> float:
+    """0.0 if it was killed while it wrote what its first epoch left."""
+    try:
+        return max((row["val_iou"] for row in folder.read(output).history()), default=0.0)
+    except CheckpointError:
+        return 0.0
 
 
 def _put_back(trial: optuna.Trial) -> None:

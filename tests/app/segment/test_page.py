@@ -124,7 +124,7 @@ def test_a_link_opens_and_fetches_nothing_by_itself(page, monkeypatch, said, req
     here = request_ is HERE
     assert changed["named"] == ("evil/<b>huge</b>" if here else "")
     assert (changed["facts_fold"] != SKIPPED) == here
-    assert ("evil/&lt;b&gt;" in said[0]) == here
+    assert "evil/&lt;b&gt;" in said[0]
 
 
 def test_a_link_opens_what_was_added_by_a_click(page, weights, tmp_path, said):

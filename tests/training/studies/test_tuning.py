@@ -313,6 +313,10 @@ def test_a_trial_that_was_broken_off_is_judged_by_all_of_its_epochs(small, tmp_p
     assert study.trials[-1].intermediate_values == {1: 0.7, 2: 0.7}
 
 
+def test_a_trial_that_was_killed_while_its_first_epoch_was_written_had_nothing(tmp_path):
+    assert tuning._best_before(tmp_path) == 0.0
+
+
 def test_trials_are_not_shared_out_by_torchrun(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="torchrun are for train alone"):
