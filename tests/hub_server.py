@@ -80,14 +80,18 @@ class HubServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, dict[str, str]]] = []
         # What a new Space goes through.
         self.stages = ["NO_APP_FILE", "BUILDING", "APP_STARTING", "RUNNING"]
+        # Why cards are refused, if they are.
+        self.card_fault = ""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):  # a client that gave up waiting
             super().handle_error(request, client_address)
 
-    def add(self, name: str, files: dict[str, bytes], **options: bool) -> Repository:
-        """Adds a model with one commit."""
-        repository = self.repositories["model", name] = Repository(**options)
+    def add(
+        self, name: str, files: dict[str, bytes], kind: str = "model", **options: bool
+    ) -> Repository:
+        """Adds a model, or a Space, with one commit."""
+        repository = self.repositories[kind, name] = Repository(**options)
         repository.commit(files)
         return repository
 
@@ -289,9 +293,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def validate_yaml(self) -> None:
         content = json.loads(self.body)["content"]
-        if content.startswith("---\n"):
-            return self.json({"errors": [], "warnings": []})
-        self.json({"errors": [{"message": "no metadata"}], "warnings": []}, 400)
+        fault = "no metadata" if not content.startswith("---\n") else self.server.card_fault
+        errors = [{"message": fault}] if fault else []
+        self.json({"errors": errors, "warnings": []}, 400 if errors else 200)
 
     # Spaces
 

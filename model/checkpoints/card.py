@@ -9,29 +9,22 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.cases import best_and_worst, describe
 from model.checkpoints.folder import Checkpoint
+from model.checkpoints.licence import hub_licence
 from model.data.copies import COPIES
 from model.data.files import OWN_FOLDER
 from model.words import CLASS_FIGURES, FIGURES, in_percent
 
 CASES = 5
-HUB_VERSIONS = {
-    "BY": ("2.0", "2.5", "3.0", "4.0"),
-    "BY-SA": ("3.0", "4.0"),
-    "BY-NC": ("2.0", "3.0", "4.0"),
-    "BY-ND": ("4.0",),
-    "BY-NC-ND": ("3.0", "4.0"),
-    "BY-NC-SA": ("2.0", "3.0", "4.0"),
-}
-"""Versions of the Creative Commons licences that the Hub has identifiers for."""
 DASH = "A dash: nothing to divide by, as for the precision of a class that is never predicted."
 
 
 def write_card(checkpoint: Checkpoint) -> None:
     """Writes `README.md` into the checkpoint's folder."""
-    folder.write_text(checkpoint.path / folder.CARD_FILE, card(checkpoint))
+    writing.write_text(checkpoint.path / folder.CARD_FILE, card(checkpoint))
 
 
 def card(checkpoint: Checkpoint, repository: str = "") -> str:
@@ -58,7 +51,7 @@ def card(checkpoint: Checkpoint, repository: str = "") -> str:
 
 def _front_matter(checkpoint: Checkpoint) -> str:
     data = checkpoint.description["data"]
-    licence = _hub_licence(data["licence"])
+    licence = hub_licence(data["licence"])
     results = [
         EvalResult(
             task_type="image-segmentation",
@@ -78,7 +71,11 @@ def _front_matter(checkpoint: Checkpoint) -> str:
         if figures[metric] is not None
     ]
     # Licences that are not on the Hub's list must be called "other" and named.
-    named = {"license_name": data["licence"]} if licence == "other" else {}
+    named = {}
+    if licence == "other":
+        named["license_name"] = re.sub(r"[^a-z0-9.]+", "-", data["licence"].lower()).strip("-")
+        if link := re.search(r"https?://\S+", data["source"]):
+            named["license_link"] = link[0]
     if _is_of_smp(checkpoint):
         named["library_name"] = "segmentation-models-pytorch"
     meta = ModelCardData(
@@ -291,8 +288,8 @@ def _loading(checkpoint: Checkpoint, repository: str) -> str:
             "\n\nWith segmentation_models_pytorch:\n\n```python\n"
             "import segmentation_models_pytorch as smp\n\n"
             f'network = smp.from_pretrained("{source}")\n```\n\n'
-            f"Its input is RGB {_scale(checkpoint)}, padded to a multiple of 32, in [0, 1], "
-            "normalised with mean "
+            f"Its input is RGB {_scale(checkpoint)}, padded to a multiple of "
+            f"{checkpoint.preprocessing.multiple}, in [0, 1], normalised with mean "
             f"{_numbers(checkpoint.preprocessing.mean)} and standard deviation "
             f"{_numbers(checkpoint.preprocessing.std)}."
         )
@@ -341,11 +338,3 @@ def _splits(checkpoint: Checkpoint) -> dict[str, dict]:
 
 def _numbers(values: tuple[float, ...]) -> str:
     return json.dumps(list(values))
-
-
-def _hub_licence(licence: str) -> str:
-    """The Hub's identifier, such as "cc-by-sa-4.0", or "other"."""
-    match = re.search(r"CC (BY(?:-\w+)*) (\d\.\d)", licence)
-    if match and match[2] in HUB_VERSIONS.get(match[1], ()):
-        return f"cc-{match[1].lower()}-{match[2]}"
-    return "cc0-1.0" if "CC0" in licence else "other"

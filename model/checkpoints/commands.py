@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.checkpoints.hub_id import HubId, read_registry
 from model.errors import ConfigError
 
@@ -44,7 +44,7 @@ def pull(command: Pull) -> None:
     """Runs `pull`. Raises `StudioError`."""
     from model.checkpoints import hub
 
-    weights = folder.weights_folder()
+    weights = zoo.weights_folder()
     registry = read_registry(weights)
     if command.all == bool(command.model) or (command.all and command.output):
         raise ConfigError("Give a model, owner/name[@revision], or --all, which takes no --output.")
@@ -72,7 +72,7 @@ def push(command: Push) -> None:
 
     if HubId.parse(command.repository).revision:
         raise ConfigError(f"Push to owner/name, without a revision; got '{command.repository}'.")
-    checkpoint = folder.find(command.checkpoint)
+    checkpoint = zoo.find(command.checkpoint)
     files = hub_push.contents(checkpoint, command.repository, command.licence)
     if command.dry_run:
         print(f"Would be pushed to {command.repository}, {_visibility(not command.public)} if new:")

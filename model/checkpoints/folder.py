@@ -20,10 +20,7 @@ in the band along contours (`boundary_hits`, `boundary_truth`, `boundary_predict
 objects by size (`objects_found`, `objects`). Checkpoints scored before there were counts have
 the first four columns only.
 
-Beside the checkpoints, `weights/reported/` holds such folders without weights, whose figures are
-reported but which no list of models offers, and `weights/studies/` holds what studies found.
-
-This module imports no torch: an app can list its checkpoints at once.
+This module imports no torch.
 """
 
 from __future__ import annotations
@@ -31,16 +28,14 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
-import io
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from model.checkpoints.hub_id import REGISTRY_FILE, HubId, read_registry
+from model.checkpoints.hub_id import read_registry
 from model.data.classes import ClassTable
 from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError, ConfigError, UnknownModelError
@@ -56,11 +51,6 @@ PER_IMAGE_FILE = "per_image.csv"
 CURVES_FILE = "training.png"
 CARD_FILE = "README.md"
 REPORT_FILE = "report.html"
-
-REPORTED_FOLDER = "reported"
-STUDIES_FOLDER = "studies"
-
-WEIGHTS_VARIABLE = "UNET_STUDIO_WEIGHTS"
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,9 @@ class Checkpoint:
         """
         path = self.path / WEIGHTS_FILE
         if not path.is_file() and (hub_id := read_registry(self.path.parent).get(self.path.name)):
-            return _from_hub(hub_id).weights_path
+            from model.checkpoints import hub  # needs huggingface_hub, which nothing bundled does
+
+            return hub.find(hub_id).weights_path
         return path
 
     @property
@@ -219,7 +211,7 @@ def read(folder: str | Path) -> Checkpoint:
 
     Raises: `CheckpointError` naming the missing or corrupt file.
     """
-    checkpoint = _described(Path(folder))
+    checkpoint = described(Path(folder))
     if not checkpoint.is_shipped:
         raise CheckpointError(
             f"The checkpoint {checkpoint.path} has no {WEIGHTS_FILE}: its weights are gone."
@@ -227,7 +219,7 @@ def read(folder: str | Path) -> Checkpoint:
     return checkpoint
 
 
-def _described(path: Path) -> Checkpoint:
+def described(path: Path) -> Checkpoint:
     """As `read`, whether or not there are weights."""
     if not os.path.isdir(path):  # unlike Path's, no error for a name that is too long
         raise UnknownModelError(f"There is no checkpoint folder {path}.")
@@ -266,81 +258,6 @@ def _described(path: Path) -> Checkpoint:
     )
 
 
-def weights_folder() -> Path:
-    """The bundled checkpoints: `UNET_STUDIO_WEIGHTS`, else `weights/` of this repository."""
-    bundled = Path(__file__).resolve().parents[2] / "weights"
-    return Path(os.environ.get(WEIGHTS_VARIABLE) or bundled)
-
-
-def find(model: str) -> Checkpoint:
-    """Finds a checkpoint by the name that is used for it everywhere.
-
-    Args:
-        model: a name in `weights/`, a folder's path (anything with a slash), or, where there
-            is no such folder, an id on the Hugging Face Hub: `owner/name[@revision]`.
-
-    Raises: `UnknownModelError` listing what there is, `CheckpointError` if it is damaged or
-        cannot be pulled.
-    """
-    weights = weights_folder()
-    if "/" in model or os.sep in model or Path(model).is_absolute():
-        path = Path(os.path.expanduser(model))
-        if os.path.isdir(path) or not HubId.matches(model):
-            return read(path)
-        try:
-            return _from_hub(HubId.parse(model))
-        except CheckpointError as error:
-            raise type(error)(
-                f"There is no folder {model}, so it was looked for on the Hub. {error}"
-            ) from error
-    names = _bundled_names(weights)
-    if model not in names:
-        if pulled := read_registry(weights).get(model):
-            return replace(_from_hub(pulled), name=model)
-        hint = ""
-        if os.path.isfile(weights / REPORTED_FOLDER / model / DESCRIPTION_FILE):
-            hint = " Its figures are reported, but its weights are not shipped."
-        raise UnknownModelError(
-            f"There is no model '{model}'.{hint} Bundled: {', '.join(names) or 'none'}."
-        )
-    return read(weights / model)
-
-
-def _from_hub(hub_id: HubId) -> Checkpoint:
-    from model.checkpoints import hub  # needs huggingface_hub, which nothing bundled does
-
-    return hub.find(hub_id)
-
-
-def list_bundled() -> tuple[list[Checkpoint], dict[str, str]]:
-    """All checkpoints in `weights/`, by name, and for each damaged one its error message."""
-    weights = weights_folder()
-    good: list[Checkpoint] = []
-    damaged: dict[str, str] = {}
-    for name in _bundled_names(weights):
-        try:
-            good.append(_unchanged(weights / name, _stamps(weights / name)))
-        except CheckpointError as error:
-            damaged[name] = str(error)
-    return good, damaged
-
-
-def list_reported() -> list[Checkpoint]:
-    """Those of `weights/reported/`, by name: their figures are reported, and nothing opens them.
-
-    Raises: `CheckpointError` naming the missing or corrupt file.
-    """
-    reported = weights_folder() / REPORTED_FOLDER
-    if (reported / DESCRIPTION_FILE).exists():  # a run that somebody gave this name
-        return []
-    return [_described(reported / name) for name in _bundled_names(reported)]
-
-
-def study_files() -> list[Path]:
-    """What studies found, one file each in `weights/studies/`, by name."""
-    return sorted((weights_folder() / STUDIES_FOLDER).glob("*.json"))
-
-
 def members(checkpoint: Checkpoint) -> list[Checkpoint]:
     """A checkpoint and those that its `members` name. Raises `CheckpointError`."""
     names = checkpoint.description.get("members", [])
@@ -354,81 +271,11 @@ def members(checkpoint: Checkpoint) -> list[Checkpoint]:
     return [checkpoint, *(read(checkpoint.path / name) for name in names)]
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file so that at any moment either the old or the whole new content is there."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """As `write_text`, for bytes."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, values: Any) -> None:
-    write_text(path, json_text(values))
-
-
-def json_text(values: Any) -> str:
-    """As it stands in a checkpoint's files."""
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows with equal keys as the text of a CSV file."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-@functools.lru_cache(maxsize=256)
-def _unchanged(path: Path, stamps: tuple) -> Checkpoint:
-    """As `read`, cached: a server lists its checkpoints for every visitor and every health check,
-    and would spend its time parsing the same JSON."""
-    return read(path)
-
-
-def _stamps(path: Path) -> tuple:
-    """Values that change whenever anything that `read` looks at changes."""
-    names = (CONFIG_FILE, DESCRIPTION_FILE, METRICS_FILE, WEIGHTS_FILE)
-    return tuple(map(_stamp, [*(path / name for name in names), path.parent / REGISTRY_FILE]))
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
 @functools.lru_cache(maxsize=64)
 def _file_digest(path: Path, size: int, changed: int) -> bytes:
     """Cached as long as size and modification time (nanoseconds) stay the same."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
-
-
-def _bundled_names(weights: Path) -> list[str]:
-    if not weights.is_dir():
-        return []
-    # A run that somebody gave such a name is a checkpoint.
-    others = {name for name in (REPORTED_FOLDER, STUDIES_FOLDER)
-              if not (weights / name / DESCRIPTION_FILE).exists()}  # fmt: skip
-    return sorted(
-        path.name
-        for path in weights.iterdir()
-        if path.is_dir() and not path.name.startswith(".") and path.name not in others
-    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from huggingface_hub import (
     try_to_load_from_cache,
 )
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.hub_errors import HubError, in_words, is_unreachable
@@ -96,10 +97,10 @@ def copy_to(checkpoint: Checkpoint, target: Path) -> None:
         raise ConfigError(f"{target} holds other weights already. Remove it, or choose another.")
     try:
         target.mkdir(parents=True, exist_ok=True)
-        folder.write_json(target / RECORD_FILE, checkpoint.description["hub"])
+        writing.write_json(target / RECORD_FILE, checkpoint.description["hub"])
         for name in FILES:
             if (source := checkpoint.path / name).exists():
-                folder.write_bytes(target / name, source.read_bytes())
+                writing.write_bytes(target / name, source.read_bytes())
     except OSError as error:
         raise ConfigError(
             f"{target} cannot be written: {error.strerror}. Choose another folder."
@@ -120,7 +121,9 @@ def _download(hub_id: HubId) -> Path:
             repository, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT
         )
     except Exception as error:
-        if not (there and is_unreachable(error)):
+        # Without a description the classes would be guessed, and the guess kept for ever.
+        described = there and _is_described(repository, Path(cached).parent)
+        if not (described and is_unreachable(error)):
             raise
         logger.warning("%s: the Hub cannot be reached; using the cached copy.", hub_id)
         return Path(cached).parent

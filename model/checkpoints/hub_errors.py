@@ -17,6 +17,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import parse_ratelimit_headers
 
 from model.errors import CheckpointError, StudioError
 
@@ -94,6 +95,8 @@ def explain(error: BaseException, subject: str) -> str:
             )
         case OSError() if "Consistency check failed" in str(error):
             return f"{subject}: the download was incomplete. Run it again."
+        case ValueError() if "Invalid metadata" in str(error):  # the reasons are on further lines
+            return f"{subject}: {' '.join(str(error).split()).rstrip('.')}."
     return f"{subject}: {_first_line(error).rstrip('.')}."
 
 
@@ -112,8 +115,10 @@ def _explain_status(error: HfHubHTTPError, subject: str) -> str:
     if status == 409 or status == 412:
         return f"{subject}: it has changed on {host} in the meantime. Run it again.{said}"
     if status == 429:
-        seconds = error.response.headers.get("Retry-After")
-        wait = f"in {seconds} seconds" if seconds else "in a few minutes"
+        headers = error.response.headers
+        limit = parse_ratelimit_headers(headers)
+        seconds = str(limit.reset_in_seconds) if limit else headers.get("Retry-After", "")
+        wait = f"in {seconds} seconds" if seconds.isdecimal() else "in a few minutes"
         return f"{subject}: {host} has had too many requests. Try again {wait}."
     if status >= 500:
         return f"{subject}: {host} has a problem (status {status}). Try again in a few minutes."

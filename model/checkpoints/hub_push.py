@@ -18,6 +18,7 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import RepositoryNotFoundError
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.card import card
 from model.checkpoints.folder import Checkpoint
@@ -89,7 +90,7 @@ def published(checkpoint: Checkpoint, licence: str | None = None) -> dict[str, C
     }
     stated = licensed(checkpoint, licence)
     if stated is not checkpoint:
-        files[folder.DESCRIPTION_FILE] = folder.json_text(stated.description).encode()
+        files[folder.DESCRIPTION_FILE] = writing.json_text(stated.description).encode()
         files[folder.CARD_FILE] = _card(stated)
     return files
 
@@ -113,11 +114,12 @@ def push(
         public: whether a repository that is created now is visible to everybody.
         licence: of the training data, where the checkpoint records none.
 
-    Raises: `HubError` in a sentence; `ConfigError` as `contents` does.
+    Raises: `HubError` in a sentence; `ConfigError` as `contents` and `check_ours` do.
     """
     files = contents(checkpoint, repository, licence)
     with in_words(repository):
         ensure_repository(repository, public=public)
+        check_ours(repository, folder.DESCRIPTION_FILE)
         # Files of ours that an earlier push left there; others are the owner's business.
         commit, changed = commit_files(
             repository,
@@ -144,6 +146,24 @@ def ensure_repository(repository: str, *, public: bool, **options: Any) -> None:
         api.repo_info(repository, repo_type=options.get("repo_type"), timeout=timeout)
     except RepositoryNotFoundError:
         api.create_repo(repository, private=not public, exist_ok=True, **options)
+
+
+def check_ours(repository: str, mark: str, repo_type: str = constants.REPO_TYPE_MODEL) -> None:
+    """A name may be mistyped: what somebody keeps on the Hub is not to be overwritten.
+
+    Args: mark: a file that is in every repository of this kind that this program has filled.
+
+    Raises: `ConfigError` for a repository that holds other files, but not this one.
+    """
+    timeout = constants.HF_HUB_ETAG_TIMEOUT
+    there = HfApi().repo_info(repository, repo_type=repo_type, timeout=timeout).siblings or []
+    # Those that the Hub itself puts into a new one.
+    others = sorted({file.rfilename for file in there} - {".gitattributes", "README.md"})
+    if others and mark not in others:
+        raise ConfigError(
+            f"{repository} exists and holds something else, such as {others[0]}; nothing was "
+            "changed. Choose another name, or delete those files first."
+        )
 
 
 def commit_files(

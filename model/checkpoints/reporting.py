@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.checkpoints import folder
+from model import writing
+from model.checkpoints import folder, zoo
 from model.checkpoints.card import write_card
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.hub_push import published
@@ -19,12 +20,12 @@ def report(checkpoint: Checkpoint) -> Path:
     Raises: `ConfigError` if it has no figures on the test part, is shipped already, was trained
         on data that must not be published, or cannot be written.
     """
-    weights = folder.weights_folder()
+    weights = zoo.weights_folder()
     if not checkpoint.figures("test"):
         raise ConfigError(f"{checkpoint.path} has no figures on the test part to report.")
     if (weights / checkpoint.name / folder.DESCRIPTION_FILE).is_file():
         raise ConfigError(f"{checkpoint.name} is shipped in {weights}: its figures are reported.")
-    path = weights / folder.REPORTED_FOLDER / checkpoint.name
+    path = weights / zoo.REPORTED_FOLDER / checkpoint.name
     if path.resolve() == checkpoint.path.resolve():
         raise ConfigError(f"{path} is a run itself. Move it out of {path.parent} first.")
     left_out = (folder.WEIGHTS_FILE, folder.INT8_FILE, folder.CARD_FILE)
@@ -36,8 +37,8 @@ def report(checkpoint: Checkpoint) -> Path:
                 before.unlink()
         for name, content in files.items():
             own = content.read_bytes() if isinstance(content, Path) else content
-            folder.write_bytes(path / name, own)
-        (reported,) = (c for c in folder.list_reported() if c.name == checkpoint.name)
+            writing.write_bytes(path / name, own)
+        (reported,) = (c for c in zoo.list_reported() if c.name == checkpoint.name)
         write_card(reported)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from error

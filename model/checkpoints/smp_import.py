@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.weights import assemble, read_tensors, save_network
 from model.data.classes import OKABE_ITO, ClassTable
@@ -67,10 +68,10 @@ def convert(source: Path, target: Path, origin: str) -> Path:
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=target.parent))
     try:
         save_network(network, part / folder.WEIGHTS_FILE)
-        folder.write_json(part / folder.CONFIG_FILE, architecture.to_json())
+        writing.write_json(part / folder.CONFIG_FILE, architecture.to_json())
         encoder_weights = config.get("encoder_weights")
         description = _description(architecture, parameter_count(network), origin, encoder_weights)
-        folder.write_json(part / folder.DESCRIPTION_FILE, description)
+        writing.write_json(part / folder.DESCRIPTION_FILE, description)
         part.rename(target)
     except OSError:
         if not target.is_dir():

@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from model.checkpoints.folder import Checkpoint, write_bytes
+from model.checkpoints.folder import Checkpoint
 from model.errors import CheckpointError, ConfigError
 from model.networks.registry import Architecture, construct
+from model.writing import write_bytes
 
 
 def load_network(checkpoint: Checkpoint) -> nn.Module:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from model.checkpoints import folder
+from model import writing
+from model.checkpoints import folder, zoo
 from model.checkpoints.card import card
 from model.checkpoints.cases import apart, describe, ranked
 from model.data.classes import ClassTable
@@ -15,7 +16,7 @@ from model.data.preprocessing import Preprocessing
 @pytest.fixture
 def bundled(tmp_path):
     """A copy of a bundled checkpoint, without its weights."""
-    source = folder.find("pets-scratch")
+    source = zoo.find("pets-scratch")
     ignored = shutil.ignore_patterns(folder.WEIGHTS_FILE, folder.CURVES_FILE)
     path = shutil.copytree(source.path, tmp_path / source.name, ignore=ignored)
     (path / folder.WEIGHTS_FILE).write_bytes(b"")
@@ -48,14 +49,14 @@ def test_a_model_that_learned_from_validation_says_so(bundled):
 
 def test_the_networks_input_is_described_for_pictures_at_their_own_scale():
     checkpoint = replace(
-        folder.find("pets-mobilenet"), preprocessing=Preprocessing(size_policy="crop")
+        zoo.find("pets-mobilenet"), preprocessing=Preprocessing(size_policy="crop")
     )
     assert "Its input is RGB as it is, padded" in card(checkpoint)
 
 
 def test_a_picture_that_is_entirely_void_is_neither_best_nor_worst(bundled):
     rows = [{"name": f"{i}", "mean_iou": score} for i, score in enumerate((0.9, "nan", 0.1, 0.5))]
-    folder.write_text(bundled.path / folder.PER_IMAGE_FILE, folder.csv_text(rows))
+    writing.write_text(bundled.path / folder.PER_IMAGE_FILE, writing.csv_text(rows))
     assert [row["name"] for row in ranked(bundled)] == ["2", "3", "0"]
 
 
@@ -86,13 +87,13 @@ def test_pictures_of_one_stretch_are_named_after_those_of_others():
 
 def test_only_what_smp_can_open_is_tagged_so():
     tag = "library_name: segmentation-models-pytorch"
-    assert tag in card(folder.find("pets-mobilenet"))
-    assert tag not in card(folder.find("pets-scratch"))
+    assert tag in card(zoo.find("pets-mobilenet"))
+    assert tag not in card(zoo.find("pets-scratch"))
 
 
 def test_the_time_is_that_of_a_machine_with_nothing_beside_it(bundled):
     rows = [{"epoch": i, "seconds": s} for i, s in enumerate((60, 60, 3600, 60), start=1)]
-    folder.write_text(bundled.path / folder.HISTORY_FILE, folder.csv_text(rows))
+    writing.write_text(bundled.path / folder.HISTORY_FILE, writing.csv_text(rows))
     training = bundled.description["training"] | {"epochs_done": 4, "seconds": 3780.0}
     checkpoint = replace(bundled, description=bundled.description | {"training": training})
     assert checkpoint.training_seconds == 240
@@ -101,5 +102,5 @@ def test_the_time_is_that_of_a_machine_with_nothing_beside_it(bundled):
 
 
 def test_the_bundled_cards_are_the_generated_ones():
-    for checkpoint in folder.list_bundled()[0]:
+    for checkpoint in zoo.list_bundled()[0]:
         assert (checkpoint.path / folder.CARD_FILE).read_text() == card(checkpoint), checkpoint.name

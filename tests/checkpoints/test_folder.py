@@ -1,4 +1,4 @@
-"""The checkpoint folder: found by name, and every damage told with the file it is in."""
+"""The checkpoint folder: what it says, and every damage told with the file it is in."""
 
 import json
 import shutil
@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from model import writing
 from model.checkpoints import folder
-from model.errors import CheckpointError, UnknownModelError
+from model.errors import CheckpointError
 
 
 @pytest.fixture(scope="module")
@@ -16,16 +17,8 @@ def original(make_checkpoint, tmp_path_factory):
 
 
 @pytest.fixture
-def weights(original, tmp_path, monkeypatch):
-    """A folder of bundled checkpoints with one in it, `tiny`."""
-    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(tmp_path))
-    shutil.copytree(original, tmp_path / "tiny")
-    return tmp_path
-
-
-@pytest.fixture
-def tiny(weights):
-    return weights / "tiny"
+def tiny(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "tiny")
 
 
 def edit(path, **changes) -> None:
@@ -44,66 +37,6 @@ def test_a_folder_describes_itself(tiny):
     assert checkpoint.metrics == {}
     assert checkpoint.history() == []
     assert checkpoint.per_image() == []
-
-
-def test_a_checkpoint_is_found_by_name_and_by_path(weights):
-    assert folder.find("tiny").path == weights / "tiny"
-    assert folder.find(str(weights / "tiny")).name == "tiny"
-
-
-def test_a_relative_path_keeps_its_folders_name(tiny, monkeypatch):
-    monkeypatch.chdir(tiny)
-    assert folder.find("./").name == "tiny"
-
-
-@pytest.mark.parametrize("name", ["gone", "", ".", "..", "TINY", "tiny ", "a" * 5000, "tiny\0"])
-def test_an_unknown_name_lists_those_there_are(weights, name):
-    with pytest.raises(UnknownModelError, match=r"There is no model .* Bundled: tiny\."):
-        folder.find(name)
-
-
-@pytest.mark.parametrize("path", ["/nowhere/at/all", "./nowhere", "/" + "a" * 5000])
-def test_a_path_without_a_folder_is_refused(weights, path):
-    with pytest.raises(UnknownModelError, match="no checkpoint folder"):
-        folder.find(path)
-
-
-def test_no_bundled_checkpoints_are_no_error(tmp_path, monkeypatch):
-    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(tmp_path / "none"))
-    assert folder.list_bundled() == ([], {})
-    with pytest.raises(UnknownModelError, match="Bundled: none"):
-        folder.find("tiny")
-
-
-def test_one_damaged_checkpoint_does_not_hide_the_others(weights):
-    for name in ("a-broken", "b-empty", "z-good"):
-        shutil.copytree(weights / "tiny", weights / name)
-    edit(weights / "a-broken" / "segmentation.json", classes=[{"id": 3}])
-    shutil.rmtree(weights / "b-empty")
-    (weights / "b-empty").mkdir()
-    (weights / ".hidden").mkdir()
-    (weights / "README.md").touch()
-    good, damaged = folder.list_bundled()
-    assert [checkpoint.name for checkpoint in good] == ["tiny", "z-good"]
-    assert set(damaged) == {"a-broken", "b-empty"}
-    assert "config.json" in damaged["b-empty"]
-
-
-def test_a_list_reads_only_what_has_changed(weights, monkeypatch):
-    tiny = weights / "tiny"
-    shutil.copytree(tiny, weights / "other")
-    asked = []
-    read = folder.read
-    monkeypatch.setattr(folder, "read", lambda path: asked.append(path.name) or read(path))
-    assert folder.list_bundled()[0] == folder.list_bundled()[0]
-    assert asked == ["other", "tiny"]
-    folder.write_json(tiny / "metrics.json", {"splits": {}})
-    assert folder.list_bundled()[0][1].metrics == {"splits": {}}
-    assert asked == ["other", "tiny", "tiny"]
-    edit(tiny / "segmentation.json", classes=[{"id": 3}])
-    assert set(folder.list_bundled()[1]) == {"tiny"}
-    (weights / "other" / "model.safetensors").unlink()
-    assert set(folder.list_bundled()[1]) == {"other", "tiny"}
 
 
 @pytest.mark.parametrize("name", ["config.json", "segmentation.json", "model.safetensors"])
@@ -193,33 +126,6 @@ def test_per_image_scores_come_back_as_written(tiny):
     ]
 
 
-def test_writing_replaces_whole_and_leaves_nothing_beside(tmp_path):
-    path = tmp_path / "file.json"
-    folder.write_json(path, {"name": "Straße", "value": 1.5})
-    folder.write_json(path, {"name": "Straße", "value": 2.5})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "Straße", "value": 2.5}
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failed_write_keeps_the_old_content(tmp_path, monkeypatch):
-    path = tmp_path / "file.txt"
-    folder.write_text(path, "old")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        folder.write_text(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_json_refuses_what_is_no_json(tmp_path):
-    with pytest.raises(ValueError, match="JSON"):
-        folder.write_json(tmp_path / "file.json", {"value": float("nan")})
-
-
 FIGURES = {"mean_iou": 0.5, "mean_dice": 0.6, "accuracy": 0.7, "num_images": 3}
 
 
@@ -234,14 +140,14 @@ FIGURES = {"mean_iou": 0.5, "mean_dice": 0.6, "accuracy": 0.7, "num_images": 3}
 )
 def test_figures_that_are_not_there_or_odd_are_none(make_checkpoint, tmp_path, metrics):
     checkpoint = make_checkpoint(tmp_path / "odd")
-    folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
+    writing.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
     assert folder.read(checkpoint.path).figures("test") is None
 
 
 def test_figures_are_found_by_split_and_precision(make_checkpoint, tmp_path):
     checkpoint = make_checkpoint(tmp_path / "scored")
     metrics = {"splits": {"test": {"f32": FIGURES}}}
-    folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
+    writing.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
     assert folder.read(checkpoint.path).figures("test") == FIGURES
     assert folder.read(checkpoint.path).figures("validation") is None
 

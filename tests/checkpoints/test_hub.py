@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from huggingface_hub import constants, hf_hub_download
 
-from model.checkpoints import commands, folder
+from model.checkpoints import commands, folder, zoo
 from model.checkpoints import hub as hub_module
 from model.checkpoints.commands import Pull
 from model.checkpoints.hub import copy_to, pull
+from model.checkpoints.hub_errors import HubError
 from model.checkpoints.hub_id import HubId, read_registry
 from model.errors import CheckpointError, ConfigError, StudioError
 from model.inference.segmenter import Segmenter
@@ -52,7 +53,7 @@ def bundled(original, tmp_path, monkeypatch) -> Path:
     """A weights folder with one checkpoint that needs no network."""
     weights = tmp_path / "weights"
     shutil.copytree(original.path, weights / "bundled")
-    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(weights))
+    monkeypatch.setenv(zoo.WEIGHTS_VARIABLE, str(weights))
     return weights
 
 
@@ -110,30 +111,30 @@ def test_token_stays_with_the_hub(hub, files, monkeypatch):
 def test_any_model_argument_takes_a_hub_id(hub, files, picture):
     repository = hub.add(NAME, files)
     for model in (NAME, f"{NAME}@{repository.head}", f"{NAME}@main"):
-        assert folder.find(model).name == model
+        assert zoo.find(model).name == model
     assert Segmenter(NAME, engine="torch").segment(picture).model == NAME
 
 
 def test_existing_folder_wins_over_a_hub_id(hub, original, tmp_path, monkeypatch):
     shutil.copytree(original.path, tmp_path / NAME)
     monkeypatch.chdir(tmp_path)
-    assert folder.find(NAME).path == Path(NAME)
+    assert zoo.find(NAME).path == Path(NAME)
     assert not hub.requests
 
 
 def test_missing_folder_that_cannot_be_a_hub_id_asks_nobody(hub):
     for model in ("./owner/tiny", "/owner/tiny", "a/b/c", "owner/tiny/"):
         with pytest.raises(CheckpointError, match="no checkpoint folder"):
-            folder.find(model)
+            zoo.find(model)
     assert not hub.requests
 
 
 def test_process_stays_with_the_commit_it_found(hub, files):
     repository = hub.add(NAME, files)
-    first = folder.find(NAME)
+    first = zoo.find(NAME)
     asked = len(hub.requests)
     second = repository.commit({**files, "README.md": b"new"})
-    assert folder.find(NAME) == first
+    assert zoo.find(NAME) == first
     assert len(hub.requests) == asked
     assert pull_tiny().description["hub"]["commit"] == second
     old = pull(HubId(NAME, first.description["hub"]["commit"]))
@@ -156,6 +157,18 @@ def test_what_another_program_left_out_is_asked_for(hub, files):
     checkpoint = pull(HubId(NAME, repository.head))
     assert checkpoint.classes.names == pull_tiny().classes.names
     assert (checkpoint.path / folder.DESCRIPTION_FILE).exists()
+
+
+def test_what_another_program_left_out_is_not_guessed_offline(hub, files, monkeypatch):
+    repository = hub.add(NAME, files)
+    for name in (folder.CONFIG_FILE, folder.WEIGHTS_FILE):
+        hf_hub_download(NAME, name, revision=repository.head)
+    pinned = HubId(NAME, repository.head)
+    with monkeypatch.context() as patch:
+        refuse_connections(patch)
+        with pytest.raises(HubError, match="cannot be reached"):
+            pull(pinned)
+    assert "guessed" not in pull(pinned).description
 
 
 def test_other_files_are_not_overwritten(hub, files, tmp_path):
@@ -209,6 +222,8 @@ def test_retry_after_is_obeyed(hub, files, waits):
     [
         ({"pattern": WEIGHTS, "drop_after": 0, "times": 99}, "cannot be reached"),
         ({"pattern": LISTING, "status": 429, "headers": {"Retry-After": "30"}}, "in 30 seconds"),
+        ({"pattern": LISTING, "status": 429, "headers": {"ratelimit": '"api";r=0;t=55'}},
+         "in 55 seconds"),
         ({"pattern": LISTING, "status": 503}, r"has a problem \(status 503\)"),
         ({"pattern": WEIGHTS, "status": 500}, r"has a problem \(status 500\)"),
         ({"pattern": WEIGHTS, "corrupt": True}, "model.safetensors has the wrong hash"),
@@ -229,10 +244,10 @@ def test_fault_becomes_a_sentence_and_a_second_pull_works(
     hub.add(NAME, files)
     hub.fail(**fault)
     with pytest.raises(StudioError, match=sentence) as caught:
-        folder.find(NAME)
+        zoo.find(NAME)
     assert_helps(caught.value, bundled)
     hub.faults.clear()
-    assert folder.find(NAME).weights_path.read_bytes() == files[folder.WEIGHTS_FILE]
+    assert zoo.find(NAME).weights_path.read_bytes() == files[folder.WEIGHTS_FILE]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +269,7 @@ def test_closed_repository_becomes_a_sentence(
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
     with pytest.raises(StudioError, match=sentence) as caught:
-        folder.find(NAME)
+        zoo.find(NAME)
     assert_helps(caught.value, bundled)
 
 
@@ -272,9 +287,9 @@ def test_disk_that_cannot_be_written_becomes_a_sentence(
     with monkeypatch.context() as patch:
         patch.setattr("huggingface_hub.file_download.http_get", refuse)
         with pytest.raises(StudioError, match=sentence) as caught:
-            folder.find(NAME)
+            zoo.find(NAME)
     assert_helps(caught.value, bundled)
-    folder.find(NAME)
+    zoo.find(NAME)
 
 
 @pytest.mark.parametrize("how", ["offline", "unreachable"])
@@ -285,7 +300,7 @@ def test_hub_out_of_reach_becomes_a_sentence_at_once(hub, bundled, waits, how, m
         refuse_connections(monkeypatch)
     sentence = {"offline": "HF_HUB_OFFLINE forbids", "unreachable": "cannot be reached"}[how]
     with pytest.raises(StudioError, match=sentence) as caught:
-        folder.find(NAME)
+        zoo.find(NAME)
     assert_helps(caught.value, bundled)
     assert not waits
 
@@ -293,27 +308,27 @@ def test_hub_out_of_reach_becomes_a_sentence_at_once(hub, bundled, waits, how, m
 def test_unknown_revision_becomes_a_sentence(hub, files):
     hub.add(NAME, files)
     with pytest.raises(StudioError, match="no such revision"):
-        folder.find(f"{NAME}@nonsense")
+        zoo.find(f"{NAME}@nonsense")
 
 
 @pytest.mark.parametrize("missing", [folder.CONFIG_FILE, folder.WEIGHTS_FILE])
 def test_repository_that_is_no_checkpoint_becomes_a_sentence(hub, files, missing):
     hub.add(NAME, {name: content for name, content in files.items() if name != missing})
     with pytest.raises(StudioError, match=f"has no {re.escape(missing)}"):
-        folder.find(NAME)
+        zoo.find(NAME)
 
 
 def test_registered_weights_are_pulled_at_first_use(hub, files, bundled):
     repository = hub.add(NAME, files)
     shutil.copytree(bundled / "bundled", bundled / "small")
     (bundled / "small" / folder.WEIGHTS_FILE).unlink()
-    assert "small" in folder.list_bundled()[1]
+    assert "small" in zoo.list_bundled()[1]
     (bundled / "registry").write_text(f"small: {NAME}@{repository.head}\n")
-    good, damaged = folder.list_bundled()
+    good, damaged = zoo.list_bundled()
     assert [checkpoint.name for checkpoint in good] == ["bundled", "small"]
     assert not damaged
     assert not hub.requests
-    found = folder.find("small")
+    found = zoo.find("small")
     assert found.name == "small"
     assert found.weights_path.read_bytes() == files[folder.WEIGHTS_FILE]
 
@@ -368,8 +383,8 @@ def test_registry_of_the_repository_is_valid():
 def test_wrong_registry_becomes_a_sentence(bundled, text):
     (bundled / "registry").write_text(text)
     with pytest.raises(CheckpointError, match="registry"):
-        folder.find("small")
-    assert folder.find("bundled").name == "bundled"
+        zoo.find("small")
+    assert zoo.find("bundled").name == "bundled"
 
 
 @pytest.mark.parametrize(
@@ -396,7 +411,7 @@ def test_environment_is_the_clients_own(hub, files, tmp_path):
         "HF_TOKEN": READER,
         "HF_HUB_DISABLE_XET": "1",
     }
-    code = f"from model.checkpoints import folder; print(folder.find('{NAME}').path)"
+    code = f"from model.checkpoints import zoo; print(zoo.find('{NAME}').path)"
 
     def run(**extra: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -448,5 +463,5 @@ def assert_helps(error: StudioError, weights: Path) -> None:
     assert NAME in message
     assert "\n" not in message
     assert message.endswith(".")
-    assert [checkpoint.name for checkpoint in folder.list_bundled()[0]] == ["bundled"]
-    assert folder.find("bundled").path == weights / "bundled"
+    assert [checkpoint.name for checkpoint in zoo.list_bundled()[0]] == ["bundled"]
+    assert zoo.find("bundled").path == weights / "bundled"

@@ -7,7 +7,8 @@ import json
 import pytest
 from huggingface_hub import ModelCard
 
-from model.checkpoints import commands, folder, hub
+from model import writing
+from model.checkpoints import commands, folder, hub, zoo
 from model.checkpoints.commands import Push
 from model.checkpoints.hub_id import read_registry
 from model.data.datasets import DATA_SETS
@@ -40,8 +41,10 @@ def trained(make_checkpoint, tmp_path) -> folder.Checkpoint:
             "support": [10, 20, 30],
         },
     }
-    folder.write_json(checkpoint.path / folder.METRICS_FILE, {"splits": {"test": {"f32": figures}}})
-    folder.write_text(checkpoint.path / folder.HISTORY_FILE, "epoch,lr\n1,0.001\n")
+    writing.write_json(
+        checkpoint.path / folder.METRICS_FILE, {"splits": {"test": {"f32": figures}}}
+    )
+    writing.write_text(checkpoint.path / folder.HISTORY_FILE, "epoch,lr\n1,0.001\n")
     description = {
         **checkpoint.description,
         "encoder": {"name": None, "pretrained": False, "origin": "none"},
@@ -65,7 +68,7 @@ def trained(make_checkpoint, tmp_path) -> folder.Checkpoint:
         },
         "versions": {"torch": "2.12.1"},
     }
-    folder.write_json(checkpoint.path / folder.DESCRIPTION_FILE, description)
+    writing.write_json(checkpoint.path / folder.DESCRIPTION_FILE, description)
     return folder.read(checkpoint.path)
 
 
@@ -91,7 +94,7 @@ def test_push_makes_a_private_repository_with_one_commit(server, trained, capsys
 
 def test_pushed_checkpoint_is_pulled_by_its_name(server, trained):
     push(trained)
-    pulled = folder.find(NAME)
+    pulled = zoo.find(NAME)
     assert pulled.classes == trained.classes
     assert pulled.metrics == trained.metrics
 
@@ -173,7 +176,21 @@ def test_fault_becomes_a_sentence_and_a_second_push_works(
     server.faults.clear()
     monkeypatch.setenv("HF_TOKEN", WRITER)
     push(trained)
-    assert folder.find(NAME).classes == trained.classes
+    assert zoo.find(NAME).classes == trained.classes
+
+
+def test_a_card_that_the_hub_refuses_is_said_with_its_reason(server, trained):
+    server.card_fault = '"license" must be one of [mit, ...]'
+    with pytest.raises(StudioError, match=r'in README\.md\. - "license" must be one'):
+        push(trained)
+
+
+def test_what_somebody_else_keeps_there_is_not_overwritten(server, trained):
+    repository = server.add(NAME, {"config.json": b"{}", "tokenizer.json": b"{}"})
+    before = repository.commits[-1]
+    with pytest.raises(ConfigError, match=rf"{NAME} exists and holds something else, such as conf"):
+        push(trained)
+    assert repository.commits[-1] == before
 
 
 def unlicensed(checkpoint: folder.Checkpoint) -> folder.Checkpoint:
@@ -182,7 +199,7 @@ def unlicensed(checkpoint: folder.Checkpoint) -> folder.Checkpoint:
 
 def describe(checkpoint: folder.Checkpoint, **data: str) -> folder.Checkpoint:
     description = {**checkpoint.description, "data": {**checkpoint.description["data"], **data}}
-    folder.write_json(checkpoint.path / folder.DESCRIPTION_FILE, description)
+    writing.write_json(checkpoint.path / folder.DESCRIPTION_FILE, description)
     return folder.read(checkpoint.path)
 
 
@@ -210,7 +227,7 @@ def test_a_stated_licence_goes_along_and_the_folder_stays_as_it_is(server, train
     card = ModelCard(files[folder.CARD_FILE].decode())
     assert card.data.license == "cc-by-sa-4.0"
     assert "licence: CC BY-SA 4.0" in card.text
-    assert folder.find(NAME).description["data"]["licence"] == "CC BY-SA 4.0"
+    assert zoo.find(NAME).description["data"]["licence"] == "CC BY-SA 4.0"
 
 
 def test_a_recorded_licence_is_not_overruled(server, trained):
@@ -239,7 +256,7 @@ def test_description_without_a_licence_is_refused(trained, server):
     path = trained.path / folder.DESCRIPTION_FILE
     description = json.loads(path.read_text())
     del description["data"]["licence"]
-    folder.write_json(path, description)
+    writing.write_json(path, description)
     with pytest.raises(CheckpointError, match="lacks 'licence'"):
         push(trained)
     assert not server.requests
@@ -247,7 +264,7 @@ def test_description_without_a_licence_is_refused(trained, server):
 
 def test_an_ensemble_is_not_pushed_as_one_of_its_networks(server, trained):
     description = trained.description | {"members": ["fold-2", "fold-3"]}
-    folder.write_json(trained.path / folder.DESCRIPTION_FILE, description)
+    writing.write_json(trained.path / folder.DESCRIPTION_FILE, description)
     with pytest.raises(ConfigError, match=r"is an ensemble.*fold-2.*fold-3"):
         push(folder.read(trained.path))
     assert not server.requests

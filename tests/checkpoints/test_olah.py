@@ -21,7 +21,7 @@ import segmentation_models_pytorch as smp
 import torch
 from huggingface_hub import constants
 
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.checkpoints import hub as hub_module
 from model.checkpoints.folder import WEIGHTS_FILE
 from model.checkpoints.hub import pull
@@ -197,11 +197,11 @@ def test_retry_after_is_obeyed(hub, waits):
 def test_fault_becomes_a_sentence_and_a_second_pull_works(hub, original, waits, fault, sentence):
     hub.fail(**fault)
     with pytest.raises(StudioError, match=sentence) as caught:
-        folder.find(OURS)
+        zoo.find(OURS)
     assert "\n" not in str(caught.value)
-    assert folder.find(OURS).weights_path.read_bytes() == original.weights_path.read_bytes()
+    assert zoo.find(OURS).weights_path.read_bytes() == original.weights_path.read_bytes()
 
 
 def test_a_name_that_it_does_not_serve_becomes_a_sentence(hub):
     with pytest.raises(StudioError, match="has no owner/nobody, or it is private"):
-        folder.find("owner/nobody")
+        zoo.find("owner/nobody")

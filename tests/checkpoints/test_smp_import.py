@@ -9,11 +9,11 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
-from model.checkpoints import folder, hub_push
+from model.checkpoints import folder, hub_push, zoo
 from model.checkpoints.smp_import import convert
 from model.checkpoints.weights import load_network
 from model.errors import CheckpointError, ConfigError
-from model.inference.segmenter import Segmenter
+from model.inference.engines import make_engine
 from tests.hub_server import serving
 
 
@@ -34,7 +34,9 @@ def save(tmp_path_factory):
 
 
 def logits(checkpoint: folder.Checkpoint, picture: np.ndarray) -> np.ndarray:
-    return Segmenter(checkpoint, engine="torch").logits(picture)
+    height, width = checkpoint.preprocessing.fitted_hw(*picture.shape[:2])
+    batch = checkpoint.preprocessing.network_input(picture)
+    return make_engine(checkpoint, "torch").logits(batch)[0, :, :height, :width]
 
 
 def original_logits(network, checkpoint: folder.Checkpoint, picture: np.ndarray) -> np.ndarray:
@@ -49,7 +51,7 @@ def test_pulled_by_its_hub_id_it_segments_as_smp_does(save, tmp_path, monkeypatc
     files = {file.name: file.read_bytes() for file in path.iterdir()}
     with serving(monkeypatch, tmp_path / "home") as server:
         commit = server.add("owner/plain", files).head
-        checkpoint = folder.find("owner/plain")
+        checkpoint = zoo.find("owner/plain")
     assert checkpoint.name == "owner/plain"
     assert checkpoint.description["hub"]["commit"] == commit
     assert checkpoint.classes.names == ["class 0", "class 1", "class 2"]
