@@ -12,7 +12,6 @@ Without `values`, stored values are the class ids, or in colour masks the classe
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,12 +19,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
-from model.data.classes import OKABE_ITO, VOID, ClassTable
+from model.data.classes import VOID, ClassTable, default_classes
 from model.data.masks import TRANSPARENT, MaskEncoding, Storage, pack_colour
 from model.data.schema import Record, parse_yaml, validate
 from model.errors import DataError
 
 NAME = "classes.yaml"
+NAMES = (NAME, "classes.yml")
+"""What the file may be called, in any case."""
 
 Colour = Annotated[str, StringConstraints(pattern="^#[0-9A-Fa-f]{6}$", to_lower=True)]
 Value = Annotated[int, Field(ge=0, lt=2**31)] | Colour
@@ -144,32 +145,6 @@ def text(classes: ClassTable, void: Iterable[int] = ()) -> str:
         content["void"] = void
     content["encoding"] = "index"
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-
-def default_classes(names: Iterable[str]) -> ClassTable:
-    """A class table with colours that can be told apart; "background" is black.
-
-    The first seven are Okabe and Ito's for common colour vision deficiencies; more are
-    spaced around the hue circle by the golden ratio.
-
-    Raises: `DataError` for more classes than an 8-bit mask can hold.
-    """
-    names = list(names)
-    if len(names) > VOID:
-        raise DataError(f"There are {len(names)} classes; a mask can hold at most {VOID}.")
-    colours = _distinct_colours()
-    return ClassTable.of(
-        (name, "#000000" if name == "background" else next(colours)) for name in names
-    )
-
-
-def _distinct_colours():
-    yield from (colour.lower() for colour in OKABE_ITO if colour != "#000000")
-    hue = 0.0
-    for number in range(VOID):
-        hue = (hue + (5**0.5 - 1) / 2) % 1
-        rgb = colorsys.hls_to_rgb(hue, (0.35, 0.5, 0.65)[number % 3], 0.7)
-        yield "#" + "".join(f"{round(255 * channel):02x}" for channel in rgb)
 
 
 def _stored(value: int | str, storage: Storage) -> int:

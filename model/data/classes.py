@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import colorsys
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 
 VOID = 255
 """Label of pixels to ignore: not trained on, not scored, drawn transparent."""
@@ -108,3 +109,29 @@ class ClassTable:
     @classmethod
     def from_json(cls, rows: list[dict]) -> ClassTable:
         return cls(tuple(ClassInfo(row["id"], row["name"], row["colour"]) for row in rows))
+
+
+def default_classes(names: Iterable[str]) -> ClassTable:
+    """A class table with colours that can be told apart; "background" is black.
+
+    The first seven are Okabe and Ito's for common colour vision deficiencies; more are
+    spaced around the hue circle by the golden ratio.
+
+    Raises: `DataError` for more classes than an 8-bit mask can hold.
+    """
+    names = list(names)
+    if len(names) > VOID:
+        raise DataError(f"There are {len(names)} classes; a mask can hold at most {VOID}.")
+    colours = _distinct_colours()
+    return ClassTable.of(
+        (name, "#000000" if name == "background" else next(colours)) for name in names
+    )
+
+
+def _distinct_colours() -> Iterator[str]:
+    yield from (colour.lower() for colour in OKABE_ITO if colour != "#000000")
+    hue = 0.0
+    for number in range(VOID):
+        hue = (hue + (5**0.5 - 1) / 2) % 1
+        rgb = colorsys.hls_to_rgb(hue, (0.35, 0.5, 0.65)[number % 3], 0.7)
+        yield "#" + "".join(f"{round(255 * channel):02x}" for channel in rgb)

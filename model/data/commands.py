@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from model.errors import ConfigError, DataError
+from model.errors import ConfigError, DataError, StudioError
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,12 @@ def check(command: Check) -> int:
     if not command.json:
         print(report.text())
     if command.fix:
-        copy = doctor.write_copy(seen, command.fix)
+        try:
+            copy = doctor.write_copy(seen, command.fix)
+        except StudioError as error:
+            if command.json:
+                print(json.dumps(content | {"error": str(error), "exit_code": 2}, indent=1))
+            raise
         report = doctor.check(str(command.fix)).report
         content |= {"left_out": copy.left_out, "copy": report.model_dump()}
         if not command.json:

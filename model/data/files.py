@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePath, PurePosixPath
 
 from model.data.images import SUFFIXES
@@ -14,12 +16,48 @@ OWN_FOLDER = "folder"
 def key_of(path: str | Path) -> str:
     """What a file is called: its relative path without the suffix, with forward slashes.
 
+    It is in Unicode's form NFC: macOS may write the same name in another form in one folder only.
+
     Args: path: of a file that is there, or as text, which may come from Windows.
     """
     there = isinstance(path, PurePath)
     # In a file name on Linux a backslash is an ordinary character.
     pure = PurePosixPath(path.as_posix() if there else path.replace("\\", "/"))
-    return (pure.parent / pure.stem).as_posix()
+    return unicodedata.normalize("NFC", (pure.parent / pure.stem).as_posix())
+
+
+def files_in(folder: Path, suffixes: Collection[str] = ()) -> Iterator[Path]:
+    """The files in a folder and those below it, sorted; links to folders are followed.
+
+    Hidden files and folders are left out: they are other programs', as "._a.jpg" of macOS and the
+    folder .ipynb_checkpoints.
+
+    Args: suffixes: in lower case; only files with one of these, by default all.
+    Raises: `DataError` for a folder that cannot be opened.
+    """
+    yield from _files_in(folder, suffixes, ())
+
+
+def _files_in(folder: Path, suffixes: Collection[str], above: tuple[Path, ...]) -> Iterator[Path]:
+    place = folder.resolve()
+    if place in above:  # a link to a folder that this one is in
+        return
+    for path in sorted(entries(folder)):
+        if path.is_dir():
+            yield from _files_in(path, suffixes, (*above, place))
+        # A link to nothing is kept: whoever reads it will say so. What else is no file is left out.
+        elif (not suffixes or path.suffix.lower() in suffixes) and (
+            path.is_file() or not path.exists()
+        ):
+            yield path
+
+
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds and is not hidden. Raises `DataError` if it cannot be opened."""
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be opened: {error.strerror or error}.") from error
 
 
 def list_pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:
@@ -27,15 +65,12 @@ def list_pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]
 
     Returns: the files; and, for each name that several share (they differ only in suffix), all of
         those, the first of which is among the files.
-    Raises: `DataError` for a name that is not text.
+    Raises: `DataError` for a name that is not text, or a folder that cannot be opened.
     """
     found: dict[str, Path] = {}
     same: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in files_in(folder, SUFFIXES):
         own = path.relative_to(folder)
-        # Hidden ones are other programs': "._a.jpg" of macOS, the folder .ipynb_checkpoints.
-        if path.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in own.parts):
-            continue
         check_name(own)
         name = key_of(own)
         if name in found:

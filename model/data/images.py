@@ -3,7 +3,8 @@
 Training, command line, pages and API all come through `decode`, so a picture looks
 the same to each of them. The rules:
 
-- EXIF rotation is applied; of an animation or a multi-page file the first frame is used.
+- EXIF rotation is applied; of an animation or a multi-page file the first frame is used
+  (`has_more_pages` tells).
 - Transparency is composited on white.
 - Palette, grey, CMYK and other colour modes become RGB as Pillow converts them;
   embedded ICC profiles are not applied.
@@ -14,6 +15,7 @@ the same to each of them. The rules:
 from __future__ import annotations
 
 import io
+import itertools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +27,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from model.errors import ImageError, ImageTooLargeError
 
 MAX_BYTES = 128 * 2**20
+"""Of a picture that is sent: as bytes or in a stream, as uploads come."""
+
+MAX_FILE_BYTES = 2**30
+"""Of a file: 100 megapixels of 16-bit RGBA without compression take less."""
+
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+SUBFILE_TYPE, REDUCED, TRANSPARENCY = 254, 1, 4  # TIFF's tag NewSubfileType, and bits of it
 
 MAX_PIXELS = 100_000_000
 
@@ -34,8 +42,8 @@ MAX_PIXELS = 100_000_000
 # cannot be asked for by name: Pillow's JPEG reader opens it.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif",
-    ".jp2",
+    ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm",
+    ".avif", ".jp2",
 )  # fmt: skip
 
 MAX_SCANS = 100
@@ -53,14 +61,15 @@ Image.MAX_IMAGE_PIXELS = None
 
 
 def decode(
-    source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+    source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int | None = None
 ) -> np.ndarray:
     """Reads a picture as RGB.
 
     Args:
         source: a path, the file's bytes, or a binary file object.
         max_pixels: refuse pictures with more pixels than this.
-        max_bytes: refuse files with more bytes than this.
+        max_bytes: refuse files with more bytes than this, by default `MAX_FILE_BYTES` for a path
+            and `MAX_BYTES` for anything else.
 
     Returns:
         uint8 (H, W, 3), values 0..255.
@@ -83,7 +92,7 @@ def decode(
 
 
 def open_image(
-    source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+    source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int | None = None
 ) -> Image.Image:
     """Opens a picture without decoding its pixels, after checking format and limits.
 
@@ -125,6 +134,22 @@ def open_image(
     return image
 
 
+def has_more_pages(path: Path) -> bool:
+    """Whether a TIFF has pages besides the first, which is the only one that is read.
+
+    Thumbnails, overviews and transparency masks are no pages. False also for what is no TIFF.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path, formats=("TIFF",)) as image:
+            warnings.simplefilter("ignore")
+            for page in itertools.count(1):
+                image.seek(page)
+                if not image.tag_v2.get(SUBFILE_TYPE, 0) & (REDUCED | TRANSPARENCY):
+                    return True
+    except Exception:  # the end of the file, or damage, which `decode` reports
+        return False
+
+
 def describe(source: Source) -> str:
     """What an error message calls a source: the file's name, or "The picture"."""
     if isinstance(source, str | Path):
@@ -132,7 +157,9 @@ def describe(source: Source) -> str:
     return "The picture"
 
 
-def _as_file(source: Source, name: str, max_bytes: int) -> io.BytesIO:
+def _as_file(source: Source, name: str, max_bytes: int | None) -> io.BytesIO:
+    if max_bytes is None:
+        max_bytes = MAX_FILE_BYTES if isinstance(source, str | Path) else MAX_BYTES
     if isinstance(source, str | Path):
         try:
             # Read whole: the file handle is not left open, and a file that changes

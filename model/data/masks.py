@@ -38,8 +38,6 @@ LOSSLESS_FORMATS = ("PNG", "TIFF", "BMP", "GIF", "PPM")
 TRANSPARENT = 1 << 24
 """The stored value of a fully transparent pixel in a colour mask: beyond all colours."""
 
-_ORIENTATION = 0x0112  # EXIF
-
 
 @dataclass(frozen=True)
 class MaskEncoding:
@@ -192,13 +190,15 @@ def to_labels(
     """
     known = np.array(sorted(mapping), np.int32)
     labels_of = np.array([mapping[value] for value in known.tolist()], np.uint8)
-    low, high = min(values.min(), known[0]), max(values.max(), known[-1])
+    low, high = min([values.min(), *mapping]), max([values.max(), *mapping])
     if low >= 0 and high < 2**16:
         # A table is several times faster than a search, and small at these sizes.
         table = np.full(high + 1, -1, np.int32)
         table[known] = labels_of
         labels = table[values]
         missing = labels < 0
+    elif not mapping:
+        labels, missing = np.zeros(values.shape, np.uint8), np.ones(values.shape, bool)
     else:
         place = np.searchsorted(known, values).clip(max=len(known) - 1)
         labels = labels_of[place]
@@ -320,8 +320,7 @@ def _pixels(image: Image.Image, source: Source, mode: str | None = None) -> np.n
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if image.getexif().get(_ORIENTATION, 1) != 1:
-                image = ImageOps.exif_transpose(image)  # as `decode` turns the picture
+            ImageOps.exif_transpose(image, in_place=True)  # as `decode` turns the picture
             return np.asarray(image if mode in (None, image.mode) else image.convert(mode))
     except Exception as error:  # a damaged file can fail in any of Pillow's decoders
         raise ImageError(f"{describe(source)} is damaged or cut short ({error}).") from error

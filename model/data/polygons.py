@@ -8,8 +8,7 @@ The rules:
   lies on a left or upper edge is inside, on a right or lower edge outside.
 - Polygons from COCO files are filled by pycocotools instead, so that they agree with COCO's
   own masks to the pixel. (It rounds vertices to fifths of a pixel first.)
-- A class is painted as a whole: all its shapes, at the place of its last one. Later classes
-  cover earlier ones; among the shapes of one class the order cannot matter.
+- Shapes are painted in the file's order: later ones cover earlier ones.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ class Shape:
 
 
 def paint(shapes: Sequence[Shape], height: int, width: int, background: int = 0) -> np.ndarray:
-    """Labels of a picture from its shapes, uint8 (H, W); `background` where there is none.
+    """Labels of a picture from its shapes, painted in their order, uint8 (H, W); `background`
+    where there is none.
 
     Raises: `DataError` for a region that does not fit the picture.
     """
     labels = np.full((height, width), background, np.uint8)
-    last_place = {shape.label: place for place, shape in enumerate(shapes)}
-    for shape in sorted(shapes, key=lambda shape: last_place[shape.label]):
+    for shape in shapes:
         try:
             labels[shape.region.mask(height, width)] = shape.label
         except DataError as error:

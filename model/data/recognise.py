@@ -6,7 +6,7 @@ The rules, in this order:
   grey, or every colour is pure red, the red channel is the value; else the colours are the
   classes. Palette and RGB files together are read by their colours.
 - Grey and palette files: if the values are 0 and 255, two classes; else class ids, of
-  which 255 is void where all others are below 128.
+  which 255 is void where the others look like ids, see `SMALL_ID`.
 
 Grey and RGB files in one set contradict each other, and more than `MOST_VALUES` values or
 colours are refused: compression and smoothed edges make such masks.
@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.class_file import ClassFile, default_classes
-from model.data.classes import VOID, ClassTable
+from model.cores import available_cores
+from model.data.class_file import ClassFile
+from model.data.classes import VOID, ClassTable, default_classes
 from model.data.images import open_image
 from model.data.masks import (
     TRANSPARENT,
@@ -37,6 +38,10 @@ from model.data.masks import (
 from model.errors import DataError
 
 MOST_VALUES = 64
+SMALL_ID = 64
+"""Values besides 255 look like ids if they are all below this, or leave out no more numbers than
+they use. Grey levels, such as 0, 127 and 255, do neither: there 255 is a class."""
+
 ADVICE = "Export them as PNG, unsmoothed, with one value or colour for each class."
 
 
@@ -92,12 +97,13 @@ def distinct(values: np.ndarray) -> tuple[int, ...]:
 
 
 def look_at_all(look: Callable, items: Iterable, description: str = "masks") -> list:
-    """`look(item)` for many items on all cores, with a progress bar where there are many."""
+    """`look(item)` for many items, in their order, on all cores, with a progress bar where there
+    are many. Threads help because the decoders release the GIL."""
     from tqdm import tqdm
 
     items = list(items)
     disable = True if len(items) < 200 else None  # None: shown on a terminal
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         try:
             results = pool.map(look, items)
             return list(tqdm(results, description, len(items), unit="file", disable=disable))
@@ -203,7 +209,7 @@ def _by_values(
     void = {pack_colour(v) if isinstance(v, str) else v for v in stated_void}
     if storage == "colour":
         void.add(TRANSPARENT)
-    elif not stated_void and all(value < 128 for value in values if value != 255):
+    elif not stated_void and _look_like_ids([value for value in values if value != 255]):
         void.add(255)
     classes = [value for value in values if value not in void]
     if len(classes) > MOST_VALUES:
@@ -223,3 +229,8 @@ def _by_values(
     else:
         table = default_classes(f"class {value}" for value in classes)
     return MaskEncoding(storage, dict.fromkeys(void, VOID) | labels), table
+
+
+def _look_like_ids(values: list[int]) -> bool:
+    """Args: values: sorted."""
+    return max(values, default=0) < max(SMALL_ID, 2 * len(values))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import pydantic_core
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model.errors import DataError
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
 
 class Record(BaseModel):
-    """Base of the models: keys they do not name are other programs' business."""
+    """Base of the models: keys they do not name are other programs' business, whatever they hold.
+    Numbers are finite."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -26,7 +26,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def parse_json(path: Path) -> Any:
     """The content of a JSON file. Raises `DataError` if it cannot be read as such."""
     try:
-        return pydantic_core.from_json(path.read_bytes(), allow_inf_nan=False)
+        return pydantic_core.from_json(path.read_bytes().removeprefix(BOM_UTF8))
     except ValueError as error:
         raise DataError(f"{path.name} is not JSON: {error}.") from error
     except OSError as error:

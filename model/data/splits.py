@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from model.errors import ConfigError, DataError
@@ -107,6 +107,7 @@ def k_folds(
     rule: FoldRule = "random",
     group_of: Callable[[str], str] = str,
     seed: int = 0,
+    together: Iterable[Sequence[str]] = (),
 ) -> list[Split]:
     """Cross-validation: `count` splits whose validation parts together are train + validation.
 
@@ -117,14 +118,21 @@ def k_folds(
         rule: how, by scikit-learn's splitters: "contiguous" `KFold`, "random" `KFold` with
             `seed`, "group" `GroupKFold`, "stratified" `StratifiedKFold` with `seed`.
         group_of: the group or the stratum of a name.
+        together: names that must not come into different folds, such as copies of a picture: the
+            first of them is dealt, the others follow it.
 
     Raises: `ConfigError` if there are fewer names or groups than folds.
     """
     from sklearn import model_selection
 
     pool = sorted(split["train"] + split["validation"])
-    groups = [group_of(name) for name in pool]
-    available = len(set(groups)) if rule == "group" else len(pool)
+    first = {name: name for name in pool}
+    for copies in together:
+        here = first.keys() & set(copies)
+        first |= dict.fromkeys(here, min(here, default=""))
+    dealt = sorted(set(first.values()))
+    groups = [group_of(name) for name in dealt]
+    available = len(set(groups)) if rule == "group" else len(dealt)
     if not 2 <= count <= available:
         unit = "groups" if rule == "group" else "pictures"
         raise ConfigError(
@@ -143,14 +151,15 @@ def k_folds(
         # Strata smaller than the number of folds are spread as far as they go.
         warnings.filterwarnings("ignore", message="The least populated class")
         # The strata are scikit-learn's `y`; a splitter warns about arguments it does not use.
-        folds = list(splitter.split(pool, groups, groups if rule == "group" else None))
+        folds = list(splitter.split(dealt, groups, groups if rule == "group" else None))
+    held_out = [{dealt[i] for i in validation} for _, validation in folds]
     return [
         {
-            "train": [pool[i] for i in train],
-            "validation": [pool[i] for i in held_out],
+            "train": [name for name in pool if first[name] not in fold],
+            "validation": [name for name in pool if first[name] in fold],
             "test": list(split["test"]),
         }
-        for train, held_out in folds
+        for fold in held_out
     ]
 
 

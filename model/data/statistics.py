@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 
-from model.cores import available_cores
 from model.data.classes import VOID
 from model.data.datasets import DataSet
+from model.data.recognise import look_at_all
 
 
 @dataclass
@@ -78,27 +77,19 @@ def measure(
     description: str = "counting",
     pair: Callable[[str], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Statistics:
-    """Counts over the named samples, in threads, with a progress bar on a terminal.
+    """Counts over the named samples, in threads, with a progress bar where there are many.
 
     Args: pair: the function that reads a sample, by default `data.pair`.
 
     Raises: `DataError`, `ImageError` for samples that cannot be read.
     """
-    from tqdm import tqdm
-
     read = pair or data.pair
 
     def count(name: str) -> tuple[np.ndarray, tuple[int, int]]:
         labels = read(name)[1]
         return histogram(labels), labels.shape
 
-    names = list(names)
     statistics = Statistics.empty(len(data.classes))
-    # Threads help because the decoders release the GIL.
-    with ThreadPoolExecutor(available_cores()) as threads:
-        counted = threads.map(count, names)
-        for counts, size_hw in tqdm(
-            counted, description, total=len(names), unit="picture", disable=None
-        ):
-            statistics.add(counts, size_hw)
+    for counts, size_hw in look_at_all(count, names, description):
+        statistics.add(counts, size_hw)
     return statistics

@@ -1,5 +1,6 @@
 """The data sets: their published layouts on made-up files, and the real ones where they lie."""
 
+import copy
 import shutil
 from itertools import chain
 from pathlib import Path
@@ -111,6 +112,14 @@ def test_digest_depends_on_content_and_not_on_place(carla, tmp_path_factory):
     assert datasets.load("carla", moved).digest() == digest
     save(moved / "carla/CameraRGB/000003.png", np.zeros((*SIZE_HW, 3), np.uint8))
     assert datasets.load("carla", moved).digest() != digest
+
+
+def test_the_files_are_read_once_for_the_digest(carla, monkeypatch):
+    data = datasets.load("carla", carla)
+    digest = data.digest()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} is read again"))
+    assert data.digest() == digest
+    assert copy.copy(data).digest() == digest  # as studies make one for each split
 
 
 def test_an_unknown_name_lists_those_there_are():

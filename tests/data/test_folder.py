@@ -1,6 +1,8 @@
 """Anybody's own folder: layouts, names, encodings told from the pixels, classes.yaml."""
 
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,10 @@ from model.data import class_file, datasets, splits
 from model.data.annotations import read as read_annotations
 from model.data.annotations.convert import write_masks
 from model.data.class_file import ClassFile
-from model.data.classes import VOID
+from model.data.classes import VOID, default_classes
 from model.data.datasets.folder import UserFolder, own_split
 from model.data.masks import index_png
-from model.data.recognise import MOST_VALUES, recognise, scan
+from model.data.recognise import MOST_VALUES, look_at_all, recognise, scan
 from model.errors import ConfigError, DataError
 
 SIZE_HW = (6, 8)
@@ -132,6 +134,35 @@ def test_of_two_official_parts_the_second_is_for_testing(tmp_path):
     assert "15 % of train" in data.split_rule
 
 
+def make_part(root: Path, count: int, images: str = "images", masks: str = "masks") -> None:
+    for number in range(count):
+        save(root / f"{images}/{number}.png", np.zeros((*SIZE_HW, 3), np.uint8))
+        save(root / f"{masks}/{number}.png", labels_of(number))
+
+
+@pytest.mark.parametrize("folders", [("imgs", "masks"), ("images", "gt")])
+def test_a_part_whose_folders_have_other_names_is_refused(folders, tmp_path):
+    make_part(tmp_path / "train", 9)
+    make_part(tmp_path / "val", 2, *folders)
+    (other,) = set(folders) - {"images", "masks"}
+    (lost,) = {"images", "masks"} - set(folders)
+    with pytest.raises(DataError, match=rf"no folder val/{lost}/; if {other}/ is meant, rename it"):
+        datasets.load(f"folder:{tmp_path}")
+
+
+def test_a_part_without_folders_is_refused(tmp_path):
+    make_part(tmp_path / "train", 9)
+    save(tmp_path / "test/0.png", np.zeros((*SIZE_HW, 3), np.uint8))
+    with pytest.raises(DataError, match="has no folder test/images/"):
+        datasets.load(f"folder:{tmp_path}")
+
+
+def test_the_case_of_the_folders_names_does_not_matter(tmp_path):
+    make_part(tmp_path / "Train", 9, "Images", "MASKS")
+    make_part(tmp_path / "test", 4)
+    assert len(datasets.load(f"folder:{tmp_path}").images) == 13
+
+
 def test_a_picture_may_be_called_as_a_part_is():
     split, rule = own_split(["train", "test", "a", "b", "c", "d", "e", "f", "g", "h"])
     assert rule == UserFolder.split_rule
@@ -207,10 +238,17 @@ def test_ids_with_gaps_become_classes_in_their_order(tmp_path):
     assert names == ["class 7", "class 11", "class 26", "class 300"]
 
 
-def test_grey_levels_up_to_255_are_classes(tmp_path):
-    labels, names = read_back(masks_of(tmp_path, a=np.uint8([[0, 128, 255]])))
-    assert labels == [[[0, 1, 2]]]
-    assert names == ["class 0", "class 128", "class 255"]
+@pytest.mark.parametrize("levels", [[0, 128, 255], [0, 127, 255], [0, 85, 170, 255]])
+def test_grey_levels_up_to_255_are_classes(levels, tmp_path):
+    labels, names = read_back(masks_of(tmp_path, a=np.uint8([levels])))
+    assert labels == [[list(range(len(levels)))]]
+    assert names == [f"class {level}" for level in levels]
+
+
+@pytest.mark.parametrize("ids", [[1, 2, 3], [7, 11, 26], [0, *range(40, 90)]])
+def test_255_is_void_beside_small_ids_and_beside_many(ids, tmp_path):
+    labels, _ = read_back(masks_of(tmp_path, a=np.uint8([[*ids, 255]])))
+    assert labels == [[[*range(len(ids)), VOID]]]
 
 
 def test_0_and_255_are_background_and_foreground(tmp_path):
@@ -294,6 +332,13 @@ def test_one_class_only_is_refused(tmp_path):
         recognise(masks_of(tmp_path, a=np.uint8([[3, 255]])))
 
 
+def test_files_are_looked_at_on_the_available_cores(monkeypatch):
+    monkeypatch.setattr("model.data.recognise.available_cores", lambda: 1)
+    threads = look_at_all(lambda _: time.sleep(0.001) or threading.get_ident(), range(20))
+    assert len(threads) == 20
+    assert len(set(threads)) == 1
+
+
 def test_a_scan_lists_what_a_file_holds(tmp_path):
     path = palette_file(tmp_path / "a.png", [[3, 1]], [(i, 0, 0) for i in range(4)])
     result = scan(path)
@@ -318,6 +363,27 @@ def test_names_colours_and_void_come_from_the_file(tmp_path):
     assert data.classes.names == ["background", "road"]
     assert data.classes[1].colour == "#804080"
     assert set(np.unique(data.labels("000"))) == {0, 1, VOID}
+
+
+@pytest.mark.parametrize("place", ["", "masks/", "masks/sub/", "images/"])
+@pytest.mark.parametrize("name", ["classes.yaml", "classes.yml", "Classes.YAML"])
+def test_the_file_is_found_beside_the_pictures_and_among_the_masks(place, name, tmp_path):
+    make_folder(tmp_path)
+    (tmp_path / "masks/sub").mkdir()
+    (tmp_path / place / name).write_text("classes: [a, b, c]\n")
+    assert datasets.load(f"folder:{tmp_path}").classes.names == ["a", "b", "c"]
+
+
+def test_the_files_of_all_parts_must_agree(tmp_path):
+    for part in ("train", "val", "test"):
+        make_part(tmp_path / part, 9)
+        (tmp_path / part / "masks/classes.yaml").write_text("classes: [a, b, c]\n")
+    assert datasets.load(f"folder:{tmp_path}").classes.names == ["a", "b", "c"]
+    (tmp_path / "val/masks/classes.yaml").write_text("classes: [b, a, c]\n")
+    with pytest.raises(
+        DataError, match=r"test/masks/classes\.yaml and val/masks/classes\.yaml say different"
+    ):
+        datasets.load(f"folder:{tmp_path}")
 
 
 def test_the_short_form_gives_names_and_colours(tmp_path):
@@ -455,11 +521,13 @@ def test_what_data_masks_writes_is_a_folder(tmp_path):
     write_masks(read_annotations(labels), tmp_path / "own/images", tmp_path / "own/masks")
     data = datasets.load(f"folder:{tmp_path / 'own'}")
     assert data.classes.names == ["background", "road"]
+    # Void is stated though it does not occur: it may, in a part that is converted apart.
+    assert class_file.read(tmp_path / "own/masks/classes.yaml").void == [VOID]
     assert data.labels("005").tolist() == [[1, 1, 1, 1, 0, 0, 0, 0]] * 6
 
 
 def test_the_written_class_file_reads_back(tmp_path):
-    table = class_file.default_classes(["background", "road", "Auto & Weg"])
+    table = default_classes(["background", "road", "Auto & Weg"])
     file = described(tmp_path, class_file.text(table, [255]))
     assert file.table() == table
     encoding = file.mask_encoding("index")
@@ -467,7 +535,7 @@ def test_the_written_class_file_reads_back(tmp_path):
 
 
 def test_default_colours_differ_for_many_classes():
-    table = class_file.default_classes(f"class {i}" for i in range(150))
+    table = default_classes(f"class {i}" for i in range(150))
     assert len({info.rgb for info in table}) == 150
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from model.data.images import decode
+from model.data import images
+from model.data.images import decode, has_more_pages
 from model.errors import ImageError, ImageTooLargeError
 
 WHITE = [255, 255, 255]
@@ -233,6 +234,41 @@ def test_the_byte_limit_is_inclusive_for_each_source(tmp_path):
     for source in (content, path, io.BytesIO(content)):
         with pytest.raises(ImageTooLargeError, match="larger than the limit"):
             decode(source, max_bytes=len(content) - 1)
+
+
+def test_a_file_may_be_larger_than_what_is_sent(tmp_path, monkeypatch):
+    content = encoded(PICTURE, "BMP")
+    monkeypatch.setattr(images, "MAX_BYTES", len(content) - 1)
+    path = tmp_path / "scan.bmp"
+    path.write_bytes(content)
+    assert np.array_equal(decode(path), PICTURE)
+    for source in (content, io.BytesIO(content)):
+        with pytest.raises(ImageTooLargeError, match="larger than the limit"):
+            decode(source)
+    monkeypatch.setattr(images, "MAX_FILE_BYTES", len(content) - 1)
+    with pytest.raises(ImageTooLargeError, match="larger than the limit"):
+        decode(path)
+
+
+def test_further_pages_of_a_tiff_are_noticed(tmp_path):
+    def file(*kinds: int) -> Path:
+        pages = [Image.fromarray(PICTURE) for _ in kinds]
+        for page, kind in zip(pages, kinds, strict=True):
+            page.encoderinfo = {"tiffinfo": {254: kind}}
+        path = tmp_path / "a.tif"
+        pages[0].save(path, save_all=True, append_images=pages[1:])
+        with Image.open(path) as image:
+            assert image.n_frames == len(kinds)
+        return path
+
+    assert has_more_pages(file(0, 0))
+    assert has_more_pages(file(2, 2))
+    assert has_more_pages(file(0, 1, 0))
+    assert not has_more_pages(file(0))
+    assert not has_more_pages(file(0, 1, 4, 5))  # a thumbnail, masks
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(PICTURE, "PNG"))
+    assert not has_more_pages(path)
 
 
 def test_a_png_without_pixels_is_refused():

@@ -196,6 +196,10 @@ def test_a_mask_with_exif_rotation_is_turned_like_a_picture():
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     turned = np.rot90(VALUES, -1)
     assert np.array_equal(read_index(png(VALUES, exif=exif)), turned)
+    palette = Image.fromarray(VALUES)
+    palette.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200, 7, 7, 7])
+    colours = np.int32([0xC80000, 0x00C800, 0x0000C8, 0x070707])
+    assert np.array_equal(read_colours(encoded(palette, exif=exif)), colours[turned])
 
 
 def test_metadata_does_not_disturb():
@@ -219,6 +223,13 @@ def test_to_labels_names_values_below_and_above_what_is_known():
     for wrong in (-1, 3, 70000, 2**24):
         with pytest.raises(DataError, match=rf"\[{wrong}\].*it knows \[0, 1, 2\]"):
             to_labels(np.int32([[0, wrong]]), {0: 0, 1: 1, 2: 2}, "a.png")
+
+
+def test_without_any_known_value_all_are_unknown():
+    for values in (np.int32([[0, 3]]), np.int32([[-1, 2**20]])):
+        assert to_labels(values, {}, "a.png", unknown=VOID).tolist() == [[VOID, VOID]]
+        with pytest.raises(DataError, match=r"it knows \[\]. 2 pixels are affected"):
+            to_labels(values, {}, "a.png")
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"no picture", png(VALUES)[:-30]])

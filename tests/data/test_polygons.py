@@ -120,15 +120,17 @@ def test_coordinates_in_other_units_are_refused():
             paint([Shape(1, polygon, "Line 4")], 6, 8)
 
 
-def test_later_classes_lie_over_earlier_ones():
+def test_later_shapes_lie_over_earlier_ones():
     left, right = (Polygon(np.float64(SQUARE) + np.array([x, 0])) for x in (0, 2))
     over = paint([Shape(1, left), Shape(2, right)], 6, 8)
     under = paint([Shape(2, right), Shape(1, left)], 6, 8)
     assert over[2].tolist() == [0, 0, 1, 1, 2, 2, 2, 2]
     assert under[2].tolist() == [0, 0, 1, 1, 1, 1, 2, 2]
-    # A class is painted as a whole, at the place of its last shape.
-    sandwich = paint([Shape(1, left), Shape(2, right), Shape(1, left)], 6, 8)
-    assert np.array_equal(sandwich, under)
+    # A later patch of a class elsewhere takes nothing from what lies on its earlier shapes.
+    patch = Polygon(np.float64(SQUARE) + np.array([-2, 2]))
+    patched = paint([Shape(1, left), Shape(2, right), Shape(1, patch)], 6, 8)
+    assert np.array_equal(patched[:3], over[:3])
+    assert patched[5].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
 def test_a_patch_may_stick_out():
@@ -242,11 +244,19 @@ def test_coco_crowds_can_be_left_out_and_boxes_are_counted(tmp_path):
     assert found.skipped == {"box without an outline": 1}
 
 
+@pytest.mark.parametrize("outline", [[5, 5, 6, 6], []])
+def test_coco_outlines_of_no_area_are_counted(outline, tmp_path):
+    good = [1, 1, 5, 1, 3, 6]
+    shapes = [{"category_id": 18, "segmentation": s} for s in ([good], [outline], [good, outline])]
+    found = annotations.read(write_json(tmp_path / "a.json", coco_file(shapes)))
+    assert found.labels("a", 40, 50).any()
+    assert found.skipped == {"outline of fewer than three points": 2}
+
+
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
-        ([[1, 1, 5, 1]], "annotation 0: an outline has 4 numbers"),
-        ([[1, 1, 5, 1, 3]], "an outline has 5 numbers"),
+        ([[1, 1, 5, 1, 3]], "annotation 0: an outline has 5 numbers"),
         ({"size": [50, 40], "counts": [0, 2000]}, "is for 40 x 50 pixels"),
         ({"size": [40, 50], "counts": [0, 1999]}, "add up to 1999 pixels"),
         ({"size": [40, 50], "counts": [0, 3000]}, "add up to 3000 pixels"),
@@ -372,11 +382,12 @@ def test_labelme_shapes(tmp_path):
         labelme_shape("c_circle", [[25, 25], [25, 35]], "circle"),
         labelme_shape("d_mask", [[2, 30], [3, 31]], "mask", mask=text),
         labelme_shape("e_point", [[1, 1]], "point"),
+        labelme_shape("e_point", [[1, 1], [2, 2]]),
         labelme_shape("__ignore__", [[38, 0], [40, 0], [40, 40], [38, 40]]),
     ]
     found = annotations.read(write_json(tmp_path / "a.json", labelme(shapes, imageWidth=40)))
     assert found.format == "LabelMe"
-    assert found.skipped == {"point": 1}
+    assert found.skipped == {"point": 1, "outline of fewer than three points": 1}
     assert found.classes.names[:3] == ["background", "a_polygon", "b_rectangle"]
     labels = found.labels("a", 40, 40)
     expected = np.zeros((40, 40), np.uint8)
@@ -404,7 +415,6 @@ def test_labelme_folders_share_one_class_list(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        (labelme_shape("x", [[1, 1], [2, 2]]), "an outline has 4 numbers"),
         (labelme_shape("x", [[1, 1], [1e6, 2]], "circle"), r"shape 0 \(x\): .* far outside"),
         (labelme_shape("x", [[1, 1]], "circle"), "a circle needs two points, but has 1"),
         (labelme_shape("x", [[1, 1], [2, 2]], "spline"), "'spline' are not known"),
@@ -438,6 +448,7 @@ def test_scalabel_polygons(tmp_path):
     lane = {"vertices": [[0, 0], [8, 6]], "types": "LL", "closed": False}
     content = scalabel(closed, lane)
     content[0]["labels"].append({"category": "lane", "poly2d": [lane]})
+    content[0]["labels"].append({"category": "road", "poly2d": [lane | {"closed": True}]})
     content[0]["labels"].append({"category": "car", "box2d": {"x1": 0, "y1": 0, "x2": 1, "y2": 1}})
     expected = Polygon(np.float64(SQUARE)).mask(6, 8)
     for written in (content, {"frames": content}):
@@ -447,7 +458,11 @@ def test_scalabel_polygons(tmp_path):
         assert found.names() == ["a", "b"]
         assert np.array_equal(found.labels("a", 6, 8), expected)
         assert not found.labels("b", 6, 8).any()
-        assert found.skipped == {"open line": 1, "label without an outline": 1}
+        assert found.skipped == {
+            "open line": 1,
+            "label without an outline": 1,
+            "outline of fewer than three points": 1,
+        }
 
 
 def test_scalabel_curves_are_cubic_beziers(tmp_path):
@@ -489,7 +504,6 @@ def test_scalabel_run_lengths_and_configured_categories(tmp_path):
         ({"vertices": SQUARE, "types": "LLL", "closed": True}, "4 vertices, but 3 types"),
         ({"vertices": SQUARE, "types": "LLLC", "closed": True}, "two control points and an end"),
         ({"vertices": SQUARE, "types": "LLXL", "closed": True}, "types"),
-        ({"vertices": [[0, 0], [1, 1]], "closed": True}, "an outline has 4 numbers"),
     ],
 )
 def test_scalabel_outlines_that_cannot_be_are_named(poly, message, tmp_path):
@@ -515,6 +529,35 @@ def test_other_json_is_refused(content, message, tmp_path):
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(DataError, match=message):
         annotations.read(tmp_path / "a.json")
+
+
+def test_json_is_read_as_other_programs_write_it(tmp_path):
+    good = {"category_id": 18, "segmentation": [[1, 1, 5, 1, 3, 6]], "area": float("nan")}
+    path = write_json(tmp_path / "a.json", coco_file([good]))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert annotations.read(path).labels("a", 40, 50).any()
+    good["segmentation"] = [[1, 1, 5, 1, 3, float("nan")]]
+    write_json(path, coco_file([good]))
+    with pytest.raises(DataError, match=r"annotations\.0\.segmentation"):
+        annotations.read(path)
+
+
+def test_json_files_of_other_programs_are_named(tmp_path):
+    write_json(tmp_path / "b.json", labelme([labelme_shape("road", SQUARE)]))
+    (tmp_path / "._b.json").write_bytes(b"AppleDouble")
+    assert annotations.read(tmp_path).names() == ["b"]
+    for name in ("a", "flags"):
+        (tmp_path / f"{name}.json").write_text("{}")
+        with pytest.raises(DataError, match=rf"^{name}\.json is not LabelMe, .* move it elsewhere"):
+            annotations.read(tmp_path)
+        (tmp_path / f"{name}.json").unlink()
+
+
+def test_label_files_in_linked_folders_are_read(tmp_path):
+    yolo(tmp_path / "elsewhere", a="")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/train").symlink_to(tmp_path / "elsewhere")
+    assert annotations.read(tmp_path / "labels").names() == ["train/a"]
 
 
 def test_nothing_there_is_said(tmp_path):

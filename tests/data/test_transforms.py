@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from model.data.class_file import default_classes
-from model.data.classes import VOID
+from model.data.classes import VOID, default_classes
 from model.data.preprocessing import Preprocessing
 from model.data.statistics import histogram
 from model.data.transforms import (

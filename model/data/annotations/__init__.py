@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from model.data.annotations.base import AnnotationSet
 from model.data.annotations.coco import CocoAnnotations, Crowd
 from model.data.annotations.labelme import LabelMeAnnotations
 from model.data.annotations.scalabel import ScalabelAnnotations
 from model.data.annotations.yolo import YoloAnnotations
-from model.data.files import key_of
+from model.data.files import files_in, key_of
 from model.data.schema import parse_json
 from model.errors import DataError
 
@@ -42,7 +43,7 @@ def read(
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(path.rglob("*.json"))
+        files = list(files_in(path, (".json",)))
         if not files:
             return YoloAnnotations(path, class_names)
     elif path.is_file():
@@ -50,20 +51,37 @@ def read(
     else:
         raise DataError(f"{path} does not exist. Give {FORMATS}.")
     contents = [(file, _without_photograph(parse_json(file))) for file in files]
-    first = contents[0][1]
-    if _has(first, "annotations", "images"):
+    kinds = [_kind_of(content) for _, content in contents]
+    kind = next(filter(None, kinds), None)
+    if kind is None:
+        raise DataError(f"{files[0].name} is in none of the known formats. Give {FORMATS}.")
+    for file, own in zip(files, kinds, strict=True):
+        if own is not kind:
+            raise DataError(
+                f"{file.relative_to(path)} is not {kind.format}, as other files in {path} are. If "
+                "it is no annotation, move it elsewhere."
+            )
+    if kind is CocoAnnotations:
         if len(contents) > 1:
             raise DataError(
                 f"{path} holds several COCO files, beginning with {files[0].name}. Give one file."
             )
-        return CocoAnnotations(path if path.is_file() else files[0], first, crowd)
-    if _has(first, "shapes"):
+        return CocoAnnotations(*contents[0], crowd)
+    if kind is LabelMeAnnotations:
         folder = path if path.is_dir() else path.parent
         named = {key_of(file.relative_to(folder)): (file, data) for file, data in contents}
         return LabelMeAnnotations(named, class_names)
-    if isinstance(first, list) or _has(first, "frames") or _has(first, "labels", "name"):
-        return ScalabelAnnotations(contents, class_names)
-    raise DataError(f"{files[0].name} is in none of the known formats. Give {FORMATS}.")
+    return ScalabelAnnotations(contents, class_names)
+
+
+def _kind_of(content: Any) -> type[AnnotationSet] | None:
+    if _has(content, "annotations", "images"):
+        return CocoAnnotations
+    if _has(content, "shapes"):
+        return LabelMeAnnotations
+    if isinstance(content, list) or _has(content, "frames") or _has(content, "labels", "name"):
+        return ScalabelAnnotations
+    return None
 
 
 def _without_photograph(content):

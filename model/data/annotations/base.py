@@ -9,13 +9,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.data.class_file import default_classes
-from model.data.classes import VOID, ClassTable
+from model.data.classes import VOID, ClassTable, default_classes
 from model.data.polygons import Shape, paint
 from model.errors import DataError
 
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
 IGNORE_NAMES = ("__ignore__", "_ignore_", "ignore")
+
+TOO_SHORT = "outline of fewer than three points"
+"""What such an annotation is called in `skipped`."""
 
 
 class AnnotationSet(ABC):
@@ -27,8 +29,8 @@ class AnnotationSet(ABC):
     Attributes:
         format: the format's name, for people.
         classes: the class table, background included.
-        skipped: how many annotations without an area (points, lines, boxes) there are,
-            by kind; they paint nothing.
+        skipped: how many annotations without an area (points, lines, boxes, outlines of two
+            points) there are, by kind; they paint nothing.
     """
 
     format: ClassVar[str]

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from model.data.annotations.base import AnnotationSet, as_points
+from model.data.annotations.base import TOO_SHORT, AnnotationSet, as_points
 from model.data.classes import VOID
 from model.data.files import key_of
 from model.data.polygons import CocoPolygon, RunLengths, Shape
-from model.data.schema import Finite, Record, validate
+from model.data.schema import Record, validate
 from model.errors import DataError
 
 Crowd = Literal["class", "void", "skip"]
@@ -43,7 +43,7 @@ class CocoAnnotation(Record):
     id: int | str | None = None
     image_id: int | str
     category_id: int
-    segmentation: CocoRunLengths | list[list[Finite]] | None = None
+    segmentation: CocoRunLengths | list[list[float]] | None = None
     iscrowd: bool = False
 
 
@@ -84,7 +84,11 @@ class CocoAnnotations(AnnotationSet):
                 raise DataError(f"{origin}: there is no category {annotation.category_id}.")
             if not annotation.segmentation:
                 self.skipped["box without an outline"] += 1
-            elif not (annotation.iscrowd and crowd == "skip"):
+                continue
+            if isinstance(annotation.segmentation, list):
+                self.skipped.update(TOO_SHORT for p in annotation.segmentation if _too_short(p))
+                annotation.segmentation = [p for p in annotation.segmentation if not _too_short(p)]
+            if not (annotation.iscrowd and crowd == "skip"):
                 self._annotations[annotation.image_id].append(annotation)
 
     def names(self) -> list[str]:
@@ -114,3 +118,8 @@ class CocoAnnotations(AnnotationSet):
     def _origin(self, annotation: CocoAnnotation, number: int) -> str:
         name = f"number {number}" if annotation.id is None else annotation.id
         return f"{self.path.name}, annotation {name}"
+
+
+def _too_short(numbers: list[float]) -> bool:
+    """An odd count of numbers is another matter: the file is damaged."""
+    return len(numbers) < 6 and len(numbers) % 2 == 0

@@ -88,8 +88,8 @@ def write_masks(
             target.write_bytes(index_png(labels, annotations.classes))
             result.written += 1
             result.pixels += np.bincount(labels.ravel(), minlength=256)
-        void = [VOID] if result.pixels[VOID] else []
-        text = class_file.text(annotations.classes, void)
+        # Void whether it occurs or not: the files of parts that are converted apart must agree.
+        text = class_file.text(annotations.classes, [VOID])
         (partial / class_file.NAME).write_text(text, encoding="utf-8")
         output.rmdir()  # it is empty; not every system lets a folder replace one
         os.replace(partial, output)

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from pydantic import PositiveInt
 
-from model.data.annotations.base import AnnotationSet, as_points
+from model.data.annotations.base import TOO_SHORT, AnnotationSet, as_points
 from model.data.masks import read_index
 from model.data.polygons import Disc, Patch, Polygon, Region, Shape, check_range
-from model.data.schema import Finite, Record, validate
+from model.data.schema import Record, validate
 from model.errors import DataError, ImageError
 
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
@@ -26,7 +26,7 @@ WITHOUT_AREA = ("point", "points", "line", "linestrip")
 
 class LabelMeShape(Record):
     label: str
-    points: list[tuple[Finite, Finite]]
+    points: list[tuple[float, float]]
     shape_type: str | None = "polygon"
     mask: str | None = None
 
@@ -54,9 +54,7 @@ class LabelMeAnnotations(AnnotationSet):
         }
         shapes = [shape for _, file in self.files.values() for shape in file.shapes]
         super().__init__(class_names or sorted({shape.label for shape in shapes}))
-        for shape in shapes:
-            if shape.shape_type in WITHOUT_AREA:
-                self.skipped[shape.shape_type] += 1
+        self.skipped.update(kind for shape in shapes if (kind := _without_area(shape)))
 
     def names(self) -> list[str]:
         return list(self.files)
@@ -71,7 +69,7 @@ class LabelMeAnnotations(AnnotationSet):
             )
         shapes = []
         for number, shape in enumerate(file.shapes):
-            if shape.shape_type not in WITHOUT_AREA:
+            if not _without_area(shape):
                 origin = f"{path.name}, shape {number} ({shape.label})"
                 region = _region(shape, origin)
                 try:
@@ -80,6 +78,13 @@ class LabelMeAnnotations(AnnotationSet):
                     raise DataError(f"{origin}: {error}") from error
                 shapes.append(Shape(self.label_of(shape.label, origin), region, origin))
         return shapes
+
+
+def _without_area(shape: LabelMeShape) -> str:
+    """The kind of a shape that paints nothing, else no text."""
+    if shape.shape_type in WITHOUT_AREA:
+        return shape.shape_type
+    return TOO_SHORT if shape.shape_type in (None, "polygon") and len(shape.points) < 3 else ""
 
 
 def _region(shape: LabelMeShape, origin: str) -> Region:

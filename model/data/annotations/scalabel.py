@@ -17,10 +17,10 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from model.data.annotations.base import AnnotationSet, as_points
+from model.data.annotations.base import TOO_SHORT, AnnotationSet, as_points
 from model.data.files import key_of
 from model.data.polygons import Polygon, RunLengths, Shape
-from model.data.schema import Finite, Record, validate
+from model.data.schema import Record, validate
 from model.errors import DataError
 
 CURVE_STEPS = 32
@@ -28,7 +28,7 @@ CURVE_STEPS = 32
 
 
 class Poly2d(Record):
-    vertices: list[tuple[Finite, Finite]]
+    vertices: list[tuple[float, float]]
     types: Annotated[str, Field(pattern="^[LC]*$")] | None = None
     closed: bool = True
 
@@ -89,7 +89,10 @@ class ScalabelAnnotations(AnnotationSet):
         occurring = sorted({label.category or "" for label in labels if _has_area(label)})
         super().__init__(class_names or configured or occurring)
         for label in labels:
-            if not _has_area(label):
+            closed = sum(poly.closed for poly in label.poly2d or ())
+            if short := closed - len(_outlines(label)):
+                self.skipped[TOO_SHORT] += short
+            elif not _has_area(label):
                 self.skipped["open line" if label.poly2d else "label without an outline"] += 1
 
     def names(self) -> list[str]:
@@ -106,13 +109,17 @@ class ScalabelAnnotations(AnnotationSet):
             if label.rle:
                 regions = [RunLengths(label.rle.size, label.rle.counts)]
             else:
-                regions = [Polygon(_flatten(poly, origin)) for poly in label.poly2d if poly.closed]
+                regions = [Polygon(_flatten(poly, origin)) for poly in _outlines(label)]
             shapes += [Shape(value, region, origin) for region in regions]
         return shapes
 
 
 def _has_area(label: Label) -> bool:
-    return bool(label.rle) or any(poly.closed for poly in label.poly2d or ())
+    return bool(label.rle or _outlines(label))
+
+
+def _outlines(label: Label) -> list[Poly2d]:
+    return [poly for poly in label.poly2d or () if poly.closed and len(poly.vertices) > 2]
 
 
 def _leaves(categories: list[Category]) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from model.data.annotations.base import AnnotationSet, as_points
 from model.data.classes import VOID
-from model.data.files import key_of
+from model.data.files import files_in, key_of
 from model.data.polygons import Polygon, Shape
 from model.data.schema import Record, parse_yaml, validate
 from model.errors import DataError
@@ -42,7 +42,7 @@ class YoloAnnotations(AnnotationSet):
     def __init__(self, folder: Path, class_names: list[str] | None = None) -> None:
         self.files = {
             key_of(path.relative_to(folder)): path
-            for path in sorted(folder.rglob("*.txt"))
+            for path in files_in(folder, (".txt",))
             if path.name not in LISTS
         }
         if not self.files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -91,11 +92,22 @@ class DataSet(ABC):
     def folds(self, count: int, seed: int = 0) -> list[Split]:
         """`count` splits for cross-validation, the test part kept apart in all of them.
 
+        Where they are cut at random, copies of a picture stay in one fold.
+
         Raises: `ConfigError` if there are not enough samples or groups.
         """
         return splits.k_folds(
-            self.split, count, rule=self.fold_rule, group_of=self.group_of, seed=seed
+            self.split,
+            count,
+            rule=self.fold_rule,
+            group_of=self.group_of,
+            seed=seed,
+            together=self.copies() if self.fold_rule == "random" else (),
         )
+
+    def copies(self) -> list[list[str]]:
+        """Groups of samples that are copies of each other."""
+        return []
 
     def use_split(self, split: Split, rule: str) -> None:
         """Replaces the split; `rule` says in words what it is.
@@ -174,7 +186,17 @@ class FileDataSet(DataSet):
     def labels(self, name: str) -> np.ndarray:
         return self.encoding.read(self.masks[name])
 
+    def copies(self) -> list[list[str]]:
+        from model.data.doctor import duplicates  # the doctor imports the data sets
+
+        return duplicates.copies_in(self).certain
+
     def digest(self) -> str:
+        return self._files_digest
+
+    @cached_property
+    def _files_digest(self) -> str:
+        # Every byte is read for it, and a training asks for it several times.
         total = hashlib.sha256()
         for files in (self.images, self.masks):
             for name in sorted(files):

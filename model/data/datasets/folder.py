@@ -5,20 +5,23 @@
     PATH/classes.yaml (optional; see `model.data.class_file`)
 
 A mask has its picture's name, with or without one of the usual endings (`a_mask.png`).
+`classes.yaml` may also lie in `masks/` and in the parts; if there are several they must agree.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 from model.data import class_file, splits
-from model.data.class_file import ClassFile, default_classes
-from model.data.classes import ClassTable
+from model.data.class_file import ClassFile
+from model.data.classes import ClassTable, default_classes
 from model.data.datasets.base import FileDataSet
-from model.data.files import OWN_FOLDER, pictures_in
+from model.data.files import OWN_FOLDER, entries, files_in, pictures_in
+from model.data.images import SUFFIXES
 from model.data.recognise import recognise
 from model.data.splits import Split
 from model.errors import DataError, ImageError
@@ -38,6 +41,35 @@ PART_OF = {
 """The part that a subfolder's name stands for."""
 
 OWN_PARTS = "the folder's own train, val and test"
+
+IMAGE_FOLDERS = (
+    "images", "image", "imgs", "img", "pictures", "photos", "jpegimages", "rgb", "camerargb",
+)  # fmt: skip
+MASK_FOLDERS = (
+    "masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth",
+    "segmentations", "segmentation", "segmentationclass", "cameraseg", "cameramask", "trimaps",
+)  # fmt: skip
+"""What people call the folders. Training insists on the first of each; the doctor knows all."""
+
+ANNOTATIONS = (".json", ".txt")
+"""Suffixes of annotations that outline things."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where pictures and their masks are.
+
+    Attributes:
+        prefix: of their names: "train/" if they are a part, else "".
+        folder: the part, or the whole.
+        images: the folder of the pictures in it, None if there is none.
+        masks: the folder of their masks, or else a file or folder of annotations, or None.
+    """
+
+    prefix: str
+    folder: Path
+    images: Path | None
+    masks: Path | None
 
 
 class UserFolder(FileDataSet):
@@ -65,8 +97,7 @@ class UserFolder(FileDataSet):
             raise DataError(f"The folder {path} does not exist.")
         try:
             super().__init__(path)
-            file = find_class_file(path)
-            described = class_file.read(file) if file else ClassFile()
+            described = agreed(path, class_files(path, self.places))
             self.encoding, self.classes = recognise(list(self.masks.values()), described)
         except (DataError, ImageError) as error:
             raise DataError(
@@ -75,16 +106,12 @@ class UserFolder(FileDataSet):
             ) from error
 
     def collect(self) -> None:
-        pairs = {"": self.root}
-        if not (self.root / "images").is_dir():
-            pairs = {
-                f"{folder.name}/": folder
-                for folder in sorted(self.root.iterdir())
-                if folder.name.lower() in PART_OF and (folder / "images").is_dir()
-            }
-        for prefix, folder in pairs.items():
-            images = pictures_in(self.need(folder / "images"))
-            masks, rivals = match_masks(images, pictures_in(self.need(folder / "masks")))
+        self.places = find_places(self.root)
+        for place in self.places:
+            prefix = place.prefix
+            images = pictures_in(self.need(place.folder / "images", place.images))
+            masks = pictures_in(self.need(place.folder / "masks", place.masks))
+            masks, rivals = match_masks(images, masks)
             for name, (first, second, *_) in rivals.items():
                 raise DataError(
                     f"{first.name} and {second.name} in {second.parent} both belong to the "
@@ -98,10 +125,14 @@ class UserFolder(FileDataSet):
                 "Put the pictures into images/ and their masks, of the same names, into masks/."
             )
 
-    def need(self, folder: Path) -> Path:
-        if not folder.is_dir():
-            raise DataError(f"{self.root} has no folder {folder.relative_to(self.root)}/.")
-        return folder
+    def need(self, folder: Path, found: Path | None = None) -> Path:
+        """Returns the folder, or what was found if only its case differs. Raises `DataError`."""
+        if folder.is_dir():
+            return folder
+        if found and found.is_dir() and found.name.lower() == folder.name:
+            return found
+        similar = f"; if {found.name}/ is meant, rename it" if found and found.is_dir() else ""
+        raise DataError(f"{self.root} has no folder {folder.relative_to(self.root)}/{similar}.")
 
     def make_split(self, names: list[str]) -> Split:
         split, self.split_rule = own_split(names)
@@ -112,10 +143,64 @@ class UserFolder(FileDataSet):
         return hashlib.sha256(meaning.encode()).hexdigest()[:16]
 
 
-def find_class_file(root: Path) -> Path | None:
-    """The folder's `classes.yaml`, or the one in its `masks/`."""
-    places = (root / class_file.NAME, root / "masks" / class_file.NAME)
-    return next((path for path in places if path.is_file()), None)
+def find_places(root: Path) -> list[Place]:
+    """Where the pictures and masks of a folder are, by the usual names; none if it has no such.
+
+    If a part has a folder of pictures, all parts are listed. Raises: `DataError` for a folder that
+    cannot be opened.
+    """
+    whole = _place("", root)
+    if whole.images and whole.images.name.lower() == IMAGE_FOLDERS[0]:
+        return [whole]
+    parts = [_place(f"{folder.name}/", folder) for folder in part_folders(root)]
+    if any(part.images for part in parts):
+        return parts
+    return [whole] if whole.images else []
+
+
+def part_folders(root: Path) -> list[Path]:
+    """The folders that are called as the parts of a split are."""
+    return [p for p in sorted(entries(root)) if p.name.lower() in PART_OF and p.is_dir()]
+
+
+def _place(prefix: str, folder: Path) -> Place:
+    by_name = {path.name.lower(): path for path in sorted(entries(folder)) if path.is_dir()}
+    images = next((by_name[name] for name in IMAGE_FOLDERS if name in by_name), None)
+    candidates = [by_name[name] for name in MASK_FOLDERS if name in by_name]
+    # "Annotations" may hold XML beside the folder with the masks; the masks are first choice.
+    for suffixes in (SUFFIXES, ANNOTATIONS):
+        for candidate in candidates:
+            if next(files_in(candidate, suffixes), None):
+                return Place(prefix, folder, images, candidate)
+    beside = (path for path in sorted(entries(folder)) if path.suffix.lower() == ".json")
+    return Place(prefix, folder, images, next(beside, None) or next(iter(candidates), None))
+
+
+def class_files(root: Path, places: Sequence[Place]) -> dict[Path, ClassFile]:
+    """All `classes.yaml` in the folder, in the parts, beside the pictures and among the masks.
+
+    Raises: `DataError` naming what is wrong in one of them.
+    """
+    folders = dict.fromkeys([root, *(f for p in places for f in (p.folder, p.images) if f)])
+    found = [path for folder in folders for path in sorted(entries(folder))]
+    for place in places:
+        if place.masks and place.masks.is_dir():
+            found += files_in(place.masks, (".yaml", ".yml"))
+    named = [path for path in dict.fromkeys(found) if path.name.lower() in class_file.NAMES]
+    return {path: class_file.read(path) for path in named}
+
+
+def agreed(root: Path, files: Mapping[Path, ClassFile]) -> ClassFile:
+    """What all of these files say; nothing if there are none. Raises `DataError` if two differ."""
+    first = next(iter(files), None)
+    for path, content in files.items():
+        if content != files[first]:
+            raise DataError(
+                f"{first.relative_to(root)} and {path.relative_to(root)} say different things, but "
+                "a value must mean the same in all masks. Correct one of them, or convert all "
+                "annotations again with the same --classes."
+            )
+    return files[first] if first else ClassFile()
 
 
 def own_split(names: list[str]) -> tuple[Split, str]:

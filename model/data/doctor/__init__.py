@@ -20,6 +20,7 @@ Where to look:
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import sys
@@ -43,7 +44,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Of the checks: a report that was kept by another version is not used."""
 
 
@@ -89,18 +90,20 @@ def check(target: str, data_root: Path | None = None, fix: Path | None = None) -
 def examine(data: DataSet) -> Report:
     """The findings on a data set that could be opened.
 
-    The report is kept in the cache folder under the digests of data and split: files that were
-    examined before are not looked at again.
+    The report is kept in the cache folder under the folder's name and the digests of data and
+    split: files that were examined before are not looked at again.
     """
     if not isinstance(data, FileDataSet):
         return Report(target=data.name, pictures=0, masks=0)  # drawn, and exact by construction
-    kept = cache_folder() / "reports" / f"{_key(data)}.json"
+    target = f"folder:{data.root}" if isinstance(data, UserFolder) else data.name
+    options = "" if isinstance(data, UserFolder) else f" --data-root {quote(str(data.data_root))}"
+    # The report names the folder, which may have been moved since.
+    place = hashlib.sha256(f"{target}{options}".encode(errors="surrogateescape")).hexdigest()[:16]
+    kept = cache_folder() / "reports" / f"{_key(data)}-{place}.json"
     try:
         return Report.model_validate_json(kept.read_bytes())
     except (OSError, ValidationError):
         pass  # not examined yet, or by an earlier version
-    target = f"folder:{data.root}" if isinstance(data, UserFolder) else data.name
-    options = "" if isinstance(data, UserFolder) else f" --data-root {quote(str(data.data_root))}"
     report = examine_case(of_data_set(data, target, options)).report
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ is one of its findings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,26 +19,24 @@ from model.data.class_file import ClassFile
 from model.data.classes import ClassTable
 from model.data.datasets import DATA_SETS, FileDataSet
 from model.data.datasets.folder import (
+    ANNOTATIONS,
     OWN_PARTS,
-    PART_OF,
+    Place,
     UserFolder,
-    find_class_file,
+    agreed,
+    class_files,
+    find_places,
     match_masks,
+    part_folders,
 )
 from model.data.datasets.outlined import OutlinedDataSet
 from model.data.doctor.findings import Finding, counted, some
 from model.data.doctor.look import Painter
-from model.data.files import list_pictures
+from model.data.files import entries, files_in, key_of, list_pictures
+from model.data.images import SUFFIXES, has_more_pages
 from model.data.masks import MaskEncoding
+from model.data.recognise import look_at_all
 from model.errors import DataError
-
-IMAGE_FOLDERS = (
-    "images", "image", "imgs", "img", "pictures", "photos", "jpegimages", "rgb", "camerargb",
-)  # fmt: skip
-MASK_FOLDERS = (
-    "masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth",
-    "segmentations", "segmentation", "segmentationclass", "cameraseg", "cameramask", "trimaps",
-)  # fmt: skip
 
 
 @dataclass
@@ -103,14 +101,14 @@ class Case:
 
 def of_data_set(data: FileDataSet, target: str, options: str = "") -> Case:
     """The files of a data set that could be opened."""
-    files_in = {part: {data.file_of(n) for n in names} for part, names in data.split.items()}
+    parts = {part: {data.file_of(n) for n in names} for part, names in data.split.items()}
     case = Case(
         target,
         data.root,
         options,
         images=data.images,
         classes=data.classes,
-        part_of={name: part for part, names in files_in.items() for name in names},
+        part_of={name: part for part, names in parts.items() for name in names},
         fixed_parts=not isinstance(data, UserFolder) or data.split_rule == OWN_PARTS,
         film=data.fold_rule == "contiguous",
         own=isinstance(data, UserFolder),
@@ -119,76 +117,83 @@ def of_data_set(data: FileDataSet, target: str, options: str = "") -> Case:
         case.painters = {name: partial(data.annotations.labels, name) for name in data.masks}
     else:
         case.masks, case.encoding = data.masks, data.encoding
+    case.findings += _more_pages(case)
     return case
 
 
 def of_folder(root: Path) -> Case:
     """The files of any folder: pictures with masks or polygons, or masks alone."""
     case = Case(str(root), root)
-    file = find_class_file(root)
-    try:
-        case.described = class_file.read(file) if file else ClassFile()
-    except DataError as error:
-        case.found(
-            code="class-file",
-            severity="error",
-            what=str(error),
-            why="The file is ignored until it can be read; training stops with this error.",
-            mend="Correct it; docs/masks.md shows what it may hold.",
-            files=[file.name],
-        )
-    places = list(_places(root))
+    places = find_places(root) or _together(root)
     for place in places:
-        _collect(case, *place)
+        _collect(case, place)
     if not places:
         case.masks = list_pictures(root)[0]
         case.findings += _no_layout(case)
-    elif not case.images and not case.masks and not case.painters:
-        case.found(
-            code="empty",
-            severity="error",
-            what=f"{_shown(case, places[0][1])} and {_shown(case, places[0][2])} hold no pictures.",
-            why="There is nothing to train on.",
-        )
+    _describe(case, places or [Place("", root, None, root)])
+    case.findings += [*_more_pages(case), *_other_files(case, places)]
     if not case.unread:
         case.findings += [*_odd_layout(case, places), *_without_partner(case)]
     case.findings += _known_set(case)
     return case
 
 
-Place = tuple[str, Path, Path | None]
+def _together(root: Path) -> list[Place]:
+    """Where pictures and annotations are in one folder, as LabelMe and Roboflow keep them."""
+    for folders in ([root], part_folders(root)):
+        found = {folder: _annotations_beside(folder) for folder in folders}
+        if any(found.values()):
+            return [
+                Place("" if folder == root else f"{folder.name}/", folder, path and folder, path)
+                for folder, path in found.items()
+            ]
+    return []
 
 
-def _places(root: Path) -> Iterator[Place]:
-    """Where pictures and their masks are: a prefix for the names, and the two folders."""
-    if found := _pair_of_folders(root):
-        yield "", *found
-        return
-    for folder in _folders(root):
-        if folder.name.lower() in PART_OF and (found := _pair_of_folders(folder)):
-            yield f"{folder.name}/", *found
+def _annotations_beside(folder: Path) -> Path | None:
+    """A file like Roboflow's `_annotations.coco.json`, or the folder, if as with LabelMe some of
+    its pictures have a JSON file of their name."""
+    roboflow = (path for path in sorted(entries(folder)) if path.name.endswith(".coco.json"))
+    if found := next(roboflow, None):
+        return found
+    described = {key_of(path) for path in files_in(folder, (".json",))}
+    pictures = (key_of(path) for path in files_in(folder, SUFFIXES))
+    return folder if described and not described.isdisjoint(pictures) else None
 
 
-def _pair_of_folders(folder: Path) -> tuple[Path, Path | None] | None:
-    by_name = {path.name.lower(): path for path in _folders(folder)}
-    images = next((by_name[name] for name in IMAGE_FOLDERS if name in by_name), None)
-    masks = next((by_name[name] for name in MASK_FOLDERS if name in by_name), None)
-    if masks is None:  # one file of annotations beside the pictures
-        masks = next(iter(sorted(folder.glob("*.json"))), None)
-    return images and (images, masks)
-
-
-def _folders(folder: Path) -> list[Path]:
+def _describe(case: Case, places: Sequence[Place]) -> None:
+    """Reads what `classes.yaml` says."""
+    found = partial(case.found, code="class-file", severity="error")
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError as error:
-        raise DataError(f"{folder} cannot be opened: {error.strerror or error}.") from error
+        files = class_files(case.root, places)
+    except DataError as error:
+        found(
+            what=str(error),
+            why="The file is ignored until it can be read; training stops with this error.",
+            mend="Correct it; docs/masks.md shows what it may hold.",
+        )
+        return
+    try:
+        case.described = agreed(case.root, files)
+    except DataError as error:
+        # A copy of masks that mean different things could not be told from a right one.
+        case.masks, case.unread = {}, True
+        found(
+            what=str(error),
+            why="Training stops with this error, and until then no mask can be examined.",
+            files=[_shown(case, path) for path in files],
+        )
 
 
-def _collect(case: Case, prefix: str, images: Path, masks: Path | None) -> None:
+def _collect(case: Case, place: Place) -> None:
+    prefix, images = place.prefix, place.images
+    if images is None:
+        return
+    masks = place.masks or _annotations_beside(images)
     pictures, same = list_pictures(images)
     case.images |= {prefix + name: path for name, path in pictures.items()}
-    files, same_masks = list_pictures(masks) if masks and masks.is_dir() else ({}, {})
+    apart = masks and masks.is_dir() and masks != images
+    files, same_masks = list_pictures(masks) if apart else ({}, {})
     matched, rivals = match_masks(pictures, files)
     claims = [*same.values(), *same_masks.values(), *rivals.values()]
     if claims:
@@ -209,8 +214,7 @@ def _collect(case: Case, prefix: str, images: Path, masks: Path | None) -> None:
 
 
 def _collect_annotations(case: Case, prefix: str, pictures: dict[str, Path], path: Path) -> None:
-    has_text = path.is_dir() and next(path.rglob("*.txt"), None)
-    if path.is_dir() and not has_text and not next(path.rglob("*.json"), None):
+    if path.is_dir() and not next(files_in(path, ANNOTATIONS), None):
         return
     try:
         shapes: AnnotationSet = annotations.read(path)
@@ -252,7 +256,7 @@ def _collect_annotations(case: Case, prefix: str, pictures: dict[str, Path], pat
 
 
 def _no_layout(case: Case) -> Iterator[Finding]:
-    folders = [f"{path.name}/" for path in _folders(case.root)]
+    folders = [f"{path.name}/" for path in sorted(entries(case.root)) if path.is_dir()]
     yield Finding(
         code="layout",
         severity="note" if case.masks else "error",
@@ -284,12 +288,62 @@ def _folder_names(kind: type) -> tuple[str, ...]:
     return getattr(kind, "folders", ())
 
 
-def _odd_layout(case: Case, places: list[Place]) -> Iterator[Finding]:
+def _more_pages(case: Case) -> Iterator[Finding]:
+    files = [*case.images.items(), *case.masks.items()]
+    files = [(name, path) for name, path in files if path.suffix.lower() in (".tif", ".tiff")]
+    have = look_at_all(has_more_pages, [path for _, path in files], "pages")
+    names = [name for (name, _), more in zip(files, have, strict=True) if more]
+    if names:
+        yield Finding(
+            code="pages",
+            severity="warning",
+            what=f"{counted(len(names), 'TIFF has', 'TIFFs have')} several pages.",
+            why="Of each only the first page is read.",
+            mend="If the others count, save each page as a file of its own.",
+            files=list(dict.fromkeys(names)),
+        )
+
+
+def _other_files(case: Case, places: Sequence[Place]) -> Iterator[Finding]:
+    """If there are no pictures, or files that are neither pictures nor annotations."""
+    images = {place.images for place in places if place.images not in (None, place.folder)}
+    masks = {place.masks for place in places if place.masks and place.masks.is_dir()}
+    others = [
+        _shown(case, path)
+        for folder in sorted(images | masks)
+        for path in files_in(folder)
+        if path.suffix.lower() not in SUFFIXES + ANNOTATIONS
+        and path.name.lower() not in class_file.NAMES
+    ]
+    formats = ", ".join(suffix[1:] for suffix in SUFFIXES)
+    if places and not case.images:
+        shown = some(_shown(case, folder) for folder in sorted(images))
+        yield Finding(
+            code="empty",
+            severity="error",
+            what=f"There are no pictures in {shown}{', but other files' if others else ''}.",
+            why=f"There is nothing to train on. Pictures that can be read are {formats}.",
+            files=others,
+        )
+    elif others:
+        yield Finding(
+            code="other-files",
+            severity="note",
+            what=f"{counted(len(others), 'file is no picture', 'files are no pictures')}.",
+            why=f"They are left out. Pictures that can be read are {formats}.",
+            files=others,
+        )
+
+
+def _odd_layout(case: Case, places: Sequence[Place]) -> Iterator[Finding]:
     odd = [
         _shown(case, path)
-        for _, images, masks in places
-        for path, name in ((images, "images"), (masks, "masks"))
-        if path and path.name != name and (name == "images" or not case.painters)
+        for place in places
+        for path, name in ((place.images, "images"), (place.masks, "masks"))
+        if path
+        and path.name.lower() != name
+        and path != place.folder
+        and (name == "images" or not case.painters)
     ]
     if odd:
         yield Finding(
@@ -300,14 +354,19 @@ def _odd_layout(case: Case, places: list[Place]) -> Iterator[Finding]:
             mend=f"Rename them, or `{case.fix}`.",
             files=odd,
         )
-    missing = [_shown(case, images.parent / "masks") for _, images, masks in places if not masks]
+    missing = [
+        _shown(case, place.folder / name)
+        for place in places
+        for path, name in ((place.images, "images"), (place.masks, "masks"))
+        if path is None and (name == "images" or not case.painters)
+    ]
     if missing:
         yield Finding(
             code="layout",
             severity="error",
             what=f"There is no folder {some(missing)}.",
-            why="Each picture needs a mask of the same name.",
-            mend="Put the masks there.",
+            why="Each picture needs a mask of the same name, and each part pictures and masks.",
+            mend="Put them there.",
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from model.data import splits
 from model.data.datasets.folder import OWN_PARTS, own_split
 from model.data.doctor import balance, duplicates, pairs
@@ -17,6 +19,7 @@ from model.data.doctor.look import (
     look_at_painted,
     look_at_picture,
 )
+from model.data.doctor.pairs import turn
 from model.data.doctor.reading import Reading, read_encoding
 from model.data.recognise import look_at_all
 from model.errors import DataError
@@ -43,6 +46,19 @@ class Examination:
     superfluous: set[str] = field(default_factory=set)
     report: Report | None = None
 
+    def labels(self, name: str) -> np.ndarray | None:
+        """The labels of a pair, mended, uint8 (H, W); None if the mask cannot be read.
+
+        Raises: `DataError`, `ImageError` if the files have changed since they were examined.
+        """
+        case, picture, mask = self.case, self.pictures[name], self.masks.get(name)
+        if mask is None or self.reading is None or mask.kind not in self.reading.storages:
+            return None
+        if name in case.painters:
+            return case.painters[name](*picture.size_wh[::-1])
+        labels = self.reading.labels(case.masks[name], mask.kind)
+        return turn(labels, picture.orientation) if name in self.turned else labels
+
 
 def examine_case(case: Case) -> Examination:
     """Looks at all files of a case. Nothing that is wrong with them raises an error."""
@@ -68,9 +84,9 @@ def examine_case(case: Case) -> Examination:
     if counts:
         findings += balance.balance(case, seen.reading.classes, counts)
     split = {name: look for name, look in seen.pictures.items() if name in case.part_of}
-    groups = duplicates.groups_of_copies(split, case.film)
-    findings += duplicates.copies(case, split, groups)
-    seen.superfluous = duplicates.superfluous(case, groups)
+    found = duplicates.copies_among(case.images, split, seen.labels, film=case.film)
+    findings += duplicates.copies(case, split, found)
+    seen.superfluous = duplicates.superfluous(case, found)
     seen.report = _report(seen, findings, counts)
     return seen
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import ExifTags, Image, ImageFilter
 
 from model.data.images import decode, open_image
 from model.data.masks import lossy_compression
 from model.data.recognise import palette_colours, read_by_kind
 from model.errors import StudioError
 
-ORIENTATION = 0x0112  # EXIF
 FINGERPRINT = 64
 MOST_COUNTED = 512
 """Values of one mask that are counted; compressed masks have more, of a few pixels each."""
@@ -206,7 +205,7 @@ def _tally(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def orientation_of(image: Image.Image) -> int:
     """EXIF's orientation, 1 to 8; 1 if the file says nothing that can be read."""
     try:
-        value = image.getexif().get(ORIENTATION, 1)
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged EXIF makes Pillow's parser raise many things
         return 1
     return value if value in range(1, 9) else 1

@@ -145,12 +145,10 @@ def snap(values: np.ndarray, noise: Noise) -> np.ndarray:
     classes = np.array(noise.classes, np.int32)
     distinct, place = np.unique(values, return_inverse=True)
     place = place.reshape(values.shape)
-    distance = _distances(distinct, classes, noise.colours)
-    closest = distance.argmin(1)[place]
+    distance, near = closeness(distinct, noise)
+    closest, certain = distance.argmin(1)[place], near[place]
     if noise.kind == "smoothed":
-        certain = (distance.min(1) == 0)[place] & ~ramps(values, noise.colours)[0]
-    else:
-        certain = (distance.min(1) <= NEAR)[place]
+        certain &= ~ramps(values, noise.colours)[0]
     if certain.all() or not certain.any():
         return classes[closest]
     rows, columns = np.nonzero(~certain)
@@ -168,6 +166,16 @@ def snap(values: np.ndarray, noise: Noise) -> np.ndarray:
         chosen[lost] = closest[tuple(nearest[:, rows[lost], columns[lost]])]
     closest[rows, columns] = chosen
     return classes[closest]
+
+
+def closeness(values: np.ndarray, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
+    """How far values are from the classes', int32 (N, M), and which are close enough to be certain
+    of their class, bool (N,).
+
+    Args: values: stored values, int (N,).
+    """
+    distance = _distances(values, noise.classes, noise.colours)
+    return distance, distance.min(1) <= (0 if noise.kind == "smoothed" else NEAR)
 
 
 def _many_strays(tally: Tally) -> bool:

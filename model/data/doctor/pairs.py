@@ -11,16 +11,19 @@ from model.data.doctor.case import Case
 from model.data.doctor.findings import Finding, counted
 from model.data.doctor.look import MaskLook, PictureLook, edges
 from model.data.images import decode
-from model.data.recognise import read_by_kind
+from model.data.recognise import look_at_all, read_by_kind
 from model.errors import StudioError
 
-SAME_ASPECT = 0.02
-"""Relative difference in aspect ratio up to which a picture and its mask differ only in scale."""
+BETTER = 1.3
+"""A mask's outlines show how it lies if the picture has so many times as much contrast under them
+as around them, and as the outlines turned the other way have."""
 
-BETTER = 1.2
-"""Ratio of contrast under the outlines that decides whether masks have to be turned."""
+COMPARED_SIDE = 512
+AROUND = 41
+"""Side, in pixels at `COMPARED_SIDE`, of the window that counts as around a pixel."""
 
-MOST_COMPARED = 40
+CLEAR_SHARE = 0.25
+"""If so many masks show how they lie, and all the same, the others are taken to lie like them."""
 
 # EXIF's orientation to what turns the stored pixels upright, as in Pillow's exif_transpose.
 TURNS = {
@@ -89,10 +92,11 @@ def sizes(case: Case, looks: Looks) -> Iterator[Finding]:
 
 
 def same_aspect(a_wh: tuple[int, int], b_wh: tuple[int, int]) -> bool:
-    """Whether one size is the other, scaled: exactly, or as rounding to pixels allows."""
-    (a_w, a_h), (b_w, b_h) = a_wh, b_wh
-    exact = abs(a_w * b_h - a_h * b_w) / (a_h * b_w)
-    return exact <= max(SAME_ASPECT, 1 / min(*a_wh, *b_wh)) and min(*a_wh, *b_wh) > 1
+    """Whether the smaller size is the larger one, scaled: one factor explains both of its sides
+    to a pixel. Padding and cutting change one side more than that."""
+    small, large = sorted((a_wh, b_wh), key=lambda wh: wh[0] * wh[1])
+    factors = [((s - 1) / side, (s + 1) / side) for s, side in zip(small, large, strict=True)]
+    return max(low for low, _ in factors) <= min(high for _, high in factors) and min(small) > 1
 
 
 def is_turned(picture: PictureLook, mask: MaskLook) -> bool:
@@ -116,24 +120,27 @@ def rotation(case: Case, looks: Looks) -> tuple[set[str], list[Finding]]:
         and (picture.orientation < 5 or picture.size_wh[0] == picture.size_wh[1])
         and name in case.masks
     ]
+    fits = look_at_all(
+        lambda name: _fits_turned(case, name, looks[name][0].orientation), open_question, "outlines"
+    )
+    clear = [fit for fit in fits if fit is not None]
+    if len(set(clear)) == 1 and len(clear) >= CLEAR_SHARE * len(fits):
+        fits = [clear[0]] * len(fits)
+    turned.update(name for name, fit in zip(open_question, fits, strict=True) if fit)
     findings = []
-    if open_question:
-        ratio = _turned_fits_better(case, looks, open_question)
-        if ratio >= BETTER:
-            turned.update(open_question)
-        elif ratio > 1 / BETTER:
-            findings.append(
-                Finding(
-                    code="exif",
-                    severity="warning",
-                    what=f"EXIF turns {counted(len(open_question), 'picture')}, and neither sizes "
-                    "nor outlines tell whether the masks are turned too.",
-                    why="If they are not, every label lies in the wrong place.",
-                    mend="Look at them: `python -m model data preview "
-                    f"{case.name} --output preview` shows the masks over the pictures.",
-                    files=open_question,
-                )
+    if unclear := [name for name, fit in zip(open_question, fits, strict=True) if fit is None]:
+        findings.append(
+            Finding(
+                code="exif",
+                severity="warning",
+                what=f"EXIF turns {counted(len(unclear), 'picture')}, and neither sizes nor "
+                "outlines tell whether the masks are turned too.",
+                why="If they are not, every label lies in the wrong place.",
+                mend="Look at them: `python -m model data preview "
+                f"{case.name} --output preview` shows the masks over the pictures.",
+                files=unclear,
             )
+        )
     if turned:
         findings.append(
             Finding(
@@ -150,18 +157,30 @@ def rotation(case: Case, looks: Looks) -> tuple[set[str], list[Finding]]:
     return turned, findings
 
 
-def _turned_fits_better(case: Case, looks: Looks, names: list[str]) -> float:
-    """Contrast of the pictures under the outlines of the turned masks, over that of the masks."""
-    ratios = []
-    for name in names[:: max(1, len(names) // MOST_COMPARED)]:
-        try:
-            grey = np.asarray(Image.fromarray(decode(case.images[name])).convert("L"), np.float32)
-            outline = edges(read_by_kind(case.masks[name])[1])
-        except StudioError:  # masks with lossy compression
-            continue
-        contrast = np.hypot(*np.gradient(grey)) if min(grey.shape) > 1 else np.zeros_like(grey)
-        as_is = contrast[outline].mean() if outline.any() else 0
-        outline = turn(outline, looks[name][0].orientation)
-        turned = contrast[outline].mean() if outline.any() else 0
-        ratios.append(np.log((turned + 1) / (as_is + 1)))
-    return float(np.exp(np.mean(ratios))) if ratios else 1.0
+def _fits_turned(case: Case, name: str, orientation: int) -> bool | None:
+    """Whether a mask fits its picture if it is turned, or else as it is; None if its outlines do
+    not tell."""
+    from scipy import ndimage
+
+    try:
+        picture = Image.fromarray(decode(case.images[name])).convert("L")
+        mask = Image.fromarray(read_by_kind(case.masks[name])[1])
+    except StudioError:  # masks with lossy compression
+        return None
+    scale = min(1, COMPARED_SIDE / max(picture.size))
+    size_wh = tuple(max(2, round(side * scale)) for side in picture.size)
+    grey = np.asarray(picture.resize(size_wh, Image.Resampling.LANCZOS), np.float32)
+    outline = edges(np.asarray(mask.resize(size_wh, Image.Resampling.NEAREST)))
+    contrast = np.hypot(*np.gradient(ndimage.gaussian_filter(grey, 1)))
+    # Compared with what is around, for the lower half of a street scene has more contrast anyway.
+    around = ndimage.uniform_filter(contrast, AROUND)
+
+    def clarity(outline: np.ndarray) -> float:
+        if not outline.any():
+            return 1.0
+        return float((contrast[outline].mean() + 0.5) / (around[outline].mean() + 0.5))
+
+    as_is, turned = clarity(outline), clarity(turn(outline, orientation))
+    if max(as_is, turned) < BETTER or BETTER * min(as_is, turned) > max(as_is, turned):
+        return None
+    return turned > as_is

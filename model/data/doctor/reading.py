@@ -25,7 +25,7 @@ from model.data.doctor.groups import (
     show,
 )
 from model.data.doctor.look import MaskLook, read_lossy
-from model.data.doctor.noise import Noise, snap
+from model.data.doctor.noise import Noise, closeness, snap
 from model.data.masks import MaskEncoding, Storage, as_binary, read_stored, to_labels
 from model.data.recognise import interpret
 from model.errors import DataError
@@ -67,14 +67,17 @@ class Reading:
         return to_labels(values, self.labels_of[kind], path, unknown=VOID)
 
     def counts(self, look: MaskLook) -> np.ndarray:
-        """Pixels of each label, int64 (256,); of masks with noise only those that are certain."""
+        """Pixels of each label, int64 (256,), as `labels` gives them; of masks with noise only
+        those of values that are certain, if there are any."""
         storage, noise = self.storages[look.kind], self.noise.get(look.kind)
         values, counts = look.values, look.counts
         if storage == "colour" and look.colours is not None:
             values = look.colours
         if noise:
-            certain = np.isin(values, noise.classes)
-            values, counts = values[certain], counts[certain]
+            distance, certain = closeness(values, noise)
+            values = np.array(noise.classes)[distance.argmin(1)]
+            if certain.any():
+                values, counts = values[certain], counts[certain]
         elif storage == "red":
             values = values >> 16 & 255
         elif storage == "binary" and look.kind != "bit":

@@ -18,7 +18,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from model.data import class_file
@@ -26,7 +25,7 @@ from model.data.classes import VOID
 from model.data.doctor.case import Case
 from model.data.doctor.examination import Examination
 from model.data.doctor.findings import counted
-from model.data.doctor.pairs import is_turned, same_aspect, turn
+from model.data.doctor.pairs import is_turned, same_aspect
 from model.data.doctor.sheet import write_sheet
 from model.data.images import decode
 from model.data.masks import index_png
@@ -110,7 +109,7 @@ def _write(seen: Examination, names: list[str], copy: Copy, output: Path) -> Non
             seen.report,
             copy.written,
             seen.reading.classes,
-            lambda name: mended(seen, name),
+            seen.labels,
             partial / SHEET_FILE,
         )
         content = seen.report.model_dump() | {"left_out": copy.left_out}
@@ -120,20 +119,6 @@ def _write(seen: Examination, names: list[str], copy: Copy, output: Path) -> Non
         os.replace(partial, output)
 
 
-def mended(seen: Examination, name: str) -> np.ndarray:
-    """The labels of a pair, uint8 (H, W).
-
-    Raises: `DataError`, `ImageError` if the files have changed since they were examined.
-    """
-    case, picture = seen.case, seen.pictures[name]
-    if name in case.painters:
-        return case.painters[name](*picture.size_wh[::-1])
-    labels = seen.reading.labels(case.masks[name], seen.masks[name].kind)
-    if name in seen.turned:
-        labels = turn(labels, picture.orientation)
-    return labels
-
-
 def name_in_copy(seen: Examination, name: str) -> str:
     """A pair's name in the copy: its own, or below its part for data sets with their own split."""
     return name if seen.case.own else f"{seen.case.part_of[name]}/{name}"
@@ -141,7 +126,7 @@ def name_in_copy(seen: Examination, name: str) -> str:
 
 def _write_pair(seen: Examination, name: str, folder: Path) -> None:
     source = seen.case.images[name]
-    labels = mended(seen, name)
+    labels = seen.labels(name)
     scale = labels.shape[::-1] != seen.pictures[name].size_wh
     place = name_in_copy(seen, name)
     mask = folder / "masks" / f"{place}.png"

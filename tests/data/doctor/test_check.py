@@ -267,6 +267,11 @@ FAULTS = {
         damage=turned_pictures(3), found={"exif"},
         expected=lambda n: np.rot90(whole(n), 2) if n < 6 else whole(n),
     ),
+    "EXIF 3, and some masks were turned": Fault(
+        damage=both(turned_pictures(3), some_masks(lambda x: np.rot90(x, 2), 2)),
+        found={"exif"}, words="EXIF turns 4 pictures, but not the masks",
+        expected=lambda n: np.rot90(whole(n), 2) if n < 6 else whole(n),
+    ),
     # Values.
     "off by one": Fault(
         make={"encode": lambda x: x + 1}, damage=describe("classes: [a, b, c]\n"),
@@ -315,11 +320,17 @@ FAULTS = {
         make={"encode": lambda x: in_colours(barred(x)), "name": "masks/{}.jpg", "quality": 60},
         damage=describe(YAML), found={"lossy"}, expected=lambda n: barred(whole(n)),
         # Not one pixel has kept its value; the posts are 3 % of all.
-        noted={"absent-class"}, agreement=0.98,
+        agreement=0.98,
     ),
     "JPEG 0 and 255": Fault(
         make={"encode": binary, "name": "masks/{}.jpg", "quality": 75},
         found={"lossy"}, noted={"zero-255"}, expected=foreground,
+    ),
+    "JPEG 0 and 255, one mask near 0 all over": Fault(
+        make={"encode": binary, "name": "masks/{}.jpg", "quality": 75},
+        damage=lambda root: save(root / "masks/03.jpg", np.full((60, 80), 9, np.uint8)),
+        found={"lossy"}, noted={"zero-255"},
+        expected=lambda n: foreground(n) & (n != 3),
     ),
     "some JPEG": Fault(
         make={"encode": binary},

@@ -85,6 +85,17 @@ def test_json_holds_all_files_and_the_copy_s_report(photos, tmp_path, capsys):
     assert report["exit_code"] == 0
 
 
+def test_json_is_printed_also_if_nothing_can_be_mended(photos, tmp_path, capsys):
+    root = photos(count=4)
+    shutil.rmtree(root / "masks")
+    with pytest.raises(DataError, match=r"nothing in .* can be repaired") as error:
+        check(root, "--json", "--fix", tmp_path / "mended")
+    report = json.loads(capsys.readouterr().out)
+    assert report["findings"]
+    assert report["error"] == str(error.value)
+    assert report["exit_code"] == 2
+
+
 def test_names_cannot_move_the_terminal_s_cursor(photos, capsys):
     root = photos()
     (root / "masks/05.png").rename(root / "masks/a\x1b[2Jb.png")
@@ -132,7 +143,125 @@ def test_a_folder_without_anything_is_an_error(tmp_path):
     assert of_code(doctor.check(str(tmp_path)).report, "layout").severity == "error"
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
-    assert "hold no pictures" in of_code(doctor.check(str(tmp_path)).report, "empty").what
+    assert "no pictures in images/." in of_code(doctor.check(str(tmp_path)).report, "empty").what
+
+
+def test_no_pictures_are_an_error_beside_masks_too(photos):
+    root = photos(count=8)
+    for path in (root / "images").iterdir():
+        path.rename(path.with_suffix(".heic"))
+    (finding,) = doctor.check(str(root)).report.findings
+    assert (finding.code, finding.severity) == ("empty", "error")
+    assert finding.what == "There are no pictures in images/, but other files."
+    assert finding.files == [f"images/{number:02d}.heic" for number in range(8)]
+
+
+def test_files_that_are_no_pictures_are_named(photos):
+    root = photos(count=12)
+    (root / "images/12.heic").touch()
+    (root / "images/00.jpg").rename(root / "images/00.jfif")
+    (root / "masks/classes.yaml").touch()
+    (finding,) = doctor.check(str(root)).report.findings
+    assert (finding.code, finding.severity) == ("other-files", "note")
+    assert finding.files == ["images/12.heic"]
+
+
+def test_files_of_several_pages_are_a_warning(photos):
+    root = photos(count=12, name="masks/{}.tif")
+    masks = [Image.fromarray(draw(number)[1]) for number in range(2)]
+    masks[0].save(root / "masks/00.tif", save_all=True, append_images=masks[1:])
+    assert of_code(doctor.check(str(root)).report, "pages").files == ["00"]
+    report = doctor.examine(datasets.load(f"folder:{root}"))
+    assert of_code(report, "pages").severity == "warning"
+
+
+# --- Layouts of other programs
+
+
+def labelme(path: Path, label: str = "left") -> None:
+    corners = [[0, 0], [40, 0], [40, 60], [0, 60]]
+    shape = {"label": label, "points": corners, "shape_type": "polygon"}
+    content = {"shapes": [shape], "imageWidth": 80, "imageHeight": 60}
+    path.write_text(json.dumps(content))
+
+
+def test_pascal_voc(photos, tmp_path):
+    root = photos(count=12, name="SegmentationClass/{}.png")
+    (root / "images").rename(root / "JPEGImages")
+    (root / "Annotations").mkdir()
+    (root / "Annotations/00.xml").write_text("<annotation/>")
+    seen = doctor.check(str(root))
+    (finding,) = seen.report.findings
+    assert finding.code == "layout"
+    assert finding.files == ["JPEGImages/", "SegmentationClass/"]
+    assert len(doctor.write_copy(seen, tmp_path / "mended").written) == 12
+
+
+@pytest.mark.parametrize("folder", ["", "images", "session"])
+def test_pictures_with_labelme_files_beside_them(folder, photos, tmp_path):
+    root = photos(count=12)
+    shutil.rmtree(root / "masks")
+    (root / "images").rename(tmp_path / "pictures")
+    if folder:
+        root = tmp_path / "set"
+        root.mkdir()
+        (tmp_path / "pictures").rename(root / folder)
+    else:
+        root = tmp_path / "pictures"
+    for path in (root / folder).glob("*.jpg"):
+        labelme(path.with_suffix(".json"))
+    seen = doctor.check(str(root))
+    (finding,) = seen.report.findings
+    assert finding.code == "polygons"
+    assert "LabelMe" in finding.what
+    doctor.write_copy(seen, tmp_path / "mended")
+    data = datasets.load(f"folder:{tmp_path / 'mended'}")
+    assert data.classes.names == ["background", "left"]
+    assert len(data.images) == 12
+
+
+def test_roboflow_s_coco_in_each_part(tmp_path):
+    category = {"id": 1, "name": "left"}
+    for part, first, count in (("train", 0, 9), ("valid", 9, 4), ("test", 13, 4)):
+        entries = [{"id": n, "file_name": f"{n}.jpg", "width": 80, "height": 60}
+                   for n in range(first, first + count)]  # fmt: skip
+        outline = [[0, 0, 40, 0, 40, 60, 0, 60]]
+        shapes = [{"image_id": e["id"], "category_id": 1, "segmentation": outline} for e in entries]
+        for entry in entries:
+            save(tmp_path / "set" / part / entry["file_name"], draw(entry["id"])[0])
+        content = {"images": entries, "categories": [category], "annotations": shapes}
+        (tmp_path / "set" / part / "_annotations.coco.json").write_text(json.dumps(content))
+    seen = doctor.check(str(tmp_path / "set"))
+    assert {finding.code for finding in seen.report.findings} == {"polygons"}
+    doctor.write_copy(seen, tmp_path / "mended")
+    split = datasets.load(f"folder:{tmp_path / 'mended'}").split
+    assert {part: len(names) for part, names in split.items()} == {
+        "train": 9,
+        "validation": 4,
+        "test": 4,
+    }
+
+
+def test_a_part_without_folders_is_an_error(photos, tmp_path):
+    root = tmp_path / "set"
+    photos(root=root / "train", count=9)
+    save(root / "val/50.png", draw(50)[0])
+    finding = of_code(doctor.check(str(root)).report, "layout")
+    assert finding.severity == "error"
+    assert finding.what == "There is no folder val/images/, val/masks/."
+
+
+def test_class_files_that_differ_are_an_error_that_cannot_be_mended(photos, tmp_path):
+    root = tmp_path / "set"
+    for part, names in (("train", "a, b, c"), ("val", "b, a, c")):
+        photos(root=root / part, count=9)
+        (root / part / "masks/classes.yaml").write_text(f"classes: [{names}]\n")
+    seen = doctor.check(str(root))
+    (finding,) = seen.report.findings
+    assert finding.code == "class-file"
+    assert finding.files == ["train/masks/classes.yaml", "val/masks/classes.yaml"]
+    with pytest.raises(DataError, match="say different things"):
+        doctor.write_copy(seen, tmp_path / "mended")
 
 
 def test_a_known_data_set_s_folder_is_recognised(photos, tmp_path):
@@ -189,6 +318,17 @@ def test_ids_in_jpeg_cannot_be_mended(photos):
     report = doctor.check(str(photos(name="masks/{}.jpg", quality=80))).report
     finding = of_code(report, "lossy")
     assert "so close together that what compression did cannot be undone" in finding.mend
+
+
+def test_compressed_values_that_are_not_known_become_void(photos, tmp_path):
+    root = photos(lambda x: np.uint8([100, 200, 100])[x], name="masks/{}.jpg", count=6, quality=90)
+    (root / "classes.yaml").write_text(
+        "{classes: [background, road], encoding: index, values: {0: background, 7: road}}"
+    )
+    seen = doctor.check(str(root))
+    assert "values 100 (" in of_code(seen.report, "unknown-value").what
+    doctor.write_copy(seen, tmp_path / "mended")
+    assert (np.asarray(Image.open(tmp_path / "mended/masks/03.png")) == 255).all()
 
 
 def test_outlines_of_a_class_without_a_name_are_asked_about(photos):
@@ -331,6 +471,16 @@ def test_a_data_set_is_examined_once_until_it_changes(photos, own_cache, monkeyp
     os.utime(root / "masks/03.png", (1, 1))
     assert doctor.examine(datasets.load(f"folder:{root}")).of("warning")
     assert len(examined) == 1
+
+
+def test_a_folder_that_was_moved_is_called_by_its_new_name(photos, own_cache):
+    root = photos(count=12)
+    save(root / "images/03.jpg", draw(3)[0][:30])
+    for place in (root, root.with_name("moved")):
+        if place != root:
+            root.rename(place)
+        with pytest.raises(DataError, match=f"data check folder:{place}`"):
+            doctor.before_training(datasets.load(f"folder:{place}"))
 
 
 def test_a_damaged_report_does_not_count(photos, own_cache):
