@@ -30,7 +30,8 @@ import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.timing import in_turns, machine
-from model.checkpoints import folder
+from model import writing
+from model.checkpoints import folder, zoo
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.weights import load_network, save_network
 from model.data import datasets, streets
@@ -116,13 +117,13 @@ def untrained(path: Path, network: str, longest_side: int = 256) -> Checkpoint:
     built = construct(plan)
     path.mkdir(parents=True)
     classes = [(f"class {i}", OKABE_ITO[i % len(OKABE_ITO)]) for i in range(CLASSES)]
-    folder.write_json(path / folder.CONFIG_FILE, plan.to_json())
+    writing.write_json(path / folder.CONFIG_FILE, plan.to_json())
     description = {
         "schema_version": folder.SCHEMA_VERSION,
         "classes": ClassTable.of(classes).to_json(),
         "preprocessing": Preprocessing(longest_side=longest_side).to_json(),
     }
-    folder.write_json(path / folder.DESCRIPTION_FILE, description)
+    writing.write_json(path / folder.DESCRIPTION_FILE, description)
     save_network(built, path / folder.WEIGHTS_FILE)
     checkpoint = folder.read(path)
     calibrate(checkpoint, datasets.load("streets"), 16).write(checkpoint)
@@ -229,7 +230,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         os.environ[CACHE_VARIABLE] = str(Path(temporary) / "cache")
         if arguments.checkpoint:
-            checkpoints = [folder.find(arguments.checkpoint)]
+            checkpoints = [zoo.find(arguments.checkpoint)]
             print(f"Trained: {checkpoints[0].name}")
         else:
             checkpoints = [

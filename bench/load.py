@@ -39,7 +39,7 @@ from bench import server
 from bench.inference import NETWORKS, picture, untrained
 from bench.timing import machine
 from bench.visit import both_pages
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.data.masks import index_png
 from model.inference.engines import make_engine
 from model.inference.segmenter import Segmenter
@@ -81,7 +81,7 @@ def main() -> None:
     print(f"{arguments.network} (untrained), {size}, {arguments.precision}, {machine()}")
     with tempfile.TemporaryDirectory() as temporary:
         os.environ[CACHE_VARIABLE] = str(Path(temporary) / "cache")
-        os.environ[folder.WEIGHTS_VARIABLE] = str(Path(temporary) / "weights")
+        os.environ[zoo.WEIGHTS_VARIABLE] = str(Path(temporary) / "weights")
         path = Path(temporary) / "weights" / "untrained"
         checkpoint = untrained(path, NETWORKS[arguments.network], arguments.size)
         engine = make_engine(checkpoint, "openvino", arguments.precision)

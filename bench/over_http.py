@@ -22,7 +22,7 @@ from app.models import PRECISION_VARIABLE
 from bench import server
 from bench.inference import NETWORKS, picture, untrained
 from bench.timing import in_turns, machine
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.inference.engines import make_engine
 from model.inference.engines.precision import FASTEST_FIRST, native
 from model.user_cache import CACHE_VARIABLE
@@ -46,7 +46,7 @@ def main() -> None:
     print(f"{'':8}{'HTTP, ms':>10}{'network, ms':>13}   times as long")
     with tempfile.TemporaryDirectory() as temporary:
         os.environ[CACHE_VARIABLE] = str(Path(temporary) / "cache")
-        os.environ[folder.WEIGHTS_VARIABLE] = str(Path(temporary) / "weights")
+        os.environ[zoo.WEIGHTS_VARIABLE] = str(Path(temporary) / "weights")
         path = Path(temporary) / "weights" / "untrained"
         checkpoint = untrained(path, NETWORKS[arguments.network], arguments.size)
         for precision in FASTEST_FIRST:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import model
-from model.checkpoints.folder import weights_folder
+from model.checkpoints.zoo import weights_folder
 from model.cores import available_cores
 from model.errors import ConfigError, StudioError
 from model.inference.engines.precision import PRECISIONS
@@ -199,7 +199,7 @@ class Worker:
         }
         reasons = dict.fromkeys(number_of.values(), "")
         # What a worker that died had finished already exists.
-        todo = [item for item in number_of if not self.folder.has(item)]
+        todo = [item for item in number_of if not self.folder.has_written(item)]
         for item, reason in segment_here(self._job, todo, self.folder, lambda more, done: None):
             reasons[number_of[item]] = reason or ""
         return reasons

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.errors import ConfigError
+from model.inference.engines import EngineName
 from model.inference.engines.precision import Precision
 from model.inference.options import SegmentOptions
 
@@ -46,7 +47,7 @@ class Segment:
     """Share the work: 'local', or the address of a Ray cluster (docs/cluster.md)."""
     ray_workers: int | None = None
     """How many workers run at a time; by default one on each machine, which uses all its cores."""
-    engine: Literal["auto", "openvino", "torch"] = "auto"
+    engine: EngineName = "auto"
     """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
     precision: Precision = "auto"
     """Arithmetic of the network; auto takes the fastest that costs next to nothing."""
@@ -89,6 +90,8 @@ def segment(command: Segment) -> int:
 
         cluster.require_library()
         run = cluster.Cluster(command.ray, command.checkpoint, command.ray_workers)
+    elif command.ray_workers is not None:
+        raise ConfigError("--ray-workers needs --ray: 'local', or the address of a Ray cluster.")
     segmenter = Segmenter(command.checkpoint, engine=command.engine, precision=command.precision)
     needed = {name: True for f in formats if (name := EXPORTS[f].needs)}
     job = folders.Job(
@@ -131,7 +134,7 @@ def export(command: Export) -> None:
         raise ConfigError(f"--output must end in .onnx, got {command.output}.")
     if command.output.exists():
         raise ConfigError(f"--output: {command.output} already exists. Choose another name.")
-    write_onnx(folder.find(command.checkpoint), command.output)
+    write_onnx(zoo.find(command.checkpoint), command.output)
     size = command.output.stat().st_size / 1e6
     print(f"{command.output}: {size:.1f} MB; image, uint8 (H, W, 3) -> labels, uint8 (H, W).")
 

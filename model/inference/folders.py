@@ -22,6 +22,7 @@ from model.inference.options import SegmentOptions
 from model.inference.output import OutputFolder
 from model.inference.overlapping import in_order
 from model.inference.segmenter import Segmentation, Segmenter
+from model.inference.sources import Sources, stamp
 from model.inference.video import VideoReader, VideoWriter
 
 _OF_ALL_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -74,7 +75,9 @@ class Job:
             "engine": self.segmenter.engine,
             "precision": self.segmenter.precision,
             "options": options,
+            "preprocessing": self.segmenter.checkpoint.preprocessing.to_json(),
             "classes": [self.segmenter.classes[i].name for i in sorted(self.chosen)],
+            "all_classes": [f"{info.name} {info.colour}" for info in self.segmenter.classes],
         }
 
 
@@ -126,20 +129,25 @@ def segment_files(
     """
     job.options.check(job.segmenter.classes)  # before the folder is taken
     folder = OutputFolder(output, job.formats, job.settings(), resume=resume)
+    sources = Sources(folder)
     report = Report()
-    todo = []
+    todo: dict[Item, str] = {}
     for item in items:
-        if resume and folder.has(item):
+        found = stamp(item)  # before it is read: it may change meanwhile
+        if sources.has(item, found):
             report.skipped.append(item.name)
             progress(0, 1)
         else:
-            todo.append(item)
-    for item, reason in run(job, todo, folder, progress):
-        if reason is None:
-            report.segmented.append(item.name)
-        else:
-            report.failed[item.name] = reason
-    folder.summarise(items, job.segmenter.classes)
+            todo[item] = found
+    with sources.recording(todo) as record:
+        for item, reason in run(job, list(todo), folder, progress):
+            record(item, reason is None)
+            if reason is None:
+                report.segmented.append(item.name)
+            else:
+                report.failed[item.name] = reason
+    done = [item for item in items if item.name not in report.failed]
+    folder.summarise(done, job.segmenter.classes)
     folder.write_failed(report.failed)
     return report
 
@@ -162,6 +170,9 @@ def _segment_video(job: Job, item: Item, folder: OutputFolder, progress: Progres
     """Returns why it cannot be segmented, if so."""
     import av
 
+    if isinstance(item.path, str):
+        return f"{item.name} is a video at an address. Videos must be files: download it."
+
     def segment(frame: tuple[int, np.ndarray]) -> tuple[int, dict[str, np.ndarray]]:
         time, image = frame
         return time, _drawn(job, image, job.segmenter.segment(image, job.options))
@@ -170,14 +181,15 @@ def _segment_video(job: Job, item: Item, folder: OutputFolder, progress: Progres
         try:
             reader = stack.enter_context(VideoReader(item.path))
             progress(reader.length - 1, 0)
-            writers = {}
-            for name, target in folder.targets(item).items():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                writers[name] = VideoWriter(target, reader.rate, reader.time_base)
-                stack.enter_context(writers[name])
+            writers: dict[str, VideoWriter] = {}
             for time, frames in in_order(segment, reader, pictures_at_once()):
-                for name, writer in writers.items():
-                    writer.add(time, frames[name])
+                for name, target in folder.targets(item).items():
+                    if name not in writers:  # now the reader knows how pixels lie
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        writers[name] = stack.enter_context(
+                            VideoWriter(target, reader.rate, reader.time_base, reader.pixel_aspect)
+                        )
+                    writers[name].add(time, frames[name])
                 progress(0, 1)
             for writer in writers.values():
                 writer.finish()

@@ -1,4 +1,4 @@
-"""Which files a command means, and what their outputs are called.
+"""Which files a command means.
 
 Pictures can also be at a URL that Arrow's file systems know, for example `s3://bucket/folder`,
 or be listed in a Parquet file with a column `path`.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import glob
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from urllib.parse import quote
 from model.data.files import check_name
 from model.data.images import SUFFIXES
 from model.errors import ConfigError, ImageError
+from model.inference.output import output_keys
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv",
@@ -30,7 +30,7 @@ class Item:
     Attributes:
         path: the file, or the URL of a picture.
         name: its path below the folder that was given, with forward slashes.
-        key: what its outputs are called, see `output_keys`.
+        key: what its outputs are called, see `output.output_keys`.
     """
 
     path: Path | str
@@ -54,13 +54,10 @@ class Item:
         except (OSError, ArrowException) as error:
             raise ImageError(f"{self.name} cannot be fetched ({error}).") from error
 
-    def changed_ns(self) -> int:
-        """When the file was last changed; 0, long ago, for a URL."""
-        return self.path.stat().st_mtime_ns if isinstance(self.path, Path) else 0
-
 
 def find(inputs: Sequence[str], output: Path) -> list[Item]:
-    """The pictures and videos that are meant, each once, in the order of their names.
+    """The pictures and videos that are meant, in the order of their names; those that several
+    inputs mean once.
 
     Args:
         inputs: files; folders, which are searched with all below them; patterns such as
@@ -78,9 +75,10 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
     several = sum(Path(given).is_dir() for given in inputs) > 1
     output = output.resolve()
     place: dict[str, Path | str] = {}
-    seen: dict[Path | str, str] = {}
+    earlier: set[Path | str] = set()
     for given in inputs:
         count = results = 0
+        seen: set[Path | str] = set()
         for path, name in _files(given, several):
             full = _full(path)
             if isinstance(full, Path) and full.is_relative_to(output):
@@ -88,13 +86,21 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
                 continue
             count += 1
             check_name(PurePosixPath(name))
-            if seen.setdefault(full, name) != name:
+            if name.startswith("/") or ".." in name.split("/"):
+                raise ConfigError(
+                    f"The outputs of {path} would lie outside of --output, as {name}. Segment "
+                    f"{given} alone."
+                )
+            # Links within one folder are pictures of their own, each with its outputs.
+            seen.add(full)
+            if full in earlier:
                 continue
             if _full(place.setdefault(name, path)) != full:
                 raise ConfigError(
                     f"The outputs of {place[name]} and {path} would have the same name. Segment "
                     "them separately, each with its own --output."
                 )
+        earlier |= seen
         if results and not count:
             raise ConfigError(
                 f"--output: all pictures of {given} are in {output}, where files count as results. "
@@ -108,46 +114,6 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
     names = sorted(place)
     keys = output_keys(names)
     return [Item(place[name], name, key) for name, key in zip(names, keys, strict=True)]
-
-
-def output_keys(names: Iterable[str]) -> list[str]:
-    """What the outputs of each file are called, one for each name: the name without its suffix, or
-    with it where files differ in nothing else. Equal names get a number first.
-
-    It depends on the names only, so that a resumed run finds its own files. No two are equal, not
-    even on file systems that ignore case.
-
-    Args: names: paths with forward slashes.
-
-    >>> output_keys(["a/cat.jpg", "a/cat.png", "b/dog.png", "b/dog.png"])
-    ['a/cat.jpg', 'a/cat.png', 'b/dog', 'b/dog-2']
-    """
-    given = distinct_names(names)
-    pure = {name: PurePosixPath(name) for name in given}
-    keys = {name: (path.parent / path.stem).as_posix() for name, path in pure.items()}
-    while True:
-        uses = Counter(key.casefold() for key in keys.values())
-        shared = [name for name, key in keys.items() if uses[key.casefold()] > 1 and key != name]
-        if not shared:
-            return [keys[name] for name in given]
-        keys.update((name, name) for name in shared)
-
-
-def distinct_names(names: Iterable[str]) -> list[str]:
-    """The names, with a number before the suffix where one is there already, in either case.
-
-    >>> distinct_names(["dog.png", "Dog.png", "dog.jpg"])
-    ['dog.png', 'Dog-2.png', 'dog.jpg']
-    """
-    taken: set[str] = set()
-    distinct = []
-    for name in names:
-        path = PurePosixPath(name)
-        numbered = (str(path.with_stem(f"{path.stem}-{number}")) for number in itertools.count(2))
-        free = next(one for one in itertools.chain([name], numbered) if one.casefold() not in taken)
-        taken.add(free.casefold())
-        distinct.append(free)
-    return distinct
 
 
 def _files(given: str, several: bool) -> Iterator[tuple[Path | str, str]]:

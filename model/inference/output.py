@@ -1,32 +1,37 @@
 """The folder that a run writes: a folder for each export, and a record of how they were made.
 
     segment.json         checkpoint, precision, options: what a later run must share to continue
+    sources.txt          of which file, as it was then, each output was made: see `sources`
     mask/sub/a.png       of sub/a.jpg, and so on for every export and file
     pixels.csv, ...      summaries over all files
     failed.txt           files that could not be read, if any, and why
 
-A file gets its name only once it is complete: files that exist are complete, and what is missing
-is still to be done.
+A file gets its name only once it is complete: files that exist are complete.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from model.checkpoints.folder import write_bytes, write_json
 from model.data.classes import ClassTable
 from model.data.files import empty_folder
 from model.errors import ConfigError
 from model.inference.exports import EXPORTS
-from model.inference.inputs import Item
 from model.inference.video import VIDEO_EXPORTS
+from model.writing import replacing, write_bytes, write_json
+
+if TYPE_CHECKING:
+    from model.inference.inputs import Item
 
 RECORD_FILE = "segment.json"
+SOURCES_FILE = "sources.txt"
 FAILED_FILE = "failed.txt"
 
 FRESH_SECONDS = 60
@@ -50,7 +55,6 @@ class OutputFolder:
     ) -> None:
         self.path = path.absolute()  # workers of a cluster have other working folders
         self.formats = formats
-        self.resume = resume
         settings = json.loads(json.dumps(settings))  # as it will be read: tuples become lists
         record = path / RECORD_FILE
         if record.exists():
@@ -81,17 +85,23 @@ class OutputFolder:
             part.unlink(missing_ok=True)
 
     def targets(self, item: Item) -> dict[str, Path]:
-        """Where each export of a file goes; videos do not have all of them."""
+        """Where each export of a file goes; videos do not have all of them.
+
+        Raises: `ConfigError` if that is not below this folder.
+        """
+        if item.key.startswith("/") or ".." in item.key.split("/"):
+            raise ConfigError(f"The outputs of {item.name} would lie outside of {self.path}.")
         suffixes = {name: EXPORTS[name].suffix for name in self.formats}
         if item.is_video:
             suffixes = {name: VIDEO_EXPORTS[name] for name in suffixes if name in VIDEO_EXPORTS}
         return {name: self.path / name / f"{item.key}{suffixes[name]}" for name in suffixes}
 
-    def has(self, item: Item) -> bool:
-        """Whether all outputs of a file are there and, as `make` would ask, not older than it."""
+    def has_written(self, item: Item) -> bool:
+        """Whether all outputs of a file are of this run: written after its record, by the clock of
+        the file system."""
         try:
-            changed = item.changed_ns()
-            return all(p.stat().st_mtime_ns >= changed for p in self.targets(item).values())
+            begun = (self.path / RECORD_FILE).stat().st_mtime_ns
+            return all(p.stat().st_mtime_ns > begun for p in self.targets(item).values())
         except OSError:
             return False
 
@@ -121,12 +131,48 @@ class OutputFolder:
 
     def _write_text(self, path: Path, pieces: Iterable[str]) -> None:
         """As `write`, in pieces: summaries of many files need not fit into memory."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        with open(part, "w", encoding="utf-8", newline="") as file:
+        with replacing(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
             file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+
+
+def output_keys(names: Iterable[str]) -> list[str]:
+    """What the outputs of each file are called, one for each name: the name without its suffix, or
+    with it where files differ in nothing else. Equal names get a number first.
+
+    It depends on the names only, so that a resumed run finds its own files. No two are equal, not
+    even on file systems that ignore case.
+
+    Args: names: paths with forward slashes.
+
+    >>> output_keys(["a/cat.jpg", "a/cat.png", "b/dog.png", "b/dog.png"])
+    ['a/cat.jpg', 'a/cat.png', 'b/dog', 'b/dog-2']
+    """
+    given = distinct_names(names)
+    pure = {name: PurePosixPath(name) for name in given}
+    keys = {name: (path.parent / path.stem).as_posix() for name, path in pure.items()}
+    while True:
+        uses = Counter(key.casefold() for key in keys.values())
+        shared = [name for name, key in keys.items() if uses[key.casefold()] > 1 and key != name]
+        if not shared:
+            return [keys[name] for name in given]
+        keys.update((name, name) for name in shared)
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """The names, with a number before the suffix where one is there already, in either case.
+
+    >>> distinct_names(["dog.png", "Dog.png", "dog.jpg"])
+    ['dog.png', 'Dog-2.png', 'dog.jpg']
+    """
+    taken: set[str] = set()
+    distinct = []
+    for name in names:
+        path = PurePosixPath(name)
+        numbered = (str(path.with_stem(f"{path.stem}-{number}")) for number in itertools.count(2))
+        free = next(one for one in itertools.chain([name], numbered) if one.casefold() not in taken)
+        taken.add(free.casefold())
+        distinct.append(free)
+    return distinct
 
 
 def _is_being_written(part: Path) -> bool:
@@ -150,8 +196,8 @@ def _check_same(record: Path, settings: dict[str, Any]) -> None:
         differing = [name for name in settings if before[name] != settings[name]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"--resume: {record} is not the record of an earlier run ({error!r}). Choose another "
-            "--output."
+            f"--resume: {record} is not the record of an earlier run of this version ({error!r}). "
+            "Choose another --output."
         ) from error
     if differing:
         shown = ", ".join(f"{n} {before[n]!r} instead of {settings[n]!r}" for n in differing)

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.checkpoints.folder import Checkpoint
 from model.inference.segmenter import Segmenter
 
@@ -38,11 +38,14 @@ class SegmenterPool:
 
         Args: precision: another one than the pool's.
         """
-        checkpoint = model if isinstance(model, Checkpoint) else folder.find(model)
+        checkpoint = model if isinstance(model, Checkpoint) else zoo.find(model)
         precision = precision or self.precision
-        # A retrained checkpoint of the same name must not be answered by its old weights.
-        changed = checkpoint.weights_path.stat().st_mtime_ns
-        key = (str(checkpoint.path.resolve()), changed, precision)
+        # What has been retrained, calibrated or measured again must not be answered as before.
+        changed = [
+            (member.weights_path.stat().st_mtime_ns, zoo.stamps(member.path))
+            for member in folder.members(checkpoint)
+        ]
+        key = (str(checkpoint.path.resolve()), *changed, precision)
         with self._lock:
             mine = key not in self._open
             opened = self._open.setdefault(key, Future())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.checkpoints.folder import Checkpoint
 from model.data.classes import ClassTable
 from model.data.images import Source, decode
@@ -216,19 +216,6 @@ class Segmenter:
             milliseconds=watch.milliseconds,
         )
 
-    def logits(self, image: np.ndarray, options: SegmentOptions = _DEFAULTS) -> np.ndarray:
-        """Logits at the network's resolution, padding removed.
-
-        Args: image: uint8 (H, W, 3), RGB.
-        Returns: float32 (C, h, w) with h, w = `preprocessing.fitted_hw(H, W)`, or H, W at the
-            native scale.
-        """
-        view = self._view(image, options)
-        whole = np.empty((len(self.classes), *view.grid.size_hw), np.float32)
-        for y, x, logits in self._blocks(view):
-            whole[:, y : y + logits.shape[1], x : x + logits.shape[2]] = logits
-        return whole
-
     def _view(self, image: np.ndarray, options: SegmentOptions) -> _View:
         """Brings a picture to the network's scale and lays tiles over it."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
@@ -300,4 +287,4 @@ class _Watch:
 def _checkpoint(model: str | Path | Checkpoint) -> Checkpoint:
     if isinstance(model, Checkpoint):
         return model
-    return folder.read(model) if isinstance(model, Path) else folder.find(model)
+    return folder.read(model) if isinstance(model, Path) else zoo.find(model)

@@ -62,14 +62,14 @@ class Grid:
             tile: side of the tiles, less where the view is smaller. By default there is one
                 tile if it has at most `TILE`**2 pixels, else tiles of at most so many that
                 together have as few as can be.
-            overlap: pixels that neighbours share at least, at most half a tile; `OVERLAP` by
-                default.
+            overlap: pixels that neighbours share at least, at most half a tile; by default
+                `OVERLAP`, or `multiple` where that is more.
             multiple: what sides must be divisible by.
             magnified: the default tiles shall fit into memory even if magnified by this.
 
         Raises: `ConfigError` if `tile` or `overlap` is no multiple, or the overlap too large.
         """
-        overlap = OVERLAP if overlap is None else overlap
+        overlap = max(OVERLAP, multiple) if overlap is None else overlap
         largest = tile
         if tile is None:
             largest = shrunk(TILE, magnified, multiple)

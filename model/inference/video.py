@@ -8,7 +8,6 @@ is a class id. Neither has sound. Frames are turned upright as the file says, as
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from model.data.images import MAX_PIXELS
 from model.errors import ConfigError, ImageError, ImageTooLargeError
+from model.writing import complete, provisional
 
 if TYPE_CHECKING:
     import av
@@ -46,6 +46,8 @@ class VideoReader:
         rate: frames per second, on average.
         time_base: the unit of frame times, in seconds.
         length: how many frames the file says it has; 0 if it does not say.
+        pixel_aspect: a pixel's width over its height in the frames, once the first was read; None
+            if the file does not say, as with square ones.
 
     Raises: `ImageError` if it cannot be read as a video, `ImageTooLargeError` before anything is
         decoded if a picture of its size would be too large.
@@ -75,6 +77,7 @@ class VideoReader:
         self.rate: Fraction = self._stream.average_rate or Fraction(25)
         self.time_base: Fraction = self._stream.time_base or 1 / self.rate
         self.length: int = self._stream.frames
+        self.pixel_aspect: Fraction | None = None
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """Time, in units of `time_base` and strictly increasing, and RGB, uint8 (H, W, 3).
@@ -91,6 +94,8 @@ class VideoReader:
                 expected = 0 if time is None else time + step
                 time = expected if frame.pts is None else max(frame.pts, after)
                 _check_size(self.path, frame.width, frame.height)  # it may change within the file
+                if not number and (aspect := self._stream.sample_aspect_ratio):
+                    self.pixel_aspect = 1 / aspect if _quarters(frame) % 2 else aspect
                 yield time, _upright(frame)
                 number += 1
         except av.FFmpegError as error:
@@ -113,14 +118,20 @@ class VideoWriter:
 
     Args:
         path: ends in one of the suffixes of `VIDEO_EXPORTS`, which says how.
-        rate, time_base: as in `VideoReader`.
+        rate, time_base, pixel_aspect: as in `VideoReader`.
     """
 
-    def __init__(self, path: Path, rate: Fraction, time_base: Fraction) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rate: Fraction,
+        time_base: Fraction,
+        pixel_aspect: Fraction | None = None,
+    ) -> None:
         import av
 
         self.path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._part = provisional(path)
         self._exact = path.suffix == VIDEO_EXPORTS["mask"]
         options = {} if self._exact else {"movflags": "faststart"}
         self._container = av.open(
@@ -133,6 +144,8 @@ class VideoWriter:
         )
         self._stream = self._container.add_stream(codec, rate=rate, options=codec_options)
         self._stream.codec_context.time_base = time_base
+        if pixel_aspect is not None:
+            self._stream.codec_context.sample_aspect_ratio = pixel_aspect
         self._time_base = time_base
         self._size_hw: tuple[int, int] | None = None
 
@@ -158,9 +171,7 @@ class VideoWriter:
         """Completes the file and gives it its name."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        with open(self._part, "r+b") as file:  # Windows cannot flush a file opened for reading
-            os.fsync(file.fileno())
-        os.replace(self._part, self.path)
+        complete(self.path)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -205,4 +216,9 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
     pixels = frame.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+    return np.ascontiguousarray(np.rot90(pixels, _quarters(frame)))
+
+
+def _quarters(frame: av.VideoFrame) -> int:
+    """By how many quarter turns a frame is to be turned, counterclockwise."""
+    return round(frame.rotation / 90)

@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from model import writing
 from model.checkpoints import folder
 from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError, ConfigError
 from model.inference.augment import Look, softmax
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Segmenter
+from tests.inference.logits import logits_of
 
 OWN = Preprocessing(size_policy="pad")
 WHOLE = slice(0, 40), slice(0, 50)
@@ -111,10 +113,10 @@ def test_an_ensemble_is_the_mean_of_the_members_probabilities(folds):
     picture = image(90, 70)
     ensemble = Segmenter(folds, engine="torch")
     expected = np.mean(
-        [softmax(Segmenter(fold, engine="torch").logits(picture)) for fold in folds], axis=0
+        [softmax(logits_of(Segmenter(fold, engine="torch"), picture)) for fold in folds], axis=0
     )
     result = ensemble.segment(picture, confidence=True)
-    assert np.abs(softmax(ensemble.logits(picture)) - expected).max() < 1e-6
+    assert np.abs(softmax(logits_of(ensemble, picture)) - expected).max() < 1e-6
     assert np.array_equal(result.labels, expected.argmax(0))
     assert np.abs(result.confidence - expected.max(0)).max() < 1e-3
     assert result.model == "fold-0 + fold-1"
@@ -127,15 +129,16 @@ def test_a_checkpoint_can_list_its_members(make_checkpoint, tmp_path):
     whole = make_checkpoint(tmp_path / "whole", seed=0)
     make_checkpoint(whole.path / "fold-1", seed=1)
     picture = image()
-    expected = Segmenter([whole.path, whole.path / "fold-1"], engine="torch").logits(picture)
+    both = Segmenter([whole.path, whole.path / "fold-1"], engine="torch")
+    expected = logits_of(both, picture)
 
     def listing(names) -> Segmenter:
         description = whole.description | {"members": names}
-        folder.write_json(whole.path / folder.DESCRIPTION_FILE, description)
+        writing.write_json(whole.path / folder.DESCRIPTION_FILE, description)
         return Segmenter(whole.path, engine="torch")
 
     segmenter = listing(["fold-1"])
-    assert np.array_equal(segmenter.logits(picture), expected)
+    assert np.array_equal(logits_of(segmenter, picture), expected)
     assert segmenter.segment(picture).model == "whole"
     for names in ("fold-1", ["../whole"], [1], ["fold-2"]):
         with pytest.raises(CheckpointError, match=r"members|fold-2"):

@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from model.errors import ConfigError, DataError
+from model.data.classes import ClassTable
+from model.data.preprocessing import Preprocessing
+from model.errors import ConfigError, DataError, ImageError
 from model.inference import inputs
 from model.inference.exports import Picture
-from model.inference.folders import Job, segment_files
+from model.inference.folders import Job, segment_files, segment_here
 from model.inference.options import SegmentOptions
-from model.inference.output import OutputFolder
+from model.inference.output import SOURCES_FILE, OutputFolder, output_keys
 from model.inference.overlapping import in_order
 from model.inference.segmenter import Segmenter
 from model.inference.video import VideoWriter
@@ -96,7 +99,7 @@ def test_files_that_differ_in_their_suffix_keep_it(tmp_path):
 
 def test_equal_names_get_a_number():
     names = ["a/cat.jpg", "a/cat.png", "b/dog.png", "b/Dog.png", "b/dog.png", "b/dog-2.png"]
-    assert inputs.output_keys(names) == [
+    assert output_keys(names) == [
         "a/cat.jpg", "a/cat.png", "b/dog", "b/Dog-2", "b/dog-3", "b/dog-2-2",
     ]  # fmt: skip
 
@@ -107,7 +110,7 @@ def test_equal_names_get_a_number():
     )
 )
 def test_outputs_are_kept_apart_also_where_case_does_not_count(names):
-    keys = inputs.output_keys(names)
+    keys = output_keys(names)
     assert len(keys) == len(names)
     assert len({key.casefold() for key in keys}) == len(names)
 
@@ -155,6 +158,27 @@ def test_a_name_that_is_no_text_is_refused(tmp_path):
 def test_a_file_that_is_named_twice_is_segmented_once(tmp_path):
     touch(tmp_path, "in/a.png")
     assert found(tmp_path, "in", "in/a.png", "in/*.png") == {"a.png": "a"}
+
+
+def test_links_within_a_folder_are_files_of_their_own(tmp_path):
+    touch(tmp_path, "in/a.png")
+    (tmp_path / "in" / "b.png").symlink_to("a.png")
+    assert found(tmp_path, "in") == {"a.png": "a", "b.png": "b"}
+
+
+def test_the_root_beside_another_folder_writes_nowhere_else(tmp_path, monkeypatch):
+    touch(tmp_path, "two/b.png")
+    root = Path(tmp_path.root)
+    monkeypatch.setattr(Path, "rglob", lambda self, _: iter([tmp_path / "two" / "b.png"]))
+    with pytest.raises(ConfigError, match="outside of --output"):
+        inputs.find([str(root), str(tmp_path / "two")], tmp_path / "out")
+
+
+@pytest.mark.parametrize("key", ["/a", "../a", "b/../../a"])
+def test_outputs_lie_below_their_folder(job, tmp_path, key):
+    output = OutputFolder(tmp_path / "out", ["mask"], job.settings(), resume=False)
+    with pytest.raises(ConfigError, match="outside of"):
+        output.targets(inputs.Item(tmp_path / "a.png", "a.png", key))
 
 
 def test_results_are_no_inputs(tmp_path):
@@ -220,6 +244,129 @@ def test_resume_with_other_settings_is_refused(job, tmp_path):
                   SegmentOptions(confidence=True))  # fmt: skip
     report = segment_files(further, items, tmp_path / "out", resume=True)
     assert report.segmented == ["a.png"]  # an export more is no other setting
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"preprocessing": Preprocessing(longest_side=32)}, "preprocessing .*64.* instead of .*32"),
+        ({"classes": ClassTable.named(a="#000000", b="#ff0000", c="#00ff00")}, "b #ff0000"),
+    ],
+)
+def test_resume_with_a_checkpoint_that_was_described_anew_is_refused(
+    job, tmp_path, change, message
+):
+    touch(tmp_path, "in/a.png")
+    items = inputs.find([str(tmp_path / "in")], tmp_path / "out")
+    segment_files(job, items, tmp_path / "out")
+    checkpoint = replace(job.segmenter.checkpoint, **change)
+    other = replace(job, segmenter=Segmenter(checkpoint))
+    with pytest.raises(ConfigError, match=message):
+        segment_files(other, items, tmp_path / "out", resume=True)
+
+
+def segmented(job: Job, given: Path, output: Path, **options) -> list[str]:
+    """Names of what is segmented, not skipped, into a folder that may be one of earlier runs."""
+    items = inputs.find([str(given)], output)
+    resume = output.exists()
+    return segment_files(job, items, output, resume=resume, **options).segmented
+
+
+def size_of_mask(output: Path, key: str) -> tuple[int, int]:
+    with Image.open(output / "mask" / f"{key}.png") as mask:
+        return mask.size
+
+
+def test_resume_takes_no_other_file_of_the_same_name_for_the_first_ones(job, tmp_path):
+    first, second, output = (tmp_path / name for name in ("first", "second", "out"))
+    touch(first, "x.png", "y.png")
+    touch(second, "x.png")
+    Image.new("RGB", (20, 10)).save(second / "x.png")
+    os.utime(second / "x.png", (0, 0))
+    assert segmented(job, first, output) == ["x.png", "y.png"]
+    assert segmented(job, first, output) == []
+    assert segmented(job, second, output) == ["x.png"]
+    assert size_of_mask(output, "x") == (20, 10)
+    assert segmented(job, second, output) == []
+    assert segmented(job, first, output) == ["x.png"]  # y is still its own
+
+
+def test_resume_notices_an_older_file_in_place_of_the_first_one(job, tmp_path):
+    touch(tmp_path, "in/a.png")
+    assert segmented(job, tmp_path / "in", tmp_path / "out") == ["a.png"]
+    Image.new("RGB", (20, 10)).save(tmp_path / "in" / "a.png")
+    os.utime(tmp_path / "in" / "a.png", (0, 0))
+    assert segmented(job, tmp_path / "in", tmp_path / "out") == ["a.png"]
+    assert size_of_mask(tmp_path / "out", "a") == (20, 10)
+
+
+def test_resume_in_a_folder_that_was_moved_makes_everything_again(job, tmp_path):
+    touch(tmp_path, "in/a.png")
+    assert segmented(job, tmp_path / "in", tmp_path / "out") == ["a.png"]
+    (tmp_path / "in").rename(tmp_path / "moved")
+    assert segmented(job, tmp_path / "moved", tmp_path / "out") == ["a.png"]
+
+
+def test_resume_makes_again_what_was_not_recorded(job, tmp_path):
+    touch(tmp_path, "in/a.png", "in/b.png", "in/ü\n.png")
+    output = tmp_path / "out"
+    assert len(segmented(job, tmp_path / "in", output)) == 3
+    record = output / SOURCES_FILE
+    content = record.read_bytes()
+    assert content.count(b"\n") == 3
+    record.write_bytes(content[: content.index("ü".encode()) + 1])  # cut within a letter
+    assert segmented(job, tmp_path / "in", output) == ["ü\n.png"]
+    assert record.read_bytes() == content
+    record.unlink()
+    assert len(segmented(job, tmp_path / "in", output)) == 3
+
+
+def test_a_run_that_was_stopped_before_it_recorded_leaves_no_wrong_record(job, tmp_path):
+    """The first folder's record must not stand for what the second one's run has written."""
+    first, second, output = (tmp_path / name for name in ("first", "second", "out"))
+    touch(first, "x.png")
+    touch(second, "x.png")
+    Image.new("RGB", (20, 10)).save(second / "x.png")
+    assert segmented(job, first, output) == ["x.png"]
+
+    def stopped(*given):
+        list(segment_here(*given))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segmented(job, second, output, run=stopped)
+    assert size_of_mask(output, "x") == (20, 10)
+    assert segmented(job, first, output) == ["x.png"]
+    assert size_of_mask(output, "x") == (6, 4)
+
+
+def test_a_file_that_can_no_longer_be_read_keeps_no_outputs_of_another(job, tmp_path, monkeypatch):
+    def unreachable(*_):
+        raise ImageError("cannot be fetched")
+
+    touch(tmp_path, "in/a.png", "in/b.png")
+    both, both_and_overlay = (
+        replace(job, formats=["mask", "csv", *more]) for more in ([], ["overlay"])
+    )
+    assert len(segmented(both, tmp_path / "in", tmp_path / "out")) == 2
+    (tmp_path / "in" / "a.png").write_text("no picture")
+    assert segmented(both, tmp_path / "in", tmp_path / "out") == []
+    assert [path.name for path in (tmp_path / "out" / "mask").iterdir()] == ["b.png"]
+    assert "a.png" not in (tmp_path / "out" / "pixels.csv").read_text()
+    items = inputs.find([str(tmp_path / "in" / "b.png")], tmp_path / "out")
+    monkeypatch.setattr(Picture, "read", unreachable)  # but it is the same file
+    report = segment_files(both_and_overlay, items, tmp_path / "out", resume=True)
+    assert list(report.failed) == ["b.png"]
+    assert (tmp_path / "out" / "mask" / "b.png").exists()
+
+
+def test_an_export_that_was_left_out_meanwhile_is_not_taken_for_the_new_file_s(job, tmp_path):
+    touch(tmp_path, "in/a.png")
+    both = replace(job, formats=["mask", "csv"])
+    segmented(both, tmp_path / "in", tmp_path / "out")
+    Image.new("RGB", (20, 10)).save(tmp_path / "in" / "a.png")
+    assert segmented(job, tmp_path / "in", tmp_path / "out") == ["a.png"]
+    assert segmented(both, tmp_path / "in", tmp_path / "out") == ["a.png"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"engine": 1'])

@@ -1,7 +1,9 @@
 """ONNX files: raw uint8 through onnxruntime gives the labels that `Segmenter` gives."""
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,9 +11,10 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.data.preprocessing import Preprocessing
 from model.errors import ConfigError
+from model.inference import onnx_export
 from model.inference.commands import Export, export
 from model.inference.onnx_export import onnx_model, write_onnx
 from model.inference.onnx_export.graph import Graph
@@ -85,7 +88,7 @@ def test_at_the_pictures_own_size(make_checkpoint, tmp_path):
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["pets-mobilenet", "carla-resnet34"])
 def test_trained_checkpoints_on_a_scene(name, picture):
-    checkpoint = folder.find(name)
+    checkpoint = zoo.find(name)
     image = np.asarray(Image.fromarray(picture).resize((500, 370)))
     assert_same_labels(run(onnx_model(checkpoint)), checkpoint, image)
 
@@ -133,6 +136,15 @@ def test_its_folder_is_made_before_anything_is_converted(checkpoint, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"one\.onnx cannot be created"):
         write_onnx(checkpoint, tmp_path / "file" / "one.onnx")
+
+
+@pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="needs a folder of Linux's own")
+def test_a_folder_that_takes_no_file_is_refused_before_anything_is_converted(
+    checkpoint, monkeypatch
+):
+    monkeypatch.setattr(onnx_export, "onnx_model", lambda _: pytest.fail("converted"))
+    with pytest.raises(ConfigError, match=r"/sys/kernel/one\.onnx cannot be created: "):
+        write_onnx(checkpoint, Path("/sys/kernel/one.onnx"))
 
 
 def test_the_file_says_what_it_is(checkpoint, tmp_path):

@@ -1,5 +1,6 @@
 """Opened segmenters are shared, and the least recently used ones go."""
 
+import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.errors import CheckpointError, UnknownModelError
 from model.inference.pool import SegmenterPool
+from tests.inference.logits import logits_of
 
 
 def noise(height: int, width: int) -> np.ndarray:
@@ -28,7 +30,7 @@ def bundled(make_checkpoint, tmp_path_factory):
 def weights(bundled, tmp_path, monkeypatch):
     """A folder of bundled checkpoints: a, b and c."""
     shutil.copytree(bundled, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(zoo.WEIGHTS_VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -77,12 +79,35 @@ def test_precisions_of_a_model_are_different_segmenters(weights):
 
 def test_the_pool_notices_replaced_weights(weights):
     pool = SegmenterPool(engine="torch")
-    before = pool.get("a").logits(noise(20, 20))
+    before = logits_of(pool.get("a"), noise(20, 20))
     shutil.copy(weights / "b" / folder.WEIGHTS_FILE, weights / "a" / folder.WEIGHTS_FILE)
     os.utime(weights / "a" / folder.WEIGHTS_FILE, ns=(1, 1))
-    after = pool.get("a").logits(noise(20, 20))
+    after = logits_of(pool.get("a"), noise(20, 20))
     assert np.abs(after - before).max() > 0.01
-    assert np.array_equal(after, pool.get("b").logits(noise(20, 20)))
+    assert np.array_equal(after, logits_of(pool.get("b"), noise(20, 20)))
+
+
+@pytest.mark.parametrize("name", [folder.INT8_FILE, folder.METRICS_FILE, folder.DESCRIPTION_FILE])
+def test_the_pool_notices_whatever_decides_the_answer(weights, name):
+    pool = SegmenterPool(engine="torch")
+    before = pool.get("a")
+    path = weights / "a" / name
+    path.write_text(path.read_text() + " " if path.exists() else "{}")
+    assert pool.get("a") is not before
+    assert pool.get("a") is pool.get("a")
+
+
+def test_the_pool_notices_a_replaced_member_of_an_ensemble(weights):
+    shutil.copytree(weights / "b", weights / "a" / "fold-1")
+    description = json.loads((weights / "a" / folder.DESCRIPTION_FILE).read_text())
+    text = json.dumps(description | {"members": ["fold-1"]})
+    (weights / "a" / folder.DESCRIPTION_FILE).write_text(text)
+    pool = SegmenterPool(engine="torch")
+    before = pool.get("a")
+    assert len(before.members) == 2
+    assert pool.get("a") is before
+    shutil.copy(weights / "c" / folder.WEIGHTS_FILE, weights / "a" / "fold-1")
+    assert pool.get("a") is not before
 
 
 def test_the_pool_refuses_what_cannot_be_opened_and_goes_on(weights):

@@ -57,11 +57,15 @@ def pictures(tmp_path_factory) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {
+    """The content of all files; of the record of sources, whose order does not matter, sorted."""
+    found = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+    if sources := found.get("sources.txt"):
+        found["sources.txt"] = b"".join(sorted(sources.splitlines(keepends=True)))
+    return found
 
 
 def workers_below(pid: int) -> list[int]:
@@ -197,9 +201,20 @@ def test_a_parquet_file_lists_addresses(command, checkpoint, pictures, tmp_path)
     assert done.returncode == 1
     assert "4/gone.png: " in done.stderr
     assert "cannot be fetched" in done.stderr
-    assert set(files(output)) == {"segment.json", "failed.txt", "mask/0.png", "mask/3/3.png"}
+    records = {"segment.json", "sources.txt", "failed.txt"}
+    assert set(files(output)) == records | {"mask/0.png", "mask/3/3.png"}
     expected = Segmenter(checkpoint).segment(pictures / "0.png").labels
     assert np.array_equal(read_index(output / "mask" / "0.png"), expected)
+
+
+def test_a_video_at_an_address_is_a_file_that_failed(here, checkpoint, pictures, tmp_path):
+    addresses = [(pictures / "0.png").as_uri(), "s3://bucket/clip.mp4"]
+    listing = listed(tmp_path / "a.parquet", addresses)
+    words = ("segment", listing, "--checkpoint", checkpoint, "--output", tmp_path / "out")
+    code, output, errors = here(*words)
+    assert code == 1, errors
+    assert "1 segmented, 1 failed" in output
+    assert "clip.mp4 is a video at an address. Videos must be files" in errors
 
 
 def test_what_a_parquet_file_lists_stays_within_the_output(pictures, tmp_path):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.data.classes import ClassTable
 from model.errors import CheckpointError, ConfigError, ImageError, UnknownModelError
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Cancelled, Segmentation, Segmenter
+from tests.inference.logits import logits_of
 
 SIZES = [(1, 1), (1, 500), (500, 1), (33, 65), (64, 64), (7, 3), (201, 133), (2, 3000)]
 
@@ -43,7 +44,7 @@ def test_labels_have_the_pictures_own_size(segmenter, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_engines_agree_at_any_size(checkpoint, size):
     both = [Segmenter(checkpoint, engine=name) for name in ("openvino", "torch")]
-    logits = [segmenter.logits(noise(*size)) for segmenter in both]
+    logits = [logits_of(segmenter, noise(*size)) for segmenter in both]
     assert np.abs(logits[0] - logits[1]).max() < 1e-3
     labels = [segmenter.segment(noise(*size)).labels for segmenter in both]
     assert (labels[0] == labels[1]).mean() > 0.999
@@ -57,11 +58,6 @@ def test_engines_agree_on_a_drawn_scene(checkpoint, picture):
     assert len(np.unique(results[0].labels)) > 1
     assert (results[0].labels == results[1].labels).mean() > 0.999
     assert np.abs(results[0].confidence - results[1].confidence).max() < 2e-3
-
-
-def test_logits_are_at_the_networks_resolution_without_padding(segmenter):
-    assert segmenter.logits(noise(30, 40)).shape == (3, 48, 64)
-    assert segmenter.logits(noise(400, 100)).shape == (3, 64, 16)
 
 
 def test_path_bytes_and_array_give_the_same(segmenter, picture, tmp_path):
@@ -105,7 +101,7 @@ def test_arrays_that_are_not_rgb_are_refused(segmenter, array):
 
 
 def test_a_checkpoint_is_taken_by_path_name_or_object(checkpoint, monkeypatch):
-    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(checkpoint.path.parent))
+    monkeypatch.setenv(zoo.WEIGHTS_VARIABLE, str(checkpoint.path.parent))
     for model in (checkpoint, checkpoint.path, str(checkpoint.path), "tiny"):
         assert Segmenter(model, engine="torch").checkpoint.path == checkpoint.path
 

@@ -16,6 +16,7 @@ from model.inference.options import SegmentOptions
 from model.inference.resampling import Maps, Painter
 from model.inference.segmenter import Segmenter
 from model.inference.tiling import TILE, Grid, blended, gaussian
+from tests.inference.logits import logits_of
 
 
 def covers(grid: Grid, multiple: int, overlap: int) -> bool:
@@ -61,6 +62,13 @@ def test_default_tiles_are_few_and_fit_into_memory(size, magnified):
     if magnified == 1 and min(size) > 2 * TILE:
         computed = len(grid) * np.prod(grid.tile_hw)
         assert computed < 1.18 * np.prod(size)
+
+
+@pytest.mark.parametrize("multiple", [32, 64, 256, 1024])
+def test_default_tiles_lie_on_the_grid_of_the_poolings_of_any_depth(multiple):
+    grid = Grid.over((5000, 7000), multiple=multiple)
+    assert covers(grid, multiple, multiple)
+    assert not any(side % multiple for side in grid.tile_hw)
 
 
 @pytest.mark.parametrize(("tile", "overlap"), [(96, 64), (64, 96), (50, 0), (64, 20), (0, 0)])
@@ -162,7 +170,7 @@ def far_from_edges(grid: Grid, margin: int) -> np.ndarray:
 def test_tiled_is_whole_inside_the_margin_of_the_receptive_field(segmenter):
     image = noise(301, 397)
     options = SegmentOptions(tile=160, overlap=32)
-    whole, tiled = segmenter.logits(image), segmenter.logits(image, options)
+    whole, tiled = logits_of(segmenter, image), logits_of(segmenter, image, options)
     network = load_network(segmenter.checkpoint)
     # The field lies up to half a pooled pixel off the centre.
     margin = network.receptive_field() // 2 + 2**network.depth // 2
@@ -191,7 +199,7 @@ def test_tiled_is_monais_sliding_window(segmenter):
         expected = sliding_window_inference(
             batch, (128, 128), 1, network, overlap=0.25, mode="gaussian", sigma_scale=0.125
         )
-    logits = segmenter.logits(image, SegmentOptions(tile=128, overlap=32))
+    logits = logits_of(segmenter, image, SegmentOptions(tile=128, overlap=32))
     assert np.abs(logits - expected[0].numpy()).max() < 1e-4
 
 
@@ -200,7 +208,7 @@ def test_labels_of_tiles_are_those_of_their_logits(segmenter, size):
     image = noise(*size)
     options = SegmentOptions(confidence=True, entropy=True, tile=96, overlap=32)
     result = segmenter.segment(image, options)
-    logits = segmenter.logits(image, options)
+    logits = logits_of(segmenter, image, options)
     assert np.array_equal(result.labels, logits.argmax(0))
     probabilities = torch.from_numpy(logits).double().softmax(0)
     assert np.abs(result.confidence - probabilities.max(0).values.numpy()).max() < 1e-3
@@ -214,7 +222,7 @@ def test_tiles_of_a_scaled_picture_make_the_same_maps_as_their_logits(native, si
     segmenter = Segmenter(checkpoint, engine="torch")
     options = SegmentOptions(confidence=True, tile=96, overlap=32)
     image = noise(*size)
-    logits = segmenter.logits(image, options)
+    logits = logits_of(segmenter, image, options)
     assert max(logits.shape[1:]) == 333
     expected = Maps.empty(size, options)
     Painter(expected, logits.shape[1:]).add(0, 0, logits)
@@ -227,8 +235,8 @@ def test_a_checkpoint_can_ask_for_tiles(native):
     preprocessing = Preprocessing(size_policy="tile", tile=96)
     segmenter = Segmenter(replace(native, preprocessing=preprocessing), engine="torch")
     image = noise(250, 130)
-    expected = Segmenter(native, engine="torch").logits(image, SegmentOptions(tile=96))
-    assert np.array_equal(segmenter.logits(image), expected)
+    expected = logits_of(Segmenter(native, engine="torch"), image, SegmentOptions(tile=96))
+    assert np.array_equal(logits_of(segmenter, image), expected)
 
 
 def test_a_checkpoints_own_tiles_take_no_more_memory_where_they_are_magnified(native):

@@ -7,16 +7,26 @@ import numpy as np
 import pytest
 
 from model.errors import ImageError, ImageTooLargeError
-from model.inference import video
+from model.inference import inputs, video
+from model.inference.folders import Job, segment_files
+from model.inference.options import SegmentOptions
+from model.inference.segmenter import Segmenter
 from model.inference.video import VideoReader, VideoWriter
 
 
-def film(path, frames: np.ndarray, rate: Fraction, times: list[int] | None = None) -> None:
+def film(
+    path,
+    frames: np.ndarray,
+    rate: Fraction,
+    times: list[int] | None = None,
+    pixel_aspect: Fraction = Fraction(0),
+) -> None:
     """Writes RGB frames, uint8 (N, H, W, 3), with another program's usual settings."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "8"})
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv444p"
+        stream.codec_context.sample_aspect_ratio = pixel_aspect
         for number, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             if times is not None:
@@ -98,17 +108,39 @@ def test_overlays_keep_their_colours(tmp_path, size):
     assert max(difference[:, :, :20].max(), difference[:, :, 28:].max()) <= 6
 
 
-def test_videos_filmed_upright_are_read_upright(tmp_path):
-    """Telephones film lying down and note how to turn the frames: here a quarter clockwise."""
-    path = tmp_path / "in.mp4"
-    frames = moving_square(3, 32, 48)
-    film(path, frames, Fraction(25))
+def turn(path) -> None:
+    """Notes in a file of 32 rows that its frames are to be turned a quarter clockwise."""
     content = bytearray(path.read_bytes())
     matrix = content.index(b"tkhd") + 44
     one = 1 << 16
     turned = (0, one, 0, -one, 0, 0, 32 * one, 0, 1 << 30)
     content[matrix : matrix + 36] = b"".join(v.to_bytes(4, "big", signed=True) for v in turned)
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_that_are_not_square_stay_so(make_checkpoint, tmp_path, turned):
+    """As on DVDs and old camcorders."""
+    path = tmp_path / "in" / "a.mp4"
+    path.parent.mkdir()
+    film(path, moving_square(3, 32, 48), Fraction(25), pixel_aspect=Fraction(16, 9))
+    if turned:
+        turn(path)
+    segmenter = Segmenter(make_checkpoint(tmp_path / "tiny"))
+    job = Job(segmenter, ["overlay"], {1, 2}, SegmentOptions())
+    items = inputs.find([str(path)], tmp_path / "out")
+    segment_files(job, items, tmp_path / "out")
+    with av.open(str(tmp_path / "out" / "overlay" / "a.mp4")) as container:
+        aspect = container.streams.video[0].sample_aspect_ratio
+    assert aspect == (Fraction(9, 16) if turned else Fraction(16, 9))
+
+
+def test_videos_filmed_upright_are_read_upright(tmp_path):
+    """Telephones film lying down and note how to turn the frames: here a quarter clockwise."""
+    path = tmp_path / "in.mp4"
+    frames = moving_square(3, 32, 48)
+    film(path, frames, Fraction(25))
+    turn(path)
     with VideoReader(path) as reader:
         read = np.stack([pixels for _, pixels in reader])
     expected = np.rot90(frames, -1, axes=(1, 2))

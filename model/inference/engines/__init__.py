@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from model.inference.engines.precision import PRECISIONS
 
 logger = logging.getLogger(__name__)
 
-ENGINES = ("auto", "openvino", "torch")
+EngineName = Literal["auto", "openvino", "torch"]
+ENGINES: tuple[str, ...] = get_args(EngineName)
 
 
 class Engine(Protocol):
@@ -81,4 +82,4 @@ def make_engine(checkpoint: Checkpoint, engine: str = "auto", precision: str = "
     return OpenVinoEngine(checkpoint, exact)
 
 
-__all__ = ["ENGINES", "PRECISIONS", "Engine", "make_engine"]
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "EngineName", "make_engine"]

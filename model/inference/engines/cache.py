@@ -3,14 +3,20 @@
 <cache>/<name>/network.xml   the graph, in OpenVINO's own format
                network.bin   its weights
                SHA256        the digests of both, by which damage is noticed
+
+A folder's time of change is when it was last used; those not used for `KEPT_DAYS` go when another
+network is written.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
+import os
 import shutil
-import tempfile
+import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +28,12 @@ NETWORK_FILE = "network.xml"
 FILES = (NETWORK_FILE, "network.bin")
 DIGESTS_FILE = "SHA256"
 
+KEPT_DAYS = 30
+PART = ".part-"
+"""What the names of folders begin with that are being written or removed."""
+
+PART_DAYS = 1
+
 
 def network(name: str, write: Callable[[Path], None]) -> Path:
     """The path of the network kept under that name; it is made if missing or damaged.
@@ -30,14 +42,17 @@ def network(name: str, write: Callable[[Path], None]) -> Path:
     Raises: `OSError` if it cannot be stored, and what `write` raises.
     """
     folder = cache_folder() / name
-    if _is_whole(folder):
-        return folder / NETWORK_FILE
-    if folder.exists():
+    if folder.exists():  # asked once: another process may be making the same one
+        if _is_whole(folder):
+            with contextlib.suppress(OSError):  # another user's
+                os.utime(folder)
+            return folder / NETWORK_FILE
         logger.warning("The cached network %s is damaged; it is made again.", folder)
-        shutil.rmtree(folder)
+        remove(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written next to it and renamed once complete: another process may be making the same one.
-    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    _remove_old(folder.parent)
+    part = _part_beside(folder)
+    part.mkdir()
     try:
         write(part / NETWORK_FILE)
         (part / DIGESTS_FILE).write_bytes(_digests(part).encode())
@@ -49,6 +64,30 @@ def network(name: str, write: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder / NETWORK_FILE
+
+
+def remove(folder: Path) -> None:
+    """Removes a network, at once for whoever looks for it. Raises: `OSError`."""
+    part = _part_beside(folder)
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        folder.rename(part)
+    shutil.rmtree(part, ignore_errors=True)
+
+
+def _part_beside(folder: Path) -> Path:
+    return folder.with_name(f"{PART}{uuid.uuid4().hex}")
+
+
+def _remove_old(cache: Path) -> None:
+    """Removes networks that were not used for long, and what killed processes have left."""
+    for folder in cache.iterdir():
+        is_part = folder.name.startswith(PART)
+        if not is_part and not (folder / DIGESTS_FILE).exists():  # the cache holds other things
+            continue
+        with contextlib.suppress(OSError):  # another process was faster, or another user's
+            days = (time.time() - folder.stat().st_mtime) / 86400
+            if days > (PART_DAYS if is_part else KEPT_DAYS):
+                remove(folder)
 
 
 def _is_whole(folder: Path) -> bool:

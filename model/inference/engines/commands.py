@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def quantise(command: Quantise) -> None:
     from model.data import datasets
     from model.inference.engines.post_training import calibrate
 
-    checkpoint = folder.find(command.checkpoint)
+    checkpoint = zoo.find(command.checkpoint)
     data = datasets.load(
         command.data or checkpoint.data_name, command.data_root, command.split_file
     )
@@ -41,8 +42,9 @@ def quantise(command: Quantise) -> None:
     found.write(checkpoint)
     size = checkpoint.int8_path.stat().st_size / 1e3
     print(f"{checkpoint.int8_path}: {size:.0f} kB, calibrated on {found.pictures} pictures.")
-    print(
-        "What it costs: python -m model evaluate "
-        f"--checkpoint {command.checkpoint} --split {checkpoint.price_split} "
-        "--precision int8 --record"
-    )
+    words = ["python", "-m", "model", "evaluate", "--checkpoint", command.checkpoint]
+    for name in ("data", "split_file", "data_root"):
+        if (value := getattr(command, name)) is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--split", checkpoint.price_split, "--precision", "int8", "--record"]
+    print(f"What it costs: {shlex.join(words)}")

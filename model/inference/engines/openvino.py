@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,10 @@ SETTINGS = {
     # Threads bound to cores gain nothing for one picture, and two processes would be bound to
     # the same ones.
     "ENABLE_CPU_PINNING": False,
+    # Kernels of each kind that are kept, for shapes that come again: of 5 to 30 shapes, by network.
+    # With OpenVINO's 5000, each of hundreds of shapes would keep 2 to 4 MB. Its makers name this
+    # setting for it: https://github.com/openvinotoolkit/openvino/issues/23316
+    "CPU_RUNTIME_CACHE_CAPACITY": 512,
 }
 
 
@@ -70,7 +73,7 @@ def converted_network(checkpoint: Checkpoint, *, quantised: bool = False) -> Pat
     """
     kind = "int8" if quantised else "f32"
     key = checkpoint.digest(kind)[:24]
-    name = f"{checkpoint.name}-{kind}-{import_openvino().__version__.split('-')[0]}-{key}"
+    name = f"{kind}-{import_openvino().__version__.split('-')[0]}-{key}"
     return cache.network(name, lambda path: _write(checkpoint, path, quantised=quantised))
 
 
@@ -103,7 +106,7 @@ def _open(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
         except RuntimeError:
             # Complete, but not readable by this version of OpenVINO.
             logger.warning("The cached network %s cannot be read; converting again.", path)
-            shutil.rmtree(path.parent)
+            cache.remove(path.parent)
             return core().read_model(converted_network(checkpoint, quantised=quantised))
     except OSError as error:
         where = cache_folder()
@@ -126,10 +129,13 @@ def _convert(checkpoint: Checkpoint, *, quantised: bool) -> openvino.Model:
         exact = _open(checkpoint, quantised=False)
         try:
             return ranges.apply(exact)
+        except CheckpointError as error:
+            again = quantisation.command(checkpoint)
+            raise CheckpointError(f"{error} Make it again: {again}") from error
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"{checkpoint.int8_path} is damaged ({error}). Make it again: "
-                f"{quantisation.COMMAND} NAME."
+                f"{quantisation.command(checkpoint)}"
             ) from error
     return conversion.converted(checkpoint)
 

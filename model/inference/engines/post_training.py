@@ -32,17 +32,20 @@ if TYPE_CHECKING:
 def calibrate(checkpoint: Checkpoint, data: DataSet, pictures: int) -> Quantisation:
     """Quantises the checkpoint's network on pictures spread evenly over the training split.
 
-    Raises: `ConfigError` if NNCF is not installed or there are no pictures, `CheckpointError`
-        for damaged weights.
+    Args: pictures: at most how many.
+    Raises: `ConfigError` if NNCF is not installed, for fewer than one picture, and if the split has
+        none; `CheckpointError` for damaged weights.
     """
     try:
         import nncf
     except ImportError as error:
         raise ConfigError("Calibration needs NNCF: pip install nncf==3.4.0") from error
+    if pictures < 1:
+        raise ConfigError(f"--pictures must be at least 1, got {pictures}.")
     names = data.names("train")
-    count = min(pictures, len(names))
-    if count < 1:
+    if not names:
         raise ConfigError(f"{data.name} has no training pictures to calibrate on.")
+    count = min(pictures, len(names))
     chosen = [names[index * len(names) // count] for index in range(count)]
     nncf.set_log_level(logging.WARNING)
     model = core().read_model(converted_network(checkpoint))

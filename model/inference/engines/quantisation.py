@@ -18,19 +18,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.checkpoints.folder import INT8_FILE, Checkpoint, write_bytes
+from model.checkpoints.folder import INT8_FILE, Checkpoint
+from model.checkpoints.zoo import weights_folder
 from model.errors import CheckpointError
+from model.writing import write_bytes
 
 if TYPE_CHECKING:
     from openvino import Model, Node
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData")
-COMMAND = "python -m model quantise --checkpoint"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Quantisation:
         if structure_of(model) != self.structure:
             raise CheckpointError(
                 f"{INT8_FILE} was made with another version of OpenVINO or PyTorch, which converts "
-                f"the network differently. Make it again: {COMMAND} NAME."
+                "the network differently."
             )
         from openvino import opset13 as ops
 
@@ -135,8 +137,7 @@ def read(checkpoint: Checkpoint) -> Quantisation:
     path = checkpoint.int8_path
     if not path.is_file():
         raise CheckpointError(
-            f"{checkpoint.name} is not calibrated for int8. Do it once: "
-            f"{COMMAND} {checkpoint.name}."
+            f"{checkpoint.name} is not calibrated for int8. Do it once: {command(checkpoint)}"
         )
     try:
         with safe_open(path, "numpy") as file:
@@ -145,14 +146,21 @@ def read(checkpoint: Checkpoint) -> Quantisation:
         quantisation = _from_file(tensors, metadata)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is damaged ({error}). Make it again: {COMMAND} {checkpoint.name}."
+            f"{path} is damaged ({error}). Make it again: {command(checkpoint)}"
         ) from error
     if quantisation.weights != weights_digest(checkpoint):
         raise CheckpointError(
             f"{path} was calibrated for other weights than those next to it. Make it again: "
-            f"{COMMAND} {checkpoint.name}."
+            f"{command(checkpoint)}"
         )
     return quantisation
+
+
+def command(checkpoint: Checkpoint) -> str:
+    """The command line that writes its `int8.safetensors`."""
+    path = checkpoint.path.absolute()  # a bare name would be looked up in weights/
+    name = path.name if path.parent == weights_folder().absolute() else str(path)
+    return shlex.join(["python", "-m", "model", "quantise", "--checkpoint", name])
 
 
 def weights_digest(checkpoint: Checkpoint) -> str:

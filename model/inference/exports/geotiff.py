@@ -79,9 +79,9 @@ def _transform(tags) -> np.ndarray | None:
     if len(matrix) == 16:
         return np.array(matrix, np.float64).reshape(4, 4)[:2, [0, 1, 3]]
     scale, tie = _numbers(tags.get(_PIXEL_SCALE)), _numbers(tags.get(_TIE_POINTS))
-    if len(scale) != 3 or len(tie) != 6:
+    if len(scale) != 3 or len(tie) < 6:
         return None
-    column, row, _, x, y, _ = tie
+    column, row, _, x, y, _ = tie[:6]  # of several the first, as GDAL
     return np.array(
         [[scale[0], 0, x - column * scale[0]], [0, -scale[1], y + row * scale[1]]], np.float64
     )

@@ -9,6 +9,7 @@ not cross, touch others at single points at most, and visit no point twice.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -59,17 +60,40 @@ class Outline:
 
         Returns: int64 (N, 2), x and y in pixels.
         """
+        if not self.holes:
+            return self.exterior
         rings = [self.exterior, *self.holes]
-        detours: list[dict[int, list[np.ndarray]]] = [{} for _ in rings]
-        # A hole's bridge ends on a ring before it: from the last to the first, each is complete
-        # when its turn comes. Pieces with bridges run upwards, so the last is met first.
-        for number in range(len(self.holes), 0, -1):
-            bridge = self.bridges[number - 1]
-            hole = _with_detours(rings[number], detours[number])
-            landing = np.array([[bridge.x, hole[0, 1]]])
-            detour = np.concatenate([landing, hole, hole[:1], landing])
-            detours[bridge.ring].setdefault(bridge.after, []).append(detour)
-        return _with_detours(self.exterior, detours[0])
+        landings = [
+            (bridge.x, hole[0, 1]) for bridge, hole in zip(self.bridges, self.holes, strict=True)
+        ]
+        points = np.concatenate([*rings, landings])
+        starts = np.cumsum([0, *map(len, rings)]).tolist()  # of each ring, and of the landings
+        to_leave: list[list[tuple[int, int]]] = [[] for _ in rings]
+        for hole, bridge in enumerate(self.bridges, 1):
+            to_leave[bridge.ring].append((bridge.after, -hole))
+        for bridges in to_leave:
+            # The next one at the end. Pieces with bridges run upwards, so of those on the same
+            # piece the last hole is met first.
+            bridges.sort(reverse=True)
+        order = array("q")
+        reached = starts[:-1]
+        # Not by recursion, and each corner once: in noise 100,000 holes hang on one another.
+        path = [0]
+        while path:
+            ring = path[-1]
+            bridges = to_leave[ring]
+            stop = starts[ring] + bridges[-1][0] + 1 if bridges else starts[ring + 1]
+            order.extend(range(reached[ring], stop))
+            reached[ring] = stop
+            if bridges:
+                hole = -bridges.pop()[1]
+                order.append(starts[-1] + hole - 1)
+                path.append(hole)
+            else:
+                path.pop()
+                if ring:
+                    order.extend((starts[ring], starts[-1] + ring - 1))
+        return points[np.frombuffer(order, np.int64)]
 
 
 def outlines(mask: np.ndarray) -> list[Outline]:
@@ -188,11 +212,3 @@ def _signed_area(ring: np.ndarray) -> int:
     """By the shoelace formula, positive for rings that are clockwise on the screen."""
     x, y = ring.T
     return int((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) // 2
-
-
-def _with_detours(ring: np.ndarray, detours: dict[int, list[np.ndarray]]) -> np.ndarray:
-    pieces, done = [], 0
-    for after in sorted(detours):
-        pieces += [ring[done : after + 1], *detours[after]]
-        done = after + 1
-    return np.concatenate([*pieces, ring[done:]])

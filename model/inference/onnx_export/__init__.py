@@ -20,8 +20,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.checkpoints.folder import Checkpoint, write_bytes
+from model.checkpoints.folder import Checkpoint
 from model.errors import ConfigError
+from model.writing import provisional, replacing
 
 if TYPE_CHECKING:
     import onnx
@@ -34,9 +35,11 @@ def write_onnx(checkpoint: Checkpoint, output: Path) -> None:
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        provisional(output).touch()
     except OSError as error:
         raise ConfigError(f"--output {output} cannot be created: {error.strerror}.") from error
-    write_bytes(output, onnx_model(checkpoint).SerializeToString())
+    with replacing(output) as part:
+        part.write_bytes(onnx_model(checkpoint).SerializeToString())
 
 
 def onnx_model(checkpoint: Checkpoint) -> onnx.ModelProto:

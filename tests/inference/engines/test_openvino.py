@@ -2,14 +2,17 @@
 
 import dataclasses
 import logging
+import os
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from model.checkpoints import folder
 from model.errors import CheckpointError
 from model.inference.engines import cache as network_cache
 from model.inference.engines import openvino
@@ -31,9 +34,9 @@ def converted(checkpoint):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
-    return folder
+    path = tmp_path / "cache"
+    monkeypatch.setenv(CACHE_VARIABLE, str(path))
+    return path
 
 
 def batch(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -56,6 +59,61 @@ def test_other_weights_of_the_same_name_have_their_own_conversion(
     assert converted_network(other) != converted_network(checkpoint)
     ours, theirs = OpenVinoEngine(checkpoint), OpenVinoEngine(other)
     assert np.abs(ours.logits(batch(32, 32)) - theirs.logits(batch(32, 32))).max() > 0.01
+
+
+def test_a_copy_of_a_checkpoint_shares_its_conversion(checkpoint, cache, tmp_path):
+    copy = folder.read(shutil.copytree(checkpoint.path, tmp_path / "copy"))
+    assert converted_network(copy) == converted_network(checkpoint)
+
+
+def written(path) -> None:
+    path.write_text("<net/>")
+    path.with_suffix(".bin").touch()
+
+
+def test_conversions_can_be_read_by_all_who_may_read_the_cache(cache):
+    before = os.umask(0o022)
+    try:
+        path = network_cache.network("shared", written)
+    finally:
+        os.umask(before)
+    assert path.parent.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_conversion_that_another_process_makes_meanwhile_is_not_damaged(
+    cache, monkeypatch, caplog
+):
+    is_whole = network_cache._is_whole
+
+    def slowly(path) -> bool:
+        found = is_whole(path)
+        monkeypatch.setattr(network_cache, "_is_whole", is_whole)
+        network_cache.network(path.name, written)
+        return found
+
+    monkeypatch.setattr(network_cache, "_is_whole", slowly)
+    with caplog.at_level(logging.WARNING):
+        path = network_cache.network("shared", written)
+    assert not caplog.records
+    assert is_whole(path.parent)
+
+
+def test_conversions_that_were_not_used_for_long_go(cache):
+    def age(path, days: float) -> None:
+        then = time.time() - days * 86400
+        os.utime(path, (then, then))
+
+    names = ("used", "unused", "recent")
+    used, unused, recent = (network_cache.network(name, written).parent for name in names)
+    left, begun, other = (cache / name for name in (".part-left", ".part-begun", "reports"))
+    for path in (left, begun, other):
+        path.mkdir()
+    for path, days in {used: 31, unused: 31, recent: 29, left: 2, begun: 0.1, other: 99}.items():
+        age(path, days)
+    assert network_cache.network("used", written).exists()
+    assert unused.exists()  # until another is written
+    new = network_cache.network("new", written).parent
+    assert set(cache.iterdir()) == {used, recent, begun, other, new}
 
 
 def flip_a_bit(path, place: float) -> None:
@@ -157,6 +215,40 @@ def test_memory_grows_with_the_network_and_with_the_largest_picture(make_checkpo
     assert grown >= before + 256 * 256 * 4 * 3  # its logits alone
     narrow.logits(batch(32, 32))
     assert narrow.memory_bytes == grown
+
+
+SHAPES = """
+import sys
+import numpy as np
+from model.checkpoints import folder
+from model.inference.engines.openvino import OpenVinoEngine
+
+def executable() -> int:
+    "Bytes of code that no file holds: kernels."
+    regions = [line.split() for line in open("/proc/self/maps")]
+    spans = [r[0].split("-") for r in regions if "x" in r[1] and len(r) < 6]
+    return sum(int(end, 16) - int(start, 16) for start, end in spans)
+
+engine = OpenVinoEngine(folder.read(sys.argv[1]))
+shapes = [(32 * h, 32 * w) for h in range(1, 10) for w in range(1, 11)]
+sizes = []
+for shape in shapes:
+    engine.logits(np.zeros((1, 3, *shape), np.float32))
+    sizes.append(executable())
+print(sizes[29] - sizes[9], sizes[89] - sizes[69])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/maps")
+def test_kernels_for_shapes_of_long_ago_are_not_kept(checkpoint, converted):
+    """Some kinds, of which a shape needs few, are kept for more than these 90 shapes."""
+    words = [sys.executable, "-c", SHAPES, str(checkpoint.path)]
+    # Its own cache of kernels, which all engines share, has a limit already.
+    environment = {**os.environ, "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0"}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, env=environment)
+    assert done.returncode == 0, done.stderr
+    first, last = map(int, done.stdout.split())
+    assert last < 0.75 * first
 
 
 SIGNALLED = """

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from model import writing
 from model.checkpoints import folder
 from model.inference.engines import make_engine
 from model.inference.engines import precision as precisions
@@ -38,7 +39,7 @@ def recorded(checkpoint, num_images=10, split="validation", **points: float):
     found = {name: figures(cost, name) for name, cost in points.items()}
     found["f32"] = {**figures(0, "f32"), "num_images": 10}
     metrics = {"splits": {split: found}}
-    folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
+    writing.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
     return folder.read(checkpoint.path)
 
 

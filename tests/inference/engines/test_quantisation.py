@@ -1,6 +1,7 @@
 """int8: calibrated once, kept as ranges without weights, made again where it serves."""
 
 import dataclasses
+import shlex
 import shutil
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.data import datasets
 from model.errors import CheckpointError, ConfigError
 from model.inference.engines import make_engine, quantisation
@@ -104,10 +105,16 @@ def test_reading_gives_back_what_was_written(calibrated, copied):
         assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_a_checkpoint_without_ranges_says_how_to_get_them(copied):
+def test_a_checkpoint_without_ranges_says_how_to_get_them(copied, monkeypatch):
     copied.int8_path.unlink()
-    with pytest.raises(CheckpointError, match=r"not calibrated.*model quantise --checkpoint"):
+    with pytest.raises(CheckpointError, match=r"not calibrated.*model quantise") as raised:
         quantisation.read(copied)
+    assert shlex.split(str(raised.value))[-1] == str(copied.path)
+    monkeypatch.chdir(copied.path.parent)
+    there = folder.read("copied")
+    assert quantisation.command(there).endswith("/copied")
+    monkeypatch.setenv(zoo.WEIGHTS_VARIABLE, str(copied.path.parent))
+    assert quantisation.command(copied).endswith("--checkpoint copied")
 
 
 @needs_int8
@@ -136,19 +143,24 @@ def test_ranges_of_other_weights_are_refused(copied):
 @needs_int8
 def test_ranges_of_another_conversion_are_refused(copied):
     rewrite(copied, lambda metadata: metadata.update(structure="0" * 64))
-    with pytest.raises(CheckpointError, match="another version"):
+    with pytest.raises(CheckpointError, match=r"another version.*model quantise .*/copied"):
         make_engine(copied, "openvino", "int8")
 
 
-def test_calibration_needs_pictures(calibrated):
+def test_calibration_needs_pictures(calibrated, monkeypatch):
+    data = datasets.load("streets")
+    with pytest.raises(ConfigError, match="--pictures must be at least 1, got 0"):
+        calibrate(calibrated, data, 0)
+    monkeypatch.setattr(type(data), "names", lambda self, split: [])
     with pytest.raises(ConfigError, match="no training pictures"):
-        calibrate(calibrated, datasets.load("streets"), 0)
+        calibrate(calibrated, data, 4)
 
 
 def test_quantise_is_a_command(trained_run, tmp_path, here):
     path = shutil.copytree(trained_run, tmp_path / "run")
-    code, output, errors = here("quantise", "--checkpoint", path, "--pictures", "4")
+    words = ("--checkpoint", path, "--data", "streets", "--data-root", tmp_path / "my data")
+    code, output, errors = here("quantise", *words, "--pictures", "4")
     assert code == 0, errors
     assert "calibrated on 4 pictures" in output
-    assert "evaluate" in output
+    assert f"evaluate {shlex.join(map(str, words))} --split validation" in output
     assert quantisation.read(folder.read(path)).pictures == 4

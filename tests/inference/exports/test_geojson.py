@@ -135,6 +135,12 @@ def test_a_place_is_read_from_bytes_too(tmp_path):
     assert place.to_map(np.array([[2, 4]])).tolist() == [[390001, 5819998]]
 
 
+def test_of_several_tie_points_the_first_counts_as_in_gdal(tmp_path):
+    corners = (0.0, 0.0, 0.0, 390000.0, 5820000.0, 0.0, 4.0, 3.0, 0.0, 390003.0, 5819990.0, 0.0)
+    place = geotiff_place(tmp_path / "tile.tif", [UTM[0], (33922, "d", 12, corners), UTM[2]])
+    assert place.to_map(np.array([[2, 4]])).tolist() == [[390001, 5819998]]
+
+
 def test_an_own_coordinate_system_has_no_code(tmp_path):
     keys = (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 32767)
     place = geotiff_place(tmp_path / "tile.tif", [*UTM[:2], (34735, "H", 12, keys)])

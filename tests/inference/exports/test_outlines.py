@@ -1,5 +1,7 @@
 """Outlines cover exactly their pixels and are valid polygons; shapely and scipy are the judges."""
 
+import tracemalloc
+
 import numpy as np
 import shapely
 from hypothesis import given
@@ -61,3 +63,16 @@ def test_one_ring_encloses_what_exterior_and_holes_do(mask):
         # All lines along pixel edges, bridges within the part.
         steps = np.diff(ring, axis=0, append=ring[:1])
         assert ((steps != 0).sum(axis=1) <= 1).all()
+
+
+def test_one_ring_of_a_chain_of_holes_takes_no_more_memory_than_its_corners():
+    """Each hole's bridge ends on the hole before it, 2000 deep."""
+    mask = np.ones((3, 4001), bool)
+    mask[1, 1::2] = False
+    (outline,) = outlines(mask)
+    tracemalloc.start()
+    ring = outline.one_ring()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(ring) == 4 + 2000 * (4 + 3)
+    assert peak < 20 * ring.nbytes
