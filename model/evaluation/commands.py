@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from model.checkpoints import folder
+from model import writing
+from model.checkpoints import folder, zoo
 from model.errors import CheckpointError, ConfigError, DataError
+from model.inference.engines import EngineName
 from model.inference.engines.precision import Precision
 from model.words import CLASS_FIGURES, in_percent
 
@@ -26,7 +28,7 @@ class Evaluate:
     set's own."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
-    engine: Literal["auto", "openvino", "torch"] = "auto"
+    engine: EngineName = "auto"
     """What computes: OpenVINO (auto, on x86 processors) or PyTorch."""
     precision: Precision = "f32"
     """The arithmetic: float32, that of the published figures, or another; auto takes what the app
@@ -56,7 +58,7 @@ def evaluate(command: Evaluate) -> None:
     from model.evaluation import recording
     from model.inference.segmenter import Segmenter
 
-    checkpoint = folder.find(command.checkpoint)
+    checkpoint = zoo.find(command.checkpoint)
     data = datasets.load(
         command.data or checkpoint.data_name, command.data_root, command.split_file
     )
@@ -90,7 +92,7 @@ def results(command: Results) -> None:
         from model.checkpoints.reporting import report
 
         print(f"Reported: {report(folder.read(run))}")
-    checkpoints, damaged = folder.list_bundled()
+    checkpoints, damaged = zoo.list_bundled()
     for reason in damaged.values():
         raise CheckpointError(reason)
     if command.output is None:
@@ -100,10 +102,10 @@ def results(command: Results) -> None:
     for reason in damaged.values():
         raise DataError(reason)
     try:
-        text = document([*checkpoints, *folder.list_reported()], studies)
-        folder.write_text(command.output, text)
+        text = document([*checkpoints, *zoo.list_reported()], studies)
+        writing.write_text(command.output, text)
         for name, picture in pictures(studies).items():
-            folder.write_text(command.output.parent / name, picture)
+            writing.write_text(command.output.parent / name, picture)
     except OSError as error:
         raise ConfigError(
             f"--output {command.output} cannot be written: {error.strerror}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data import splits
@@ -58,7 +59,7 @@ def record(checkpoint: Checkpoint, split: str, result: Evaluation) -> Checkpoint
     }
     # Before the figures, which say that the checkpoint has been scored.
     if (split, precision) == ("test", "f32"):
-        rows = folder.csv_text(result.per_image)
-        folder.write_text(checkpoint.path / folder.PER_IMAGE_FILE, rows)
-    folder.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
+        rows = writing.csv_text(result.per_image)
+        writing.write_text(checkpoint.path / folder.PER_IMAGE_FILE, rows)
+    writing.write_json(checkpoint.path / folder.METRICS_FILE, metrics)
     return folder.read(checkpoint.path)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, RootModel
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.data.schema import Record, parse_json, validate
 from model.errors import DataError
 from model.evaluation.metrics import Metrics
@@ -186,7 +186,7 @@ def published() -> tuple[dict[str, Study], dict[str, str]]:
     its error message."""
     good: dict[str, Study] = {}
     damaged: dict[str, str] = {}
-    for path in folder.study_files():
+    for path in zoo.study_files():
         try:
             good[path.stem] = read(_File, path).root
         except DataError as error:

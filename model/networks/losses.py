@@ -191,7 +191,8 @@ def balanced_weights(pixels: np.ndarray) -> Tensor:
 
     The square root of median frequency balancing (Eigen & Fergus 2015, arXiv 1411.4734,
     section 6.3.2), `sqrt(median frequency / frequency)`, at most `MAX_CLASS_WEIGHT`: the
-    full ratio would spend a 23-class training on classes of a few hundred pixels.
+    full ratio would spend a 23-class training on classes of a few hundred pixels. Frequencies are
+    shares of all pixels; the paper's are of those pictures alone in which the class occurs.
 
     Args: pixels: int (C,), training pixels by class; classes without any get weight 1.
     Returns: float32 (C,).

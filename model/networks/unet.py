@@ -44,10 +44,10 @@ class UNet(nn.Module):
     arXiv 1502.03167), which postdates the paper's choice; inputs of any size, padded at the
     right and bottom to a multiple of 2**depth and cropped back.
 
-    Weights: He initialisation for ReLU (normal, fan-out; arXiv 1502.01852) for 3x3
-    convolutions, PyTorch's default (uniform, fan-in) for the transposed ones and the head,
-    BatchNorm at one and zero. A head near zero, as in detectors, would make all classes equally
-    probable at first, but learns slowly: its few weights must first grow.
+    Weights: He initialisation for ReLU (normal; arXiv 1502.01852) for 3x3 convolutions, by fan-out
+    where the paper has fan-in; PyTorch's default (uniform, fan-in) for the transposed ones and
+    the head; BatchNorm at one and zero. A head near zero, as in detectors, would make all classes
+    equally probable at first, but learns slowly: its few weights must first grow.
 
     Args:
         in_channels: channels of the input.
@@ -81,14 +81,6 @@ class UNet(nn.Module):
             )
         if depth > MOST_DEPTH:
             raise ValueError(f"depth must be at most {MOST_DEPTH}, got {depth}.")
-        self.config = {
-            "in_channels": in_channels,
-            "num_classes": num_classes,
-            "base_width": base_width,
-            "depth": depth,
-            "batch_norm": batch_norm,
-            "dropout": dropout,
-        }
         widths = [base_width * 2**level for level in range(depth + 1)]
         self.encoder = nn.ModuleList()
         for level, width in enumerate(widths):

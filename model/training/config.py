@@ -94,7 +94,7 @@ class TrainConfig:
     tile: int = 512
     """With --size-policy tile: side of the tiles in pixels; a multiple of 32, from 64."""
     crop: int = 256
-    """Side of the training crops, in pixels; a multiple of 32."""
+    """Side of the training crops, in pixels; a multiple of 32, or of 2**depth if that is more."""
     normalisation: Literal["imagenet", "unit"] = "imagenet"
     """"imagenet": ImageNet's mean and deviation, as pretrained encoders expect; "unit": pixels
     are only rescaled to [0, 1]."""
@@ -195,10 +195,12 @@ class TrainConfig:
     def _check_together(self) -> None:
         """Settings that do not go together."""
         if self.network == "unet":
-            if 2**self.depth > self.crop:
-                raise ConfigError(
-                    f"--depth {self.depth} halves the crop of {self.crop} pixels to less than one."
-                )
+            for name in ("crop", "tile") if self.size_policy == "tile" else ("crop",):
+                if (side := getattr(self, name)) % self.multiple:
+                    raise ConfigError(
+                        f"With --depth {self.depth}, {flag(name)} must be a multiple of "
+                        f"{self.multiple}, got {side}."
+                    )
             for name in ("encoder_weights", "freeze_encoder_epochs", "encoder_lr_factor"):
                 if getattr(self, name) != _DEFAULTS[name]:
                     raise ConfigError(f"{flag(name)} needs a network with an encoder: "
@@ -265,6 +267,11 @@ class TrainConfig:
                 return cls.of_preset(name)
         return cls()
 
+    @property
+    def multiple(self) -> int:
+        """What sides of the network's input must be divisible by."""
+        return max(32, 2**self.depth) if self.network == "unet" else 32
+
     def preprocessing(self, longest_side: int) -> Preprocessing:
         """How pictures become the network's input. Args: longest_side: the data set's own."""
         mean, std = NORMALISATIONS[self.normalisation]
@@ -273,6 +280,7 @@ class TrainConfig:
             longest_side=(self.longest_side or longest_side) if resizes else None,
             size_policy=self.size_policy,
             tile=self.tile,
+            multiple=self.multiple,
             mean=mean,
             std=std,
         )

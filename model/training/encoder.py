@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 from torch import nn
 
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.hub_errors import explain, in_words
 from model.checkpoints.hub_id import HubId
@@ -77,9 +77,9 @@ def start_from(network: nn.Module, model: str, classes: ClassTable) -> Checkpoin
     Args: model: as models are named everywhere; classes: those that will be trained.
 
     Returns: the checkpoint.
-    Raises: `ConfigError` if classes or weights differ, else as `folder.find`.
+    Raises: `ConfigError` if classes or weights differ, else as `zoo.find`.
     """
-    checkpoint = folder.find(model)
+    checkpoint = zoo.find(model)
     if checkpoint.classes.names != classes.names:
         raise ConfigError(
             f"--start-from {model} knows the classes {checkpoint.classes.names}, but the data set "

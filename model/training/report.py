@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.card import kept_epoch
 from model.checkpoints.cases import best_and_worst
@@ -31,14 +32,14 @@ def write_report(checkpoint: Checkpoint, segmenter: Segmenter, data: DataSet) ->
     It contains pictures only if the data set's licence allows derived works to be published.
     """
     curves = plots.curves(checkpoint.history(), checkpoint.name)
-    folder.write_bytes(checkpoint.path / folder.CURVES_FILE, plots.png(curves))
+    writing.write_bytes(checkpoint.path / folder.CURVES_FILE, plots.png(curves))
     cases = dict(zip(("Best", "Worst"), best_and_worst(checkpoint, CASES), strict=True))
     if not cases["Worst"]:  # of a single picture
         cases["Worst"] = cases["Best"]
     sheets = {}
     if data.publishable:
         sheets = {title: _sheet(segmenter, data, chosen) for title, chosen in cases.items()}
-    folder.write_text(checkpoint.path / folder.REPORT_FILE, _page(checkpoint, cases, sheets))
+    writing.write_text(checkpoint.path / folder.REPORT_FILE, _page(checkpoint, cases, sheets))
 
 
 def _page(checkpoint: Checkpoint, cases: dict[str, list[dict]], sheets: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from torch.utils.data import Dataset
 
-from model.checkpoints import folder
+from model import writing
 from model.data.classes import ClassTable
 from model.data.preprocessing import Preprocessing
 from model.data.transforms import Collate
@@ -92,7 +92,7 @@ class SamplePictures(Callback):
             sheet = self._sheet(module)
             target = self.config.output / SAMPLES_FOLDER / f"epoch-{self.epoch:03}.png"
             target.parent.mkdir(exist_ok=True)
-            folder.write_bytes(target, plots.png(sheet))
+            writing.write_bytes(target, plots.png(sheet))
             board.add_image("samples", np.asarray(sheet), self.epoch, dataformats="HWC")
         matrix = plots.confusion(self.classes, module.metrics["val_"].matrix)
         board.add_figure("confusion matrix", matrix, self.epoch)

@@ -19,6 +19,7 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.weights import save_network
 from model.data.classes import ClassTable
@@ -136,15 +137,15 @@ class RunWriter(Callback):
             "seconds": round(sum(row["seconds"] for row in self.rows), 1),
             "ended": self.ended,
         }
-        folder.write_json(self.path / folder.CONFIG_FILE, self.plan.to_json())
-        folder.write_json(self.path / folder.DESCRIPTION_FILE, self.description)
+        writing.write_json(self.path / folder.CONFIG_FILE, self.plan.to_json())
+        writing.write_json(self.path / folder.DESCRIPTION_FILE, self.description)
         # A finished run that was continued: its figures belonged to other weights.
         scored = (self.path / folder.METRICS_FILE).exists()
         if scored and recording.is_outdated(folder.read(self.path)):
             for name in FOUND_OUT:
                 (self.path / name).unlink(missing_ok=True)
-        folder.write_text(self.path / CLASS_HISTORY_FILE, folder.csv_text(self.class_rows))
-        folder.write_text(self.path / folder.HISTORY_FILE, folder.csv_text(self.rows))
+        writing.write_text(self.path / CLASS_HISTORY_FILE, writing.csv_text(self.class_rows))
+        writing.write_text(self.path / folder.HISTORY_FILE, writing.csv_text(self.rows))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -184,7 +185,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        folder.write_bytes(Path(path), buffer.getvalue())
+        writing.write_bytes(Path(path), buffer.getvalue())
 
 
 def class_rows(epoch: int, classes: ClassTable, metrics: Metrics) -> list[Row]:

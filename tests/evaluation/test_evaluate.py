@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.data.classes import VOID, ClassTable
 from model.errors import ConfigError, DataError
 from model.evaluation.evaluate import evaluate
@@ -90,7 +90,7 @@ def test_another_set_of_classes_is_refused(segmenter):
 def test_a_recorded_figure_can_be_measured_again(data_root, command):
     """As docs/results.md promises, from the weights in the repository and the data alone."""
     name = "pets-mobilenet"
-    recorded = folder.find(name).figures("test")
+    recorded = zoo.find(name).figures("test")
     assert os.environ["UNET_STUDIO_DATA"] == str(data_root)
     done = command("evaluate", "--checkpoint", name, "--data", "pets", "--split", "test")
     assert done.returncode == 0, done.stderr

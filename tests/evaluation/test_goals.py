@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.data.datasets import DATA_SETS
 from model.evaluation.goals import GOALS, Goal, dice_loss, headline, iou_of
 
@@ -14,7 +14,7 @@ from model.evaluation.goals import GOALS, Goal, dice_loss, headline, iou_of
 def pets(tmp_path):
     """A checkpoint of pets: 30 pixels pet, 50 background, 20 border; 10 of pet taken for border,
     5 of background for pet."""
-    checkpoint = folder.find("pets-scratch")
+    checkpoint = zoo.find("pets-scratch")
     matrix = np.array([[20, 0, 10], [5, 45, 0], [0, 0, 20]])
     figures = checkpoint.figures("test") | {"confusion_matrix": matrix.tolist()}
     return replace(checkpoint, metrics={"splits": {"test": {"f32": figures}}})
@@ -27,7 +27,7 @@ def test_classes_taken_together_are_one_region(pets):
 
 
 def test_figures_are_the_recorded_ones():
-    checkpoint = folder.find("carla-scratch")
+    checkpoint = zoo.find("carla-scratch")
     figures = checkpoint.figures("test")
     assert headline("accuracy")(checkpoint) == figures["accuracy"]
     assert dice_loss(checkpoint) == pytest.approx(1 - figures["mean_dice"])
@@ -43,7 +43,7 @@ def test_a_goal_is_passed_from_its_own_side(pets):
 
 
 def test_a_goal_concerns_checkpoints_of_its_start():
-    scratch, pretrained = folder.find("pets-scratch"), folder.find("pets-mobilenet")
+    scratch, pretrained = zoo.find("pets-scratch"), zoo.find("pets-mobilenet")
     for start, expected in (
         ("scratch", (True, False)), ("pretrained", (False, True)), ("any", (True, True)),
     ):  # fmt: skip
@@ -56,6 +56,6 @@ def test_goals_are_of_data_sets_and_classes_that_there_are():
         assert goal.data in DATA_SETS
         assert 0 < goal.threshold < 1
     for goal in GOALS:
-        for checkpoint in folder.list_bundled()[0]:
+        for checkpoint in zoo.list_bundled()[0]:
             if checkpoint.data_name == goal.data:
                 assert 0 < goal.figure(checkpoint) < 1

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.trained_on import other_split
 from model.data import datasets
@@ -65,7 +66,7 @@ def test_validation_that_was_learned_from_is_not_recorded(run, here):
     before = (run / folder.METRICS_FILE).read_bytes()
     description = folder.read(run).description
     training = description["training"] | {"include_validation": True}
-    folder.write_json(run / folder.DESCRIPTION_FILE, description | {"training": training})
+    writing.write_json(run / folder.DESCRIPTION_FILE, description | {"training": training})
     code, _, errors = here("evaluate", "--checkpoint", run, "--split", "validation", "--record")
     assert code == 2
     assert "has learned from the validation pictures" in errors
@@ -77,7 +78,7 @@ def test_figures_of_other_data_are_not_recorded(run, here):
     path = run / folder.DESCRIPTION_FILE
     description = json.loads(path.read_text())
     description["data"]["digest"] = "0" * 16
-    folder.write_json(path, description)
+    writing.write_json(path, description)
     code, _, errors = here("evaluate", "--checkpoint", run, "--split", "validation", "--record")
     assert code == 2
     assert "--record" in errors

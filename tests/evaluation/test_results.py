@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.checkpoints.card import card
 from model.data.classes import ClassTable
 from model.evaluation import results
@@ -41,7 +41,7 @@ def drawn(svg: str) -> list[str]:
 
 
 def test_every_checkpoint_and_class_has_its_row():
-    checkpoints = [*folder.list_bundled()[0], *folder.list_reported()]
+    checkpoints = [*zoo.list_bundled()[0], *zoo.list_reported()]
     text = document(checkpoints)
     for checkpoint in checkpoints:
         figures = checkpoint.figures("test")
@@ -52,14 +52,14 @@ def test_every_checkpoint_and_class_has_its_row():
 
 
 def test_a_checkpoint_without_figures_is_left_out():
-    first, *rest = folder.list_bundled()[0]
+    first, *rest = zoo.list_bundled()[0]
     unscored = replace(first, metrics={})
     assert f"`{first.name}`" not in markdown_table([unscored, *rest])
     assert f"`{first.name}`" not in document([unscored, *rest])
 
 
 def test_who_learned_from_validation_is_said():
-    scratch, mobilenet = folder.find("pets-scratch"), folder.find("pets-mobilenet")
+    scratch, mobilenet = zoo.find("pets-scratch"), zoo.find("pets-mobilenet")
     sizes = {"train": 507, "validation": 0, "test": 85}
     more = {
         "data": scratch.description["data"] | {"split_sizes": sizes},
@@ -85,7 +85,7 @@ def test_each_folder_of_somebodys_own_has_its_section(tmp_path, make_checkpoint)
     checkpoints = []
     for name, count in (("mine", 4), ("yours", 2)):
         checkpoint = make_checkpoint(tmp_path / name, num_classes=count)
-        figures = folder.find("pets-scratch").figures("test")
+        figures = zoo.find("pets-scratch").figures("test")
         per_class = {key: values[:1] * count for key, values in figures["per_class"].items()}
         metrics = {"splits": {"test": {"f32": figures | {"per_class": per_class}}}}
         classes = ClassTable.named(**{f"{name}_{i}": f"#00000{i}" for i in range(count)})
@@ -103,8 +103,8 @@ def test_each_folder_of_somebodys_own_has_its_section(tmp_path, make_checkpoint)
 def shelf(tmp_path, monkeypatch) -> Path:
     """A `weights/` folder with one checkpoint, which tests may change."""
     weights = tmp_path / "weights"
-    shutil.copytree(folder.find("pets-scratch").path, weights / "pets-scratch")
-    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(weights))
+    shutil.copytree(zoo.find("pets-scratch").path, weights / "pets-scratch")
+    monkeypatch.setenv(zoo.WEIGHTS_VARIABLE, str(weights))
     return weights
 
 
@@ -159,7 +159,7 @@ def test_a_run_that_lies_where_reports_go_keeps_its_weights(shelf, run, here):
 
 def test_a_reported_checkpoint_is_no_model_and_no_damage(shelf, run, here):
     here("results", "--report", run)
-    good, damaged = folder.list_bundled()
+    good, damaged = zoo.list_bundled()
     assert [checkpoint.name for checkpoint in good] == ["pets-scratch"]
     assert damaged == {}
     code, _, errors = here("evaluate", "--checkpoint", "pets-resnet34")
@@ -187,13 +187,13 @@ def test_a_damaged_report_is_named(shelf, run, here, tmp_path):
 
 
 def test_our_own_reported_ones_hold_no_weights_and_say_so():
-    for checkpoint in folder.list_reported():
+    for checkpoint in zoo.list_reported():
         assert not list(checkpoint.path.glob("*.safetensors"))
         assert (checkpoint.path / folder.CARD_FILE).read_text() == card(checkpoint)
 
 
 def test_goals_are_reached_or_missed_by_so_much(monkeypatch):
-    scratch = folder.find("pets-scratch")
+    scratch = zoo.find("pets-scratch")
     figure = scratch.figures("test")["mean_iou"]
 
     def row(goal: Goal) -> str:
@@ -244,7 +244,7 @@ def test_studies_are_drawn_and_tabled(shelf, make_study, here, tmp_path):
 def test_our_own_studies_can_be_read():
     good, damaged = published()
     assert damaged == {}
-    assert set(good) == {path.stem for path in folder.study_files()}
+    assert set(good) == {path.stem for path in zoo.study_files()}
     for group in small_data.groups(of_kind(SmallDataResult, good)):
         assert len({run.steps for study in group.values() for run in study.runs}) == 1
 

@@ -20,6 +20,8 @@ from model.training.studies.configs import CrossValidation, SmallData, Tuning
         ({"base_width": 0}, "--base-width"),
         ({"depth": 0}, "--depth"),
         ({"depth": 9}, "--depth"),
+        ({"depth": 6, "crop": 96}, "--crop must be a multiple of 64"),
+        ({"depth": 6, "size_policy": "tile", "tile": 96}, "--tile must be a multiple of 64"),
         ({"limit": 0}, "--limit"),
         ({"limit": -5}, "--limit"),
         ({"pictures_per_epoch": 0}, "--pictures-per-epoch"),
@@ -62,6 +64,12 @@ from model.training.studies.configs import CrossValidation, SmallData, Tuning
 def test_impossible_settings_are_refused_by_flag(settings, flag):
     with pytest.raises(ConfigError, match=flag):
         TrainConfig(**settings)
+
+
+def test_a_deeper_network_needs_larger_multiples():
+    assert TrainConfig(depth=8).preprocessing(256).multiple == 256
+    assert TrainConfig(depth=4).preprocessing(256).multiple == 32
+    assert TrainConfig(depth=8, network="unet-resnet34").preprocessing(256).multiple == 32
 
 
 def test_paths_may_be_text():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoints import folder
+from model import writing
 from model.checkpoints.weights import read_tensors
 from model.data.classes import ClassTable
 from model.evaluation.metrics import Metrics
@@ -159,7 +159,7 @@ def test_each_class_gets_a_row_per_epoch(tiny):
 
 @pytest.mark.parametrize("number", [0.123456789, 1e-9, 12345.678, float("nan")])
 def test_the_histories_lose_no_more_than_digits(number):
-    (row,) = csv.DictReader(folder.csv_text([{"value": number}]).splitlines())
+    (row,) = csv.DictReader(writing.csv_text([{"value": number}]).splitlines())
     assert float(row["value"]) == pytest.approx(number, rel=1e-5, nan_ok=True)
 
 

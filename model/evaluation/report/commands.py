@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from model.checkpoints import folder
+from model import writing
+from model.checkpoints import zoo
 from model.checkpoints.folder import Checkpoint
 from model.errors import ConfigError
 
@@ -55,7 +56,7 @@ def compare(command: Compare) -> None:
     for path in (command.output, command.tables):
         if path is not None and path.is_dir():
             raise ConfigError(f"{path} is a folder; give the name of the file to write.")
-    checkpoints = {name: folder.find(name) for name in command.models}
+    checkpoints = {name: zoo.find(name) for name in command.models}
     models = candidates(checkpoints, _scores(checkpoints, command))
     verdict = judge(models)
     if verdict.refused:
@@ -117,7 +118,7 @@ def _costs(checkpoints: Mapping[str, Checkpoint]) -> dict[str, Cost]:
 def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder.write_bytes(path, content)
+        writing.write_bytes(path, content)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from error
     print(f"Written: {path}")

@@ -119,6 +119,11 @@ def in_words(found: Sequence[Point]) -> str:
 
     better, worse = sorted(lines, key=lambda name: -dice(lines[name][0]))
     first = lines[better][0]
+    if min(first.values("mean_dice")) <= max(lines[worse][0].values("mean_dice")):
+        return (
+            f"With {first.pictures} training pictures the runs of the two overlap: which network "
+            "does better there depends on the pictures and the seed."
+        )
     reached = next((p.pictures for p in lines[worse] if dice(p) >= dice(first)), None)
     needs = f"needs {reached}"
     if not reached:

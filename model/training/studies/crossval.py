@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor, splits
@@ -75,8 +76,8 @@ def _cross_validate(config: CrossValidation) -> Folds:
         checkpoints.append(trained(config.fold(number), fold, ["validation", "test"]))
     ensemble = _ensemble(config, checkpoints, data)
     result = _result(config, data, checkpoints, ensemble)
-    folder.write_text(config.output / SUMMARY_FILE, result.model_dump_json(indent=1) + "\n")
-    folder.write_text(config.output / TABLE_FILE, folder.csv_text(_table(result)))
+    writing.write_text(config.output / SUMMARY_FILE, result.model_dump_json(indent=1) + "\n")
+    writing.write_text(config.output / TABLE_FILE, writing.csv_text(_table(result)))
     return Folds(checkpoints, ensemble, result)
 
 
@@ -99,8 +100,8 @@ def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: Data
     """Makes the folder of the folds a checkpoint: the first fold, with the others as members."""
     first, *others = checkpoints
     path = config.output
-    folder.write_bytes(path / folder.WEIGHTS_FILE, first.weights_path.read_bytes())
-    folder.write_json(path / folder.CONFIG_FILE, first.config)
+    writing.write_bytes(path / folder.WEIGHTS_FILE, first.weights_path.read_bytes())
+    writing.write_json(path / folder.CONFIG_FILE, first.config)
     sizes = {part: len(names) for part, names in data.split.items()}
     sizes |= {"train": sizes["train"] + sizes["validation"], "validation": 0}
     split = {"split_rule": data.split_rule, "split_digest": splits.digest(data.split)}
@@ -112,7 +113,7 @@ def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: Data
         "training": first.description["training"]
         | {"include_validation": True, "command": config.command()},
     }
-    folder.write_json(path / folder.DESCRIPTION_FILE, first.description | own)
+    writing.write_json(path / folder.DESCRIPTION_FILE, first.description | own)
     segmenter = Segmenter(folder.read(path), engine="torch", precision="f32")
     result = evaluate(segmenter, data, data.names("test"))
     return recording.record(segmenter.checkpoint, "test", result)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
-from model.checkpoints import folder, trained_on
+from model.checkpoints import trained_on, zoo
 from model.checkpoints.folder import Checkpoint
 from model.data import splits
 from model.data.datasets import DataSet
@@ -42,13 +42,13 @@ def study_data(data: DataSet) -> StudyData:
 
 def check_start(config: TrainConfig, data: DataSet, *, splits_anew: bool = False) -> None:
     """Raises `ConfigError` if the study would start from a network that has learned from pictures
-    that the study is to choose by or to score on; else as `folder.find`.
+    that the study is to choose by or to score on; else as `zoo.find`.
 
     Args: splits_anew: whether the study's runs have their own splits.
     """
     if not config.start_from:
         return
-    start = folder.find(config.start_from)
+    start = zoo.find(config.start_from)
     if splits_anew and start.description.get("data", {}).get("digest") == data.digest():
         raise ConfigError(
             f"--start-from {config.start_from}: it has learned from the same data, of which "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from model.checkpoints import folder
+from model import writing
 from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor, split_file, splits
 from model.data.datasets import DataSet
@@ -68,7 +68,7 @@ def _small_data(config: SmallData) -> SmallDataResult:
         print(f"run {number} of {len(runs)}: {count} training pictures, seed {seed}")
         checkpoint = _run(config, data, count, seed)
         study = _with(study or _begin(config, data, checkpoint), checkpoint, count, seed)
-        folder.write_text(path, study.model_dump_json(indent=1) + "\n")
+        writing.write_text(path, study.model_dump_json(indent=1) + "\n")
         # The state for resuming is several times as large as the weights.
         shutil.rmtree(checkpoint.path / Path(RESUME_FILE).parent, ignore_errors=True)
     return study

@@ -20,6 +20,7 @@ import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor
@@ -93,8 +94,8 @@ def _tune(config: Tuning) -> Checkpoint | None:
             ],
         )
     result = _result(study, config, data)
-    folder.write_text(config.output / BEST_FILE, result.model_dump_json(indent=1) + "\n")
-    folder.write_text(config.output / TABLE_FILE, folder.csv_text(_table(result)))
+    writing.write_text(config.output / BEST_FILE, result.model_dump_json(indent=1) + "\n")
+    writing.write_text(config.output / TABLE_FILE, writing.csv_text(_table(result)))
     _plot(study, config)
     if not config.retrain:
         return None
@@ -324,7 +325,7 @@ def _plot(study: optuna.Study, config: Tuning) -> None:
                 pyplot.setp(axes.get_xticklabels(which="both"), rotation=45, ha="right")
         drawing = io.BytesIO()
         pyplot.savefig(drawing, dpi=120, bbox_inches="tight")
-        folder.write_bytes(config.output / name, drawing.getvalue())
+        writing.write_bytes(config.output / name, drawing.getvalue())
         pyplot.close("all")
 
 

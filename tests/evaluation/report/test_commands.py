@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from model import writing
 from model.checkpoints import folder
 from model.data import datasets, split_file
 
@@ -69,7 +70,7 @@ def test_a_split_of_which_data_must_be_said(here, runs):
     file = runs[1] / folder.DESCRIPTION_FILE
     description = json.loads(file.read_text())
     description["data"]["name"] = "pets"
-    folder.write_json(file, description)
+    writing.write_json(file, description)
     code, _, errors = here("compare", *runs, "--split-file", "own.json")
     assert code == 2
     assert "trained on pets, streets. Say with --data which" in errors
@@ -79,7 +80,7 @@ def test_other_splits_are_refused(here, runs):
     file = runs[1] / folder.DESCRIPTION_FILE
     description = json.loads(file.read_text())
     description["data"]["split_digest"] = "another"
-    folder.write_json(file, description)
+    writing.write_json(file, description)
     code, _, errors = here("compare", *runs)
     assert code == 2
     assert "error: These models cannot be compared" in errors

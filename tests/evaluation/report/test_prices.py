@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from model import writing
 from model.checkpoints import folder
 from model.evaluation.report.prices import recorded_price
 
@@ -14,7 +15,7 @@ def test_an_ensemble_costs_what_its_networks_cost_together(candidate, make_check
     training = {"training": {"seconds": 60.0, "epochs_done": 3}}
     for path in (first.path, first.path / "fold-2"):
         description = folder.read(path).description | training
-        folder.write_json(path / folder.DESCRIPTION_FILE, description)
+        writing.write_json(path / folder.DESCRIPTION_FILE, description)
 
     def price(**changes):
         checkpoint = folder.read(first.path)

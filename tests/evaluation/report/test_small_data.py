@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.errors import DataError
 from model.evaluation.report import charts
 from model.evaluation.report.candidate import MODEL_COLOURS
@@ -64,6 +64,14 @@ def test_the_sentence_says_how_many_pictures_a_start_is_worth(make_study, scratc
     assert in_words(points({"s": studies["s"]})) == ""
 
 
+def test_runs_that_overlap_decide_nothing(make_study):
+    studies = {
+        "s": make_study(None, {25: (0.5, 0.62, 0.7), 80: (0.6,)}),
+        "p": make_study("resnet34", {25: (0.6, 0.66, 0.69), 80: (0.9,)}),
+    }
+    assert in_words(points(studies)).startswith("With 25 training pictures the runs of the two ov")
+
+
 def test_models_keep_their_colours(both):
     found = points(both)
     chosen = colours(found, {"ResNet34 (pretrained)": MODEL_COLOURS[0], "Else": MODEL_COLOURS[1]})
@@ -104,7 +112,7 @@ def test_the_chart_has_a_dot_for_each_training(both):
 
 @pytest.fixture
 def studies_folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv(folder.WEIGHTS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(zoo.WEIGHTS_VARIABLE, str(tmp_path))
     (tmp_path / "studies").mkdir()
     return tmp_path / "studies"
 
