@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from model.checkpoints.folder import weights_folder
+from model.checkpoints.zoo import weights_folder
 
 # An absolute path's folders, where a path can begin: not in the middle of one or of an address.
 _FOLDERS = re.compile(r"""(?:(?<=[\s('"`])|^)/(?:[^\s/'"`()]+/)+""")

@@ -20,8 +20,8 @@ from app.headers import SecurityHeaders
 from app.segment.appearance import page_options
 from app.uploads import BoundedUploads, LimitedRequests, forbid_downloads
 from model.checkpoints import hub
-from model.checkpoints.folder import weights_folder
 from model.checkpoints.hub_id import HubId
+from model.checkpoints.zoo import weights_folder
 from model.errors import StudioError
 
 logger = logging.getLogger(__name__)

@@ -46,8 +46,8 @@ MOST_PROBABILITIES = 2**28
 """Pixels times classes, in `npz`: half a gigabyte."""
 
 MOST_CORNERS = 2_000_000
-"""Corners of the outlines in `coco`, `geojson` and `yolo`, each of which takes 300 bytes while it
-is followed."""
+"""Corners of the outlines in `coco`, `geojson` and `yolo`, each of which takes up to 550 bytes
+until the file is complete: about a gigabyte."""
 
 LARGEST_TILE, MOST_ZOOMS = 1536, 4
 """The side of tiles in pixels, magnified by the largest zoom: what a U-Net of 32 channels keeps of

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from app.discretion import without_folders
 from app.queue import InferenceQueue, QueuedSegmenter
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_title, title, told_apart
 from model.errors import CheckpointError, UnknownModelError
@@ -34,7 +34,7 @@ _preselected: Checkpoint | None = None
 
 def catalogue() -> list[Checkpoint]:
     """The checkpoints that can be chosen, damaged ones left out, grouped by data set."""
-    by_name = {checkpoint.name: checkpoint for checkpoint in folder.list_bundled()[0]}
+    by_name = {checkpoint.name: checkpoint for checkpoint in zoo.list_bundled()[0]}
     if _preselected is not None:
         by_name[_preselected.name] = _preselected
     return sorted(by_name.values(), key=lambda c: (c.data_name, c.name))
@@ -47,7 +47,7 @@ def preselect(model: str) -> Segmenter:
     Raises: as `Segmenter` does.
     """
     global _preselected
-    checkpoint = folder.find(model)
+    checkpoint = zoo.find(model)
     segmenter = POOL.get(checkpoint)
     _preselected = checkpoint
     return segmenter
@@ -78,7 +78,7 @@ def find(name: str | None, *, anywhere: bool = False) -> Checkpoint:
     if checkpoint is not None:
         return checkpoint
     if anywhere and name and "/" in name:
-        return dataclasses.replace(folder.find(name), name=name)
+        return dataclasses.replace(zoo.find(name), name=name)
     if name in (broken := damaged()):
         raise CheckpointError(broken[name])
     names = ", ".join(served) or "none; train one, or put a checkpoint folder into weights/"
@@ -99,7 +99,7 @@ def open_models() -> list[str]:
 
 def damaged() -> dict[str, str]:
     """Why each checkpoint that cannot be chosen was left out, by name, for the public."""
-    return {name: without_folders(text) for name, text in folder.list_bundled()[1].items()}
+    return {name: without_folders(text) for name, text in zoo.list_bundled()[1].items()}
 
 
 def label(checkpoint: Checkpoint) -> str:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from gradio.data_classes import FileData, ListFiles
 from gradio.processing_utils import save_bytes_to_cache
 from gradio_client.utils import strip_invalid_filename_characters
@@ -72,6 +73,9 @@ CLEARED = (
     "Your picture was cleared away, as all are after two hours, or earlier where space is needed. "
     "Choose it again."
 )
+Updates = dict[Component, Any]
+"""What an event changes: a component's new value, or a component of its kind with what is new."""
+
 NONE_CHOSEN = "There is no segmentation yet. Choose a picture first."
 MOST_NAMES = 10
 """Of files that could not be opened, in a warning."""
@@ -198,13 +202,13 @@ class SegmentPage:
     @spoken
     def on_load(
         self, query: dict, request: gr.Request, progress: gr.Progress = PROGRESS
-    ) -> list[Any]:
+    ) -> Updates:
         """A first visit shows an example, segmented: what the page does needs no words then."""
+        page = self.layout
         default, asked = models.default(), str((query or {}).get("model", ""))
         local = _is_local(request)
         if default is None:
-            # The desk, the stage, ... after the model, the field for others, and about it.
-            return [*[gr.skip()] * 13, None, views.notice(NO_MODELS), *[gr.skip()] * 9]
+            return {page.stage: views.notice(NO_MODELS)}
         # A link may come from anybody: what it names besides the models here is opened, and fetched
         # from the Hub, only once who sits here has clicked for it.
         known = asked in self.named
@@ -229,16 +233,17 @@ class SegmentPage:
         except Cancelled:
             raise  # something newer was asked for, which is what the page shows
         except StudioError as error:  # another model, or the same one later, may well work
-            shown = [desk, views.notice(without_folders(error)), *[gr.skip()] * 9]
-        return [
+            shown = {page.desk: desk, page.stage: views.notice(without_folders(error))}
+        updates = {
             # Asked again at each visit: models may have been trained since the start.
-            offer.picked(desk, checkpoint),
-            gr.Row(visible=local),
-            unknown,
-            gr.Accordion(open=True) if unknown else gr.skip(),
-            *self._about(desk, checkpoint, request),
-            *shown,
-        ]
+            page.model: offer.picked(desk, checkpoint),
+            page.another: gr.Row(visible=local),
+            page.named: unknown,
+            page.examples: self._examples(checkpoint),
+            **self._about(desk, checkpoint, request),
+            **shown,
+        }
+        return updates | ({page.facts_fold: gr.Accordion(open=True)} if unknown else {})
 
     @spoken
     def on_upload(
@@ -248,7 +253,7 @@ class SegmentPage:
         model: str,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         checkpoint = self._find(model, request)
         upload = self.layout.upload
         given = [(Path(file.path), _called(file)) for file in files]
@@ -266,9 +271,10 @@ class SegmentPage:
             names = _listed(opened.refused)
             gr.Warning(views.toast(f"Left out, as they cannot be opened as pictures: {names}."))
         if opened.thumbnails:
-            words = f"Your {len(opened.thumbnails)} pictures"
-            return [views.strip(opened.thumbnails, words), *shown]
-        return [self._strip(new, checkpoint), *shown]
+            strip = views.strip(opened.thumbnails, f"Your {len(opened.thumbnails)} pictures")
+        else:
+            strip = self._examples(checkpoint)
+        return {self.layout.examples: strip, **shown}
 
     @spoken
     def on_example(
@@ -278,7 +284,7 @@ class SegmentPage:
         event: gr.EventData,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         checkpoint = self._find(model, request)
         index = int(event.index)
         if desk is not None and desk.pictures:
@@ -295,12 +301,12 @@ class SegmentPage:
         model: str,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         return self._switch(desk, self._find(model, request), request, progress)
 
     def _switch(
         self, desk: Desk | None, checkpoint: Checkpoint, request: gr.Request, progress: gr.Progress
-    ) -> list[Any]:
+    ) -> Updates:
         """Segments the same picture again; an example gives way to one that suits the model."""
         desk = desk and offer.without_gone(desk)
         suitable = [entry.path for entry in examples_for(checkpoint, self.folder)]
@@ -313,8 +319,13 @@ class SegmentPage:
         seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
         if desk.second not in dict(seconds).values():
             desk = replace(desk, second="")
-        shown = self._show(desk, checkpoint, request, progress)
-        return [offer.picked(desk, checkpoint), *self._about(desk, checkpoint, request), *shown]
+        updates = {
+            self.layout.model: offer.picked(desk, checkpoint),
+            **self._about(desk, checkpoint, request),
+        }
+        if not desk.pictures:  # those stand in the strip since they were brought
+            updates[self.layout.examples] = self._examples(checkpoint)
+        return updates | self._show(desk, checkpoint, request, progress)
 
     @spoken
     def on_options(
@@ -329,7 +340,7 @@ class SegmentPage:
         minimum_area: float,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         chosen = Chosen.from_query(
             {
                 **{"precision": precision, "flips": flips, "native": "1" if native else ""},
@@ -346,7 +357,7 @@ class SegmentPage:
         model: str,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         return self._again(desk, model, request, progress, truth=Path(file.path))
 
     @spoken
@@ -356,7 +367,7 @@ class SegmentPage:
         model: str,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         return self._again(desk, model, request, progress, truth=None)
 
     @spoken
@@ -367,7 +378,7 @@ class SegmentPage:
         second: str,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         return self._again(desk, model, request, progress, second=second or "")
 
     @spoken
@@ -378,7 +389,7 @@ class SegmentPage:
         name: str,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         """Takes in a model by its folder or Hub id, for somebody at this machine."""
         name = name.strip()
         if "/" not in name:
@@ -392,7 +403,7 @@ class SegmentPage:
             desk = self._example(checkpoint, 0)
         if name not in desk.added:
             desk = replace(desk, added=(*desk.added, name))
-        return ["", *self._switch(desk, checkpoint, request, progress)]
+        return {self.layout.named: "", **self._switch(desk, checkpoint, request, progress)}
 
     def on_cancel(self, request: gr.Request) -> None:
         self.jobs.cancel(request.session_hash)
@@ -400,15 +411,20 @@ class SegmentPage:
     on_leave = on_cancel
 
     @spoken
-    def on_failure(self, desk: Desk | None, request: gr.Request) -> list[Any]:
+    def on_failure(self, desk: Desk | None, request: gr.Request) -> Updates:
         """Puts back the choice that the result on the page was made with, once another one came to
         nothing; but not where a newer wish is being computed already."""
         if desk is None or desk.mask is None or self.jobs.busy(request.session_hash):
-            return [gr.skip()] * 8
+            return gr.skip()
         checkpoint = self._made_with(desk, request)
         if checkpoint is None:
-            return [gr.skip()] * 8
-        return [offer.picked(desk, checkpoint), desk.second, *offer.choice(desk, checkpoint)]
+            return gr.skip()
+        page = self.layout
+        return {
+            page.model: offer.picked(desk, checkpoint),
+            page.second: desk.second,
+            **self._options(desk, checkpoint),
+        }
 
     @spoken
     def on_save(
@@ -451,7 +467,7 @@ class SegmentPage:
         view: dict[str, Any],
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> list[Any]:
+    ) -> Updates:
         """Masks, overlays and a table of all pictures that were brought, or of the film, which
         also plays on the page then."""
         checkpoint = self._find(_segmented(desk).model, request)
@@ -469,10 +485,12 @@ class SegmentPage:
         trim(cache)
         for reason in made.failed[:3]:
             gr.Warning(views.toast(without_folders(reason)), title="Left out")
-        if made.film is None:
-            return [str(target), gr.skip(), gr.skip()]
-        film = gr.Video(value=str(made.film), visible=True)
-        return [str(target), film, views.found(made.legend, made.frames)]
+        page = self.layout
+        updates = {page.file: str(target)}
+        if made.film is not None:
+            updates[page.film] = gr.Video(value=str(made.film), visible=True)
+            updates[page.found] = views.found(made.legend, made.frames)
+        return updates
 
     def _again(
         self,
@@ -481,7 +499,7 @@ class SegmentPage:
         request: gr.Request,
         progress: gr.Progress,
         **changes: Any,
-    ) -> list[Any]:
+    ) -> Updates:
         """The same picture with something else about it."""
         if desk is None:
             raise StudioError(NONE_CHOSEN)
@@ -520,23 +538,23 @@ class SegmentPage:
             return new
         return replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
 
-    def _strip(self, desk: Desk, checkpoint: Checkpoint) -> Any:
-        if desk.pictures:
-            return gr.skip()  # they stand there since they were brought
+    def _examples(self, checkpoint: Checkpoint) -> str:
         return views.examples(tuple(examples_for(checkpoint, self.folder)))
 
-    def _about(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> list[Any]:
+    def _about(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> Updates:
         seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
-        return [
-            self._strip(desk, checkpoint),
-            views.facts(checkpoint),
-            gr.Dropdown(choices=seconds, value=desk.second),
-            *offer.choice(desk, checkpoint),
-        ]
+        return {
+            self.layout.facts: views.facts(checkpoint),
+            self.layout.second: gr.Dropdown(choices=seconds, value=desk.second),
+            **self._options(desk, checkpoint),
+        }
+
+    def _options(self, desk: Desk, checkpoint: Checkpoint) -> Updates:
+        return dict(zip(self.layout.choice(), offer.choice(desk, checkpoint), strict=True))
 
     def _show(
         self, desk: Desk, checkpoint: Checkpoint, request: gr.Request, progress: gr.Progress
-    ) -> list[Any]:
+    ) -> Updates:
         if not desk.path.exists():
             raise StudioError(CLEARED)
         second = self._find(desk.second, request) if desk.second else None
@@ -548,19 +566,21 @@ class SegmentPage:
                 rendered = render(desk, checkpoint, second, watch)
         mask = self._file(desk, "mask.png", rendered.mask)
         desk = replace(desk, mask=Path(mask), model=checkpoint.name)
-        return [
-            desk,
-            rendered.stage,
-            rendered.status,
-            rendered.panel,
-            rendered.checks,
-            gr.DownloadButton(value=mask, interactive=True),
-            gr.Button(interactive=True),
-            gr.Button(_all_text(desk), visible=bool(desk.pictures or desk.film)),
-            gr.Button(visible=desk.truth is not None),
-            gr.Video(value=None, visible=False),  # it was of another picture, or other options
-            "",
-        ]
+        page = self.layout
+        return {
+            page.desk: desk,
+            page.stage: rendered.stage,
+            page.status: rendered.status,
+            page.panel: rendered.panel,
+            page.checks: rendered.checks,
+            page.mask: gr.DownloadButton(value=mask, interactive=True),
+            page.save: gr.Button(interactive=True),
+            page.all: gr.Button(_all_text(desk), visible=bool(desk.pictures or desk.film)),
+            page.drop_truth: gr.Button(visible=desk.truth is not None),
+            # They were of another picture, or of other options.
+            page.film: gr.Video(value=None, visible=False),
+            page.found: "",
+        }
 
     def _file(self, desk: Desk, ending: str, content: bytes) -> str:
         folder = self.layout.mask.GRADIO_CACHE

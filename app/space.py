@@ -18,17 +18,17 @@ from huggingface_hub import HfApi, SpaceRuntime, SpaceStage, constants
 
 from app import space_files, spacefile
 from app.spacefile import Spacefile
-from model.checkpoints import folder
+from model import writing
 from model.checkpoints.hub_errors import HubError, in_words
 from model.checkpoints.hub_id import HubId
-from model.checkpoints.hub_push import Content, commit_files, ensure_repository
+from model.checkpoints.hub_push import Content, check_ours, commit_files, ensure_repository
 from model.errors import ConfigError, exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
 LOG_LINES = 20
 POLL_SECONDS = 5.0
 OFF = (SpaceStage.PAUSED, SpaceStage.STOPPED)
-FAILED = (SpaceStage.BUILD_ERROR, SpaceStage.RUNTIME_ERROR)
+FAILED = (SpaceStage.BUILD_ERROR, SpaceStage.CONFIG_ERROR, SpaceStage.RUNTIME_ERROR)
 BEGIN_SECONDS = 60.0
 """Within these a build that is repeated, or another start, has begun, or is over already."""
 SLEEPING = "SLEEPING"
@@ -75,7 +75,7 @@ def render(command: Render) -> int:
     """Runs `render`. Raises `ConfigError` as `spacefile.read` does."""
     space = spacefile.read(command.root / "Spacefile")
     for name, text in space_files.kept(space, command.root).items():
-        folder.write_text(command.root / name, text)
+        writing.write_text(command.root / name, text)
         print(command.root / name)
     return 0
 
@@ -83,7 +83,8 @@ def render(command: Render) -> int:
 def publish(command: Publish) -> int:
     """Runs `publish`. Returns 0 if the Space runs, or is built while nobody waits; else 1.
 
-    Raises: `ConfigError` for a faulty Spacefile, `HubError` in a sentence.
+    Raises: `ConfigError` for a faulty Spacefile or a Space that holds something else, `HubError`
+        in a sentence.
     """
     if HubId.parse(command.repository).revision:
         raise ConfigError(f"Publish to owner/name, not to '{command.repository}'.")
@@ -102,6 +103,7 @@ def publish(command: Publish) -> int:
             space_sdk=space.sdk,
             space_hardware=space.hardware,
         )
+        check_ours(repository, Path(__file__).relative_to(ROOT).as_posix(), "space")
         before, restarted = _configure(repository, space)
         commit, changed = commit_files(
             repository,
@@ -177,8 +179,8 @@ def _configure(repository: str, space: Spacefile) -> tuple[SpaceRuntime, bool]:
             f"Variables that the Space has and Spacefile does not list: {', '.join(unlisted)}. "
             f"They still count; delete those that nobody needs, at {settings}."
         )
-    missing = {k: v for k, v in space.secrets.items() if k not in api.get_space_secrets(repository)}
-    if missing:
+    kept = api.get_space_secrets(repository)
+    if missing := {key: value for key, value in space.secrets.items() if key not in kept}:
         listed = "; ".join(f"{key} ({purpose})" for key, purpose in missing.items())
         print(f"Secrets that are still to be set, at {settings}: {listed}.")
     return before, bool(changed) or moves

@@ -22,6 +22,9 @@ FROM_SPACEFILE = "# From Spacefile, by `python -m app.space render`. Change that
 NEVER = {"__pycache__", "secrets.toml", ".env", ".DS_Store"}
 """Names of files and folders that go nowhere, wherever they lie."""
 
+OF_TRAINING = ("report.html", "resume", "samples", "tensorboard")
+"""What training leaves beside a checkpoint: its state, and pictures of the data set."""
+
 # The wheels that bring no CUDA with them, some gigabytes less.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
@@ -96,8 +99,19 @@ def _readme(space: Spacefile, root: Path) -> str:
         pages.append("Compare models: `/compare/`.")
     pages.append("Call it from programs: `/api/docs`.")
     listed = "\n".join(f"- {line}" for line in pages)
-    models = ", ".join(space.models)
-    return f"---\n{data.to_yaml()}\n---\n# {space.title}\n\n{listed}\n\nModels: {models}.\n"
+    models = "\n".join(f"- {_terms(name, root)}" for name in space.models)
+    return (
+        f"---\n{data.to_yaml()}\n---\n# {space.title}\n\n{listed}\n\n"
+        f"The licence above is the program's. Each model is under the terms of the pictures that "
+        f"it was trained on:\n\n{models}\n"
+    )
+
+
+def _terms(model: str, root: Path) -> str:
+    if "/" in model:
+        return f"[{model}](https://huggingface.co/{HubId.parse(model).repository})"
+    data = folder.described(root / "weights" / model).description["data"]
+    return f"{model}: {data['title']}; {data['licence']}"
 
 
 def _dockerfile(space: Spacefile, root: Path) -> str:
@@ -180,8 +194,7 @@ def _local_models(space: Spacefile, root: Path, licence: str | None) -> dict[str
 def _dockerignore(space: Spacefile, root: Path) -> str:
     models = [f"weights/{name}" for name in space.models if not _is_pulled(name, root)]
     lines = [f"!{name}" for name in (SPACE_REQUIREMENTS, *space.files, *models)]
-    # Training leaves there what it needs to go on.
-    never = [*(f"**/{name}" for name in sorted(NEVER)), "weights/*/resume"]
+    never = [*(f"**/{name}" for name in sorted(NEVER)), *(f"weights/*/{n}" for n in OF_TRAINING)]
     return FROM_SPACEFILE + "\n".join(["*", *lines, *never]) + "\n"
 
 

@@ -7,8 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from model.checkpoints.hub_id import HubId
+from model.checkpoints.licence import HUB_LICENCES, hub_licence
 from model.errors import ConfigError
 
 Colour = Literal["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
@@ -20,6 +30,14 @@ def _emoji(text: str) -> str:
     # Some are several characters, joined by the zero-width U+200D; none begins below U+203C.
     if not re.fullmatch(r"(?:[^\x00-\u203b]|\u200d){1,8}", text):
         raise ValueError("must be one emoji")
+    return text
+
+
+def _licence(text: str) -> str:
+    if text not in HUB_LICENCES:
+        known = hub_licence(text)
+        hint = f'; "{text}" is "{known}" there' if known != "other" else ""
+        raise ValueError(f"must be one of the Hub's identifiers{hint}")
     return text
 
 
@@ -45,7 +63,7 @@ class Spacefile(BaseModel):
     """Its right end."""
     summary: Annotated[str, Field(min_length=1, max_length=60)]
     """One line under the title."""
-    licence: Text
+    licence: Annotated[str, AfterValidator(_licence)]
     """The Hub's identifier of the licence of this program, such as "mit"."""
     tags: list[Text] = []
     """For the Hub's search."""
@@ -68,6 +86,14 @@ class Spacefile(BaseModel):
     """Files and folders that go, besides the models."""
     leave_out: list[Text] = []
     """Packages of requirements.txt that only training needs."""
+
+    @field_validator("models")
+    @classmethod
+    def _told_apart(cls, models: list[str]) -> list[str]:
+        names = [HubId.parse(name).short_name if "/" in name else name for name in models]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two would be called {twice[0]} in the Space")
+        return models
 
     @model_validator(mode="after")
     def _fits_together(self) -> Spacefile:

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data import streets
@@ -205,8 +206,8 @@ def _make_checkpoint(
 
     path.mkdir(parents=True)
     classes = ClassTable.of((f"class {i}", OKABE_ITO[i]) for i in range(num_classes))
-    folder.write_json(path / folder.CONFIG_FILE, plan.to_json())
-    folder.write_json(
+    writing.write_json(path / folder.CONFIG_FILE, plan.to_json())
+    writing.write_json(
         path / folder.DESCRIPTION_FILE,
         {
             "schema_version": folder.SCHEMA_VERSION,

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.evaluation.results import markdown_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -12,7 +12,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 def test_the_table_is_what_the_results_command_prints():
     shown = re.search(r"<!-- results -->\n(.*?)\n<!-- /results -->", README, re.DOTALL)
-    assert shown[1] == markdown_table(folder.list_bundled()[0])
+    assert shown[1] == markdown_table(zoo.list_bundled()[0])
 
 
 def test_its_pictures_and_links_are_there():
@@ -22,10 +22,10 @@ def test_its_pictures_and_links_are_there():
 
 
 def test_each_bundled_checkpoint_is_complete_and_scored():
-    checkpoints, damaged = folder.list_bundled()
+    checkpoints, damaged = zoo.list_bundled()
     assert damaged == {}
     assert {c.name for c in checkpoints} >= {
-        "carla-scratch", "carla-resnet34", "pets-scratch", "pets-mobilenet",
+        "carla-scratch", "carla-resnet34", "carla-mobilenet", "pets-scratch", "pets-mobilenet",
         "road-scratch", "road-vgg16", "aerial-scratch", "aerial-mobilenet",
         "camvid-scratch", "camvid-mobilenet", "streets-scratch", "streets-mobilenet",
     }  # fmt: skip

@@ -20,8 +20,7 @@ from app.discretion import without_folders
 from model.data.images import MAX_BYTES
 from model.errors import ImageTooLargeError, StudioError
 from model.inference.exports.yolo import data_file
-from model.inference.inputs import output_keys
-from model.inference.output import FAILED_FILE
+from model.inference.output import FAILED_FILE, output_keys
 
 logger = logging.getLogger(__name__)
 

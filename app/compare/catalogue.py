@@ -14,7 +14,7 @@ import streamlit as st
 from app import models
 from app.discretion import without_folders
 from app.visitors import sits_here
-from model.checkpoints import folder
+from model.checkpoints import folder, zoo
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import own_folder
 from model.errors import CheckpointError
@@ -65,7 +65,7 @@ def fingerprint(checkpoints: dict[str, Checkpoint]) -> tuple:
     It only looks at the times of files: cheap enough to ask every few seconds.
     """
     folders = {path.as_posix() for path in run_folders()}
-    weights = folder.weights_folder()
+    weights = zoo.weights_folder()
     if weights.is_dir():
         folders |= {entry.name for entry in os.scandir(weights)}
     return tuple(sorted(folders)), tuple(version(c) for c in checkpoints.values())
@@ -90,7 +90,7 @@ def weights_version(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 def _read(name: str, found: dict[str, Checkpoint], broken: dict[str, str]) -> None:
     try:
-        found[name] = folder.find(name)
+        found[name] = zoo.find(name)
     except CheckpointError as error:
         broken[name] = said(error)
 

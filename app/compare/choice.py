@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.compare import catalogue
 from app.compare.catalogue import version
-from model.checkpoints import folder
+from model.checkpoints import zoo
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_key, title, told_apart
 from model.errors import CheckpointError
@@ -169,7 +169,7 @@ def _add(name: str) -> None:
         return
     try:
         with st.spinner("Opening …"):
-            found = {name: folder.find(name)}
+            found = {name: zoo.find(name)}
     except CheckpointError as error:
         st.error(str(error))
         return

@@ -28,8 +28,9 @@ from app.uploads import size_of
 from model.data.images import SUFFIXES
 from model.errors import ImageError, ImageTooLargeError, StudioError
 from model.inference.folders import Job, segment_files
-from model.inference.inputs import VIDEO_SUFFIXES, Item, distinct_names, output_keys
+from model.inference.inputs import VIDEO_SUFFIXES, Item
 from model.inference.options import SegmentOptions
+from model.inference.output import distinct_names, output_keys
 from model.inference.segmenter import Picture, Segmentation, Segmenter
 from model.inference.video import VIDEO_EXPORTS, VideoReader
 

@@ -25,9 +25,10 @@ import numpy as np
 import pytest
 import torch
 
+from model import writing
 from model.checkpoints import folder
-from model.checkpoints.folder import WEIGHTS_VARIABLE
 from model.checkpoints.weights import save_network
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.data import datasets, splits
 from model.data.datasets import DATA_SETS
 from model.data.preprocessing import Preprocessing
@@ -75,7 +76,7 @@ def make_checkpoint(path: Path, *, data: str, seed: int, base_width: int = 4) ->
     _fit_head(network, preprocessing, len(classes))
     path.mkdir(parents=True)
     save_network(network, path / folder.WEIGHTS_FILE)
-    folder.write_json(path / folder.CONFIG_FILE, plan.to_json())
+    writing.write_json(path / folder.CONFIG_FILE, plan.to_json())
     kind = DATA_SETS[data]
     description = {
         "schema_version": folder.SCHEMA_VERSION,
@@ -96,7 +97,7 @@ def make_checkpoint(path: Path, *, data: str, seed: int, base_width: int = 4) ->
         "training": {"epochs": EPOCHS, "epochs_done": EPOCHS, "best_epoch": EPOCHS, "seconds": 3.0},
         "versions": {},
     }
-    folder.write_json(path / folder.DESCRIPTION_FILE, description)
+    writing.write_json(path / folder.DESCRIPTION_FILE, description)
     _write_figures(path, data, seed)
     return path
 
@@ -132,7 +133,7 @@ def _write_figures(path: Path, data: str, seed: int) -> None:
         loss, score = 1 / (epoch + seed), 1 - 1 / (epoch + 1 + seed)
         values = [epoch, 0.001, loss, 1.1 * loss, *[score, 0.9 * score] * 3, 1.0]
         lines.append(",".join(f"{value:.6g}" for value in values))
-    folder.write_text(path / folder.HISTORY_FILE, "\n".join(lines) + "\n")
+    writing.write_text(path / folder.HISTORY_FILE, "\n".join(lines) + "\n")
     if data != "streets":
         return  # a checkpoint without figures is a real case
     result = evaluate(
@@ -143,10 +144,10 @@ def _write_figures(path: Path, data: str, seed: int) -> None:
     rounded["mean_iou"] -= 0.0004
     splits = {"validation": figures | {"bf16": rounded}, "test": figures}
     metrics = {"data": data, "splits": splits}
-    folder.write_json(path / folder.METRICS_FILE, metrics)
+    writing.write_json(path / folder.METRICS_FILE, metrics)
     rows = [",".join(str(value) for value in row.values()) for row in result.per_image]
     header = ",".join(result.per_image[0])
-    folder.write_text(path / folder.PER_IMAGE_FILE, "\n".join([header, *rows]) + "\n")
+    writing.write_text(path / folder.PER_IMAGE_FILE, "\n".join([header, *rows]) + "\n")
 
 
 @pytest.fixture(scope="session")

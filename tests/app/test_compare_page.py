@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from model.checkpoints import folder
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model import writing
+from model.checkpoints import folder, zoo
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.data import streets
 from model.data.datasets import DATA_ROOT_VARIABLE
 from model.errors import ImageError
@@ -44,7 +45,7 @@ def shelf(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
             csv.writer(file).writerows([["name", "mean_iou", "mean_dice", "accuracy"], *rows])
         figures = {"f32": {"confusion_matrix": np.diag([9] * 7).tolist()}}
         figures["f32"]["confusion_matrix"][0][1] = 1 if name == WIDE else 9
-        folder.write_json(root / name / folder.METRICS_FILE, {"splits": {"test": figures}})
+        writing.write_json(root / name / folder.METRICS_FILE, {"splits": {"test": figures}})
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(root))
     monkeypatch.setenv(DATA_ROOT_VARIABLE, str(tmp_path / "no data"))
     return root
@@ -74,7 +75,7 @@ def change(path: Path, section: str, **values) -> None:
     file = path / folder.DESCRIPTION_FILE
     description = json.loads(file.read_text())
     description[section] |= values
-    folder.write_json(file, description)
+    writing.write_json(file, description)
 
 
 def open_page(**query: str) -> AppTest:
@@ -321,8 +322,8 @@ def test_a_folder_elsewhere_can_be_added(shelf, tmp_path, at_the_machine):
 def test_a_link_opens_nothing_of_its_own(shelf, tmp_path, at_the_machine, monkeypatch):
     """Anybody can make one: what it names is only put into the field, and opened by a click."""
     opened: list[str] = []
-    find = folder.find
-    monkeypatch.setattr(folder, "find", lambda name: opened.append(name) or find(name))
+    find = zoo.find
+    monkeypatch.setattr(zoo, "find", lambda name: opened.append(name) or find(name))
     others = [str(tmp_path / name) for name in ("one", "two")]
     for other in others:
         shutil.copytree(shelf / WIDE, other)

@@ -26,7 +26,7 @@ from PIL import Image, ImageGrab
 
 from app import desktop
 from app.look import TITLE
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from tests.app.conftest import REPOSITORY, free_port
 
 APP = str(REPOSITORY / "app.py")

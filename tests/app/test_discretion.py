@@ -7,7 +7,7 @@ import pytest
 
 from app import models
 from app.discretion import without_folders
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.inference.pool import SegmenterPool
 
 

@@ -34,7 +34,8 @@ from app.limits import (
     most_seconds,
     safe_name,
 )
-from model.checkpoints.folder import WEIGHTS_FILE, WEIGHTS_VARIABLE
+from model.checkpoints.folder import WEIGHTS_FILE
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.data.images import MAX_BYTES, MAX_PIXELS, MAX_SCANS
 from model.errors import ConfigError, ImageError, ImageTooLargeError
 from tests.loops import run_apart

@@ -19,7 +19,7 @@ from PIL import Image
 
 from app.proxy import VisitorsAddress, checked_root_path
 from app.visitors import sits_here
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.data.streets import draw
 from model.errors import ConfigError
 from tests.app.conftest import REPOSITORY, free_port

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from app.scratch import private_folder
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from tests.app.conftest import REPOSITORY, free_port
 from tests.servers import answers
 

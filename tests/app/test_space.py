@@ -29,8 +29,10 @@ from PIL import Image
 
 from app import gradio_space, segment_page, space_files, spacefile
 from app.space import ROOT, Publish, Render, publish, render
+from model import writing
 from model.checkpoints import folder
 from model.checkpoints.folder import DESCRIPTION_FILE, WEIGHTS_FILE
+from model.checkpoints.hub import FILES
 from model.data import streets
 from model.errors import ConfigError, StudioError
 from tests.hub_server import READER, WRITER, serving
@@ -285,19 +287,23 @@ def test_models_of_unknown_terms_need_a_licence(project):
     path = project / "weights" / "streets-scratch" / DESCRIPTION_FILE
     description = json.loads(path.read_text())
     description["data"]["licence"] = "not stated"
-    folder.write_json(path, description)
+    writing.write_json(path, description)
     space = spacefile.read(project / "Spacefile")
     with pytest.raises(ConfigError, match=r"streets-scratch was trained on .*--licence"):
         space_files.all_files(space, project)
 
 
 def test_what_training_left_to_go_on_stays_here(project):
-    left = project / "weights" / "streets-scratch" / "resume" / "last.ckpt"
-    left.parent.mkdir()
-    left.write_bytes(b"all of the optimiser")
+    run = project / "weights" / "streets-scratch"
+    for left in ("resume/last.ckpt", "samples/epoch-1.png", "report.html"):
+        (run / left).parent.mkdir(exist_ok=True)
+        (run / left).write_bytes(b"the state of the optimiser, or pictures of the data set")
     space = spacefile.read(project / "Spacefile")
-    assert not any("resume" in name for name in space_files.all_files(space, project))
-    assert "weights/*/resume" in space_files.kept(space, project)[space_files.DOCKERIGNORE]
+    files = space_files.all_files(space, project)
+    own = {name.split("/", 2)[2] for name in files if name.startswith("weights/streets-scratch/")}
+    assert own <= set(FILES)
+    listed = space_files.kept(space, project)[space_files.DOCKERIGNORE].splitlines()
+    assert {f"weights/*/{name}" for name in ("report.html", "resume", "samples")} <= set(listed)
 
 
 @pytest.mark.parametrize(
@@ -311,6 +317,8 @@ def test_what_training_left_to_go_on_stays_here(project):
         ("GREETING: hello", "GREETING: 1", ["line 10: variables.GREETING: Input"]),
         ("files: [app.py, app, model, weights/registry]", "files:\n  - app.py\n  - /etc\n  - ../x",
          ["line 14: files.1: must lie inside", "line 15: files.2: must lie inside"]),
+        ("licence: mit", "licence: MIT", ['identifiers; "MIT" is "mit" there']),
+        ("[streets-scratch]", "[streets-scratch, me/streets-scratch@v1]", ["two would be called"]),
         ("sdk: docker", "hardware: zero-a10g", ["line 1: hardware zero-a10g"]),
         ('sdk: docker\npython: "3.12"', 'sdk: gradio\nhardware: zero-a10g\npython: "3.13"',
          ["line 1: hardware zero-a10g (ZeroGPU) needs python"]),
@@ -516,6 +524,15 @@ def test_unchanged_space_is_taken_as_it_is(project, hub, capsys):
     assert output.endswith(": RUNNING\n")
 
 
+def test_a_space_that_is_something_else_is_not_touched(project, hub):
+    space = hub.add(NAME, {"app.py": b"mine", "data/precious.csv": b"1"}, kind="space")
+    before, settings = space.commits[-1], dict(space.settings)
+    with pytest.raises(ConfigError, match=r"holds something else, such as app\.py"):
+        publish(Publish(NAME, root=project, wait=0))
+    assert space.commits[-1] == before
+    assert space.settings == settings
+
+
 @pytest.mark.parametrize(("stage", "log"), [("BUILD_ERROR", "build"), ("RUNTIME_ERROR", "run")])
 def test_failed_space_shows_the_end_of_its_log(project, hub, capsys, stage, log):
     publish(Publish(NAME, root=project, wait=0))
@@ -528,11 +545,12 @@ def test_failed_space_shows_the_end_of_its_log(project, hub, capsys, stage, log)
     assert f"{log} line 9\n" not in output.err
 
 
-@pytest.mark.parametrize("end", ["RUNNING", "BUILD_ERROR"])
+@pytest.mark.parametrize("end", ["RUNNING", "BUILD_ERROR", "CONFIG_ERROR"])
 def test_what_failed_is_built_again_though_nothing_has_changed(project, hub, capsys, end):
     """As after a secret was set that the first build lacked."""
     publish(Publish(NAME, root=project, wait=0))
-    stages = ["BUILD_ERROR", "BUILD_ERROR head", "BUILD_ERROR head", "BUILDING", f"{end} head"]
+    failed = "CONFIG_ERROR" if end == "CONFIG_ERROR" else "BUILD_ERROR"
+    stages = [failed, f"{failed} head", f"{failed} head", "BUILDING", f"{end} head"]
     hub.repositories["space", NAME].settings["stages"] = stages
     assert publish(Publish(NAME, root=project)) == (end != "RUNNING")
     assert len(hub.seen("POST .*/restart")) == 1

@@ -13,7 +13,7 @@ import httpx
 from PIL import Image
 
 from app.models import ENGINE_VARIABLE
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.data.masks import read_index
 from model.data.streets import draw
 from model.user_cache import CACHE_VARIABLE
@@ -78,7 +78,7 @@ def imported_while_serving(weights: Path, engine: str) -> set[str]:
 def test_a_mask_needs_no_torch_in_the_server_not_even_the_first(weights, tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     imported = imported_while_serving(weights, "openvino")
-    assert list(tmp_path.glob("streets-wide-*/network.xml"))
+    assert list(tmp_path.glob("f32-*/network.xml"))
     assert {"openvino", "gradio", "streamlit"} <= imported
     assert not imported & {*NEVER, *NOT_FOR_A_MASK}
 

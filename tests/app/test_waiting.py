@@ -20,7 +20,7 @@ from PIL import Image
 from app import mcp_endpoint, models, segment_page
 from app.queue import InferenceQueue
 from app.segment.appearance import page_options
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.data.streets import draw
 from tests.app.conftest import free_port
 

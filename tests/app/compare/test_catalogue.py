@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from app.compare.catalogue import fingerprint, version, weights_version
-from model.checkpoints import folder
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints import folder, zoo
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def shelf(tmp_path, weights, monkeypatch):
 
 
 def test_an_epoch_a_new_run_and_a_deleted_model_change_it(shelf):
-    checkpoint = folder.find("streets-scratch")
+    checkpoint = zoo.find("streets-scratch")
     seen = [fingerprint({"a": checkpoint})]
     assert fingerprint({"a": checkpoint}) == seen[0]
     os.utime(checkpoint.path / folder.HISTORY_FILE, (1, 1))
@@ -34,7 +34,7 @@ def test_an_epoch_a_new_run_and_a_deleted_model_change_it(shelf):
 
 
 def test_predictions_are_remembered_until_the_weights_change(shelf):
-    checkpoint = folder.find("streets-scratch")
+    checkpoint = zoo.find("streets-scratch")
     weights, whole = weights_version(checkpoint), version(checkpoint)
     os.utime(checkpoint.path / folder.HISTORY_FILE, (1, 1))
     assert weights_version(checkpoint) == weights

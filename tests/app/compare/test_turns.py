@@ -13,8 +13,8 @@ from app import models
 from app.compare import predictions, turns
 from app.compare.sources import Entry, Picture
 from app.limits import SECONDS_VARIABLE, Deadline, TooLongError
-from model.checkpoints import folder
-from model.checkpoints.folder import WEIGHTS_VARIABLE
+from model.checkpoints import zoo
+from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.evaluation.report.candidate import Candidate, candidates
 from model.inference.segmenter import Segmenter
 
@@ -24,7 +24,7 @@ NAMES = ("streets-scratch", "streets-wide")
 @pytest.fixture
 def chosen(weights, monkeypatch) -> list[Candidate]:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(weights))
-    return candidates({name: folder.find(name) for name in NAMES}, dict.fromkeys(NAMES))
+    return candidates({name: zoo.find(name) for name in NAMES}, dict.fromkeys(NAMES))
 
 
 class Place:
