@@ -36,6 +36,7 @@ from model.inference.segmenter import Segmenter
 from model.networks.losses import balanced_weights, loss_by_name
 from model.networks.registry import architecture, construct, parameter_count
 from model.training.config import TrainConfig
+from model.training.depthwise import replace_strided_depthwise
 from model.training.encoder import build_with_encoder, start_from
 from model.training.guards import explained
 from model.training.loaders import Loaders, check_enough, training_names
@@ -125,6 +126,7 @@ def _train(
     weights = None
     if config.class_weights == "balanced":
         weights = balanced_weights(loaders.statistics.pixels)
+    network = replace_strided_depthwise(network)
     if processes.count > 1:
         network = synchronise(network)
     module = SegmentationModule(config, network, len(data.classes), weights)
