@@ -238,12 +238,13 @@ class SegmentPage:
             # Asked again at each visit: models may have been trained since the start.
             page.model: offer.picked(desk, checkpoint),
             page.another: gr.Row(visible=local),
-            page.named: unknown,
             page.examples: self._examples(checkpoint),
             **self._about(desk, checkpoint, request),
             **shown,
         }
-        return updates | ({page.facts_fold: gr.Accordion(open=True)} if unknown else {})
+        if unknown:
+            updates |= {page.named: unknown, page.facts_fold: gr.Accordion(open=True)}
+        return updates
 
     @spoken
     def on_upload(
