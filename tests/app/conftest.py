@@ -269,7 +269,8 @@ def page(browser, server: Server):
         viewport={"width": 1440, "height": 900}, base_url=server.url, accept_downloads=True
     )
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    # A network that no other test opened yet is converted first: half a minute on a busy machine.
+    page.set_default_timeout(120_000)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     yield page
