@@ -101,7 +101,14 @@ async def segment(
         **{"zooms": zooms or [], "threshold": threshold, "minimum_area": minimum_area},
         **{"scale": scale, "tile": tile},
     }
-    wishes = Wishes.model_validate(asked)
+    try:
+        return await _segmented(picture, Wishes.model_validate(asked))
+    finally:
+        # Also of a refused call, whose picture is there by now.
+        await anyio.to_thread.run_sync(trim, Path(get_upload_folder()))
+
+
+async def _segmented(picture: FileData, wishes: Wishes) -> tuple[dict, dict, dict]:
     path, name = _uploaded(picture)
     with models.QUEUE.job("api"):
         task = await task_for(wishes, [Output.mask, Output.overlay, JSON])
@@ -116,7 +123,6 @@ async def segment(
 
         result, answer = await models.QUEUE.run("api", work, task.seconds)
     metrics.observe(result)
-    await anyio.to_thread.run_sync(trim, Path(get_upload_folder()))
     return answer
 
 

@@ -28,7 +28,7 @@ PAGE_POLICY = "object-src 'none'; base-uri 'self'; form-action 'self'"
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For what visitors sent and what was made of it: shown, never run."""
 
-_FILES = re.compile(r".*(/gradio_api/file=|/media/|/api/(?!docs|static|openapi))")
+_FILES = re.compile(r".*(/gradio_api/file[=/]|/media/|/api/(?!docs|static|openapi))")
 _ORIGIN = re.compile(r"https?://[\w.-]+(:\d+)?", re.ASCII)
 
 

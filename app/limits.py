@@ -166,8 +166,8 @@ def check_outlines(labels: np.ndarray) -> None:
 def safe_name(name: str | None) -> str:
     """What a file is called in answers: a path that leads nowhere else wherever it is unpacked.
 
-    Forward slashes only, no `..`, no drive, nothing invisible, at most 200 characters; "picture"
-    where nothing is left.
+    Forward slashes only, no `..`, no drive, nothing invisible, at most 200 bytes; "picture" where
+    nothing is left.
 
     >>> safe_name("../../etc/passwd")
     'etc/passwd'
@@ -175,12 +175,13 @@ def safe_name(name: str | None) -> str:
     'C_/photos/cat.jpg'
     """
     parts = [_UNSAFE.sub("_", part).strip() for part in (name or "").replace("\\", "/").split("/")]
-    kept = [part[-100:] for part in parts if part.strip(". ")]
-    while len("/".join(kept)) > 200:
+    # In bytes, of which file systems allow 255. Surrogates, which no encoding can write, come from
+    # names that are not what they claim.
+    ends = [part.encode("utf-8", "replace")[-150:].decode("utf-8", "ignore") for part in parts]
+    kept = [end.strip() for end in ends if end.strip(". ")]
+    while len("/".join(kept).encode()) > 200:
         kept = kept[1:]
-    # Surrogates, which no encoding can write, come from names that are not what they claim.
-    path = "/".join(kept).encode("utf-8", "replace").decode()
-    return path or "picture"
+    return "/".join(kept) or "picture"
 
 
 def base_name(name: str | None) -> str:

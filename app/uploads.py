@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -13,10 +14,15 @@ from typing import IO, Any
 import anyio.to_thread
 import gradio as gr
 from gradio import route_utils
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bodies import LimitedBody
 from app.limits import COMPARED_BYTES, FORM_BYTES, MESSAGE_BYTES, UPLOAD_BYTES, UPLOADS_BYTES
+
+# What Gradio offers besides takes no part in the queue: it would hand recordings to ffmpeg, read
+# the forms of a login that we do not have, or edit the page's source.
+_SENT_TO_GRADIO = re.compile(r"/gradio_api/(queue/join|run|call|api|cancel|reset|mcp)(/.*)?")
 
 NOTHING_FETCHED = "This server fetches nothing from other addresses."
 
@@ -65,7 +71,7 @@ class Refused(gr.Error):
 class LimitedRequests:
     """ASGI middleware that refuses what is too large or too slow: messages to Gradio, which reads
     them whole, uploads, which it writes to disk, and those of Streamlit, which keeps them in
-    memory."""
+    memory. What is sent anywhere else is not found, but for the API, which has its own limits."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -77,14 +83,18 @@ class LimitedRequests:
         await self._limited(scope)(scope, receive, send)
 
     def _limited(self, scope: Scope) -> ASGIApp:
-        path, method = scope.get("path", ""), scope.get("method")
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return self.app
+        path = _own_path(scope)
+        if path.startswith("/api/"):
+            return self.app
         if _is_gradio_upload(scope):
             return self.uploads
-        if method == "POST" and "/gradio_api/" in path:
+        if path.startswith("/compare/"):
+            return self.compared if "/_stcore/upload_file/" in path else self.messages
+        if _SENT_TO_GRADIO.fullmatch(path):
             return self.messages
-        if method == "PUT" and "/_stcore/upload_file/" in path:
-            return self.compared
-        return self.app
+        return PlainTextResponse("Not found.", 404)
 
 
 def kept_by_streamlit() -> int:
@@ -100,7 +110,12 @@ def kept_by_streamlit() -> int:
 def _is_gradio_upload(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "POST":
         return False
-    return scope["path"].removeprefix(scope.get("root_path", "")) == "/gradio_api/upload"
+    return _own_path(scope) == "/gradio_api/upload"
+
+
+def _own_path(scope: Scope) -> str:
+    """Without the path that a proxy serves the app below."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
 
 
 _written: ContextVar[list[Path]] = ContextVar("written")

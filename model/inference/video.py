@@ -30,6 +30,13 @@ BT_709 = 1
 
 _CONTAINERS = {".mp4": "mp4", ".mkv": "matroska"}
 
+# FFmpeg goes by the content, not by the name, and playlists and lists of files would make it open
+# whatever else they name.
+_ONLY = {
+    "format_whitelist": "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg",
+    "protocol_whitelist": "file",
+}
+
 
 def require_library() -> None:
     """Raises `ConfigError` if the package that reads videos is missing."""
@@ -58,7 +65,7 @@ class VideoReader:
 
         self.path = path
         try:
-            self._container = av.open(str(path), metadata_errors="replace")
+            self._container = av.open(str(path), metadata_errors="replace", container_options=_ONLY)
             self._stream = self._container.streams.video[0]
         except IndexError as error:
             raise ImageError(f"{path.name} contains no video.") from error

@@ -26,7 +26,7 @@ from app import gradio_api, models
 from app.api.schema import Wishes
 from app.limits import MESSAGE_BYTES, UPLOAD_BYTES
 from app.queue import InferenceQueue
-from app.uploads import NOTHING_FETCHED, Refused
+from app.uploads import NOTHING_FETCHED, Refused, trim
 from model.data.streets import draw
 from tests.loops import run_apart
 from tests.mcp_client import call_tool, data_url, with_mcp
@@ -336,6 +336,18 @@ def test_uploads_are_bounded_together(server):
     assert answer.status == 413
     assert f"{UPLOAD_BYTES // 2**20} MiB" in answer.read().decode()
     connection.close()
+
+
+@pytest.mark.parametrize("wrong", [["cats", *OPTIONS[1:]], [*OPTIONS[:-1], 33]])
+def test_refused_calls_leave_no_more_than_the_bound(monkeypatch, tmp_path, wrong):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(gradio_api, "trim", lambda folder: trim(folder, most_bytes=100))
+    for number in range(3):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(bytes(90))
+        with pytest.raises(Refused):
+            run_apart(gradio_api.segment({"path": str(path)}, *wrong))
+    assert [path.name for path in tmp_path.iterdir()] == ["2.png"]
 
 
 def test_other_sites_cannot_call_it(server, endpoint):

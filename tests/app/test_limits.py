@@ -262,7 +262,7 @@ def test_members_that_cannot_be_segmented_are_listed(client):
 def test_safe_names_lead_nowhere(name):
     safe = safe_name(name)
     assert safe
-    assert len(safe) <= 200
+    assert len(safe.encode()) <= 200
     assert not safe.startswith("/")
     assert not {"..", ".", ""} & set(safe.split("/"))
     assert "\\" not in safe
@@ -431,9 +431,19 @@ def test_what_a_visitor_uploads_is_never_run_as_a_page(client):
     script = b"<html><script>alert(1)</script></html>"
     for name in ("a.html", "a.svg", "a.png"):
         (path,) = client.post("/gradio_api/upload", files={"files": (name, script)}).json()
-        answer = client.get(f"/gradio_api/file={path}")
-        assert answer.status_code == 200
-        assert "sandbox" in answer.headers["content-security-policy"]
+        for address in (f"file={path}", f"file/{path}"):
+            answer = client.get(f"/gradio_api/{address}")
+            assert answer.status_code == 200
+            assert "sandbox" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/gradio_api/process_recording", "/gradio_api/vibe-edit", "/login", "/gradio_api/stream/a"],
+)
+def test_what_gradio_offers_besides_is_not_there(client, path):
+    answer = client.post(path, files={"file": ("x.mp4", bytes(1000))})
+    assert (answer.status_code, answer.text) == (404, "Not found.")
 
 
 @pytest.mark.parametrize(

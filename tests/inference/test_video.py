@@ -155,6 +155,43 @@ def test_what_is_no_video_is_said(tmp_path):
         VideoReader(path)
 
 
+PLAYLIST = """#EXTM3U
+#EXT-X-TARGETDURATION:1
+#EXTINF:1.0,
+{path}
+#EXT-X-ENDLIST
+"""
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4"])
+@pytest.mark.parametrize("text", [PLAYLIST, "ffconcat version 1.0\nfile '{path}'\n"])
+def test_a_list_of_other_videos_opens_none_of_them(tmp_path, text, name):
+    secret = tmp_path / "secret.ts"
+    film(secret, moving_square(5, 64, 64), Fraction(25))
+    with VideoReader(secret) as reader:
+        assert len(list(reader)) == 5
+    path = tmp_path / name
+    path.write_text(text.format(path=secret))
+    with pytest.raises(ImageError, match="cannot be read as a video"), VideoReader(path) as reader:
+        list(reader)
+
+
+@pytest.mark.parametrize("suffix", inputs.VIDEO_SUFFIXES)
+def test_every_kind_of_video_is_read(tmp_path, suffix):
+    path = tmp_path / f"in{suffix}"
+    frames = moving_square(5, 64, 64)
+    codec = {".webm": "libvpx-vp9", ".ogv": "libvpx"}.get(suffix, "mpeg2video")
+    codec = {".wmv": "wmv2", ".flv": "flv1", ".mp4": "libx264", ".m4v": "mpeg4"}.get(suffix, codec)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        for pixels in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    with VideoReader(path) as reader:
+        assert next(pixels.shape for _, pixels in reader) == (64, 64, 3)
+
+
 def test_sound_alone_is_no_video(tmp_path):
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:

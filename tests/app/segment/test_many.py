@@ -66,6 +66,12 @@ def test_a_zip_is_its_pictures_and_stays_in_its_folder(tmp_path, folder):
     assert set(tmp_path.rglob("*.png")) == set(folder.rglob("*.png"))
 
 
+def test_names_may_be_long_in_any_script(tmp_path, folder):
+    path = pack(tmp_path / "some.zip", {"写" * 95 + ".png": png(1), "é" * 120 + "/ok.png": png(2)})
+    titles = [entry.title for entry in bring([(path, "some.zip")], folder).pictures]
+    assert titles == ["ok.png", "写" * 48 + ".png"]
+
+
 @pytest.mark.parametrize("kind", ["bomb", "lying", "many", "none", "torn"])
 def test_zips_that_are_refused_leave_nothing_behind(tmp_path, folder, monkeypatch, kind):
     monkeypatch.setattr(many, "PAGE_UNPACKED_BYTES", 10_000)
