@@ -42,14 +42,15 @@ def main() -> None:
             "There is no model to compare yet. Train one, then another beside it: "
             "`python -m model train --data streets --output weights/first`"
         )
-    for name, reason in choice.broken.items():
+    for name, reason in choice.found.broken.items():
         st.caption(f"Left out: {name}. {reason}")
-    watch({model.name: model.checkpoint for model in choice.models})
+    checkpoints = {model.name: model.checkpoint for model in choice.models}
+    watch(checkpoints, choice.found.fingerprint(checkpoints))
 
 
 def _sections(choice: Choice) -> None:
     models = choice.models
-    verdict = judged(models)
+    verdict = judged(models, choice.found.versions)
     opening(models, verdict)
     if not models:
         return

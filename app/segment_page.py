@@ -38,8 +38,8 @@ from app.limits import UPLOADS_SECONDS
 from app.queue import PLACES
 from app.segment import downloads, many, offer, views
 from app.segment.desk import Desk
-from app.segment.examples import examples_for
-from app.segment.jobs import Jobs, Watch
+from app.segment.examples import Example, examples_for
+from app.segment.jobs import Jobs, Replaced, Watch
 from app.segment.layout import Layout
 from app.segment.options import Chosen, checked_precision
 from app.segment.rendering import Rendered, render
@@ -77,6 +77,9 @@ Updates = dict[Component, Any]
 """What an event changes: a component's new value, or a component of its kind with what is new."""
 
 NONE_CHOSEN = "There is no segmentation yet. Choose a picture first."
+NOT_TAKEN_IN = (
+    "Your pictures were not taken in, as something newer was asked for meanwhile: bring them again."
+)
 MOST_NAMES = 10
 """Of files that could not be opened, in a warning."""
 
@@ -137,27 +140,27 @@ class SegmentPage:
 
     def _connect(self, blocks: gr.Blocks) -> None:
         page = self.layout
-        shown, choice, about = page.shown(), page.choice(), page.about()
+        shown, choice = page.shown(), page.choice()
         segmenting = {"show_progress_on": [page.stage], "api_visibility": "private"}
         now = [page.desk, page.model]
         latest = {"trigger_mode": "always_last", **segmenting}
         blocks.load(
             self.on_load,
             [page.view],
-            [page.model, page.another, page.named, page.facts_fold, *about, *shown],
+            [page.named, page.facts_fold, *shown],
             js="() => [Object.fromEntries(new URLSearchParams(location.search))]",
             **segmenting,
         )
         page.upload.upload(
             self.on_upload,
             [page.upload, *now],
-            [page.examples, *shown],
+            shown,
             trigger_mode="multiple",
             **segmenting,
         )
         page.examples.select(self.on_example, now, shown, trigger_mode="multiple", **segmenting)
         chosen = [
-            page.model.select(self.on_model, now, [page.model, *about, *shown], **latest),
+            page.model.select(self.on_model, now, shown, **latest),
             page.second.select(self.on_second, [*now, page.second], shown, **latest),
         ]
         for component in choice:
@@ -177,7 +180,7 @@ class SegmentPage:
             event(
                 self.on_add,
                 [*now, page.named],
-                [page.named, page.model, *about, *shown],
+                [page.named, *shown],
                 **segmenting,
             )
         page.cancel.click(
@@ -230,15 +233,14 @@ class SegmentPage:
         )
         try:
             shown = self._show(desk, checkpoint, request, progress)
-        except Cancelled:
-            raise  # something newer was asked for, which is what the page shows
+        except Cancelled as error:
+            if isinstance(error, Replaced) and not self.jobs.busy(request.session_hash):
+                raise  # what took its place is on the page already
+            shown = {}
         except StudioError as error:  # another model, or the same one later, may well work
             shown = {page.desk: desk, page.stage: views.notice(without_folders(error))}
         updates = {
             # Asked again at each visit: models may have been trained since the start.
-            page.model: offer.picked(desk, checkpoint),
-            page.another: gr.Row(visible=local),
-            page.examples: self._examples(checkpoint),
             **self._about(desk, checkpoint, request),
             **shown,
         }
@@ -258,14 +260,17 @@ class SegmentPage:
         checkpoint = self._find(model, request)
         upload = self.layout.upload
         given = [(Path(file.path), _called(file)) for file in files]
-        with many.private_folder(upload.GRADIO_CACHE) as folder:
-            with self._turn(request, progress) as watch:
-                whole = many.brought(given, folder, watch)
-                opened = many.laid_out(whole, watch)
-            new = opened.desk
-            if desk is not None:
-                new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
-            shown = self._show(new, checkpoint, request, progress)
+        try:
+            with many.private_folder(upload.GRADIO_CACHE) as folder:
+                with self._turn(request, progress) as watch:
+                    whole = many.brought(given, folder, watch)
+                    opened = many.laid_out(whole, watch)
+                new = opened.desk
+                if desk is not None:
+                    new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
+                updates = self._show(new, checkpoint, request, progress)
+        except Replaced as error:
+            raise StudioError(NOT_TAKEN_IN) from error
         # So that Gradio clears away what was unpacked as well.
         upload.temp_files |= {str(entry.path) for entry in whole.pictures} | {str(whole.path)}
         if opened.refused:
@@ -273,9 +278,8 @@ class SegmentPage:
             gr.Warning(views.toast(f"Left out, as they cannot be opened as pictures: {names}."))
         if opened.thumbnails:
             strip = views.strip(opened.thumbnails, f"Your {len(opened.thumbnails)} pictures")
-        else:
-            strip = self._examples(checkpoint)
-        return {self.layout.examples: strip, **shown}
+            updates[self.layout.examples] = strip
+        return updates
 
     @spoken
     def on_example(
@@ -303,30 +307,10 @@ class SegmentPage:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Updates:
-        return self._switch(desk, self._find(model, request), request, progress)
-
-    def _switch(
-        self, desk: Desk | None, checkpoint: Checkpoint, request: gr.Request, progress: gr.Progress
-    ) -> Updates:
-        """Segments the same picture again; an example gives way to one that suits the model."""
-        desk = desk and offer.without_gone(desk)
-        suitable = [entry.path for entry in examples_for(checkpoint, self.folder)]
-        if desk is None or (desk.example and desk.path not in suitable):
-            desk = self._example(checkpoint, 0, desk)
-        # A mask and a second model are of one table of classes.
-        before = self._made_with(desk, request)
-        if desk.model and (not before or before.classes.names != checkpoint.classes.names):
-            desk = replace(desk, truth=None)
-        seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
-        if desk.second not in dict(seconds).values():
-            desk = replace(desk, second="")
-        updates = {
-            self.layout.model: offer.picked(desk, checkpoint),
-            **self._about(desk, checkpoint, request),
-        }
-        if not desk.pictures:  # those stand in the strip since they were brought
-            updates[self.layout.examples] = self._examples(checkpoint)
-        return updates | self._show(desk, checkpoint, request, progress)
+        checkpoint = self._find(model, request)
+        if desk is None:
+            desk = self._example(checkpoint, 0)
+        return self._again(desk, checkpoint, request, progress)
 
     @spoken
     def on_options(
@@ -348,7 +332,7 @@ class SegmentPage:
                 **{"tile": tile, "threshold": threshold, "minimum_area": minimum_area},
             }
         )
-        return self._again(desk, model, request, progress, chosen=chosen)
+        return self._again(desk, self._find(model, request), request, progress, chosen=chosen)
 
     @spoken
     def on_truth(
@@ -359,7 +343,9 @@ class SegmentPage:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Updates:
-        return self._again(desk, model, request, progress, truth=Path(file.path))
+        return self._again(
+            desk, self._find(model, request), request, progress, truth=Path(file.path)
+        )
 
     @spoken
     def on_drop_truth(
@@ -369,7 +355,7 @@ class SegmentPage:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Updates:
-        return self._again(desk, model, request, progress, truth=None)
+        return self._again(desk, self._find(model, request), request, progress, truth=None)
 
     @spoken
     def on_second(
@@ -380,7 +366,7 @@ class SegmentPage:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Updates:
-        return self._again(desk, model, request, progress, second=second or "")
+        return self._again(desk, self._find(model, request), request, progress, second=second or "")
 
     @spoken
     def on_add(
@@ -404,7 +390,7 @@ class SegmentPage:
             desk = self._example(checkpoint, 0)
         if name not in desk.added:
             desk = replace(desk, added=(*desk.added, name))
-        return {self.layout.named: "", **self._switch(desk, checkpoint, request, progress)}
+        return {self.layout.named: "", **self._again(desk, checkpoint, request, progress)}
 
     def on_cancel(self, request: gr.Request) -> None:
         self.jobs.cancel(request.session_hash)
@@ -437,7 +423,7 @@ class SegmentPage:
     ) -> str:
         """The overlay as it looks on the page, at the picture's full size."""
         classes = self._find(_segmented(desk).model, request).classes
-        with self._turn(request, progress):
+        with self._turn(request, progress, aside=True):
             content = downloads.overlay_png(desk.path, desk.mask, classes, view)
         return self._file(desk, "overlay.png", content)
 
@@ -455,7 +441,7 @@ class SegmentPage:
         precision = checked_precision(desk.chosen, checkpoint)
         name = str(event.index)
         ids = downloads.shown(checkpoint.classes, view)
-        with self._turn(request, progress) as watch:
+        with self._turn(request, progress, aside=True) as watch:
             segmenter = models.POOL.get(checkpoint, precision=precision)
             picture = Picture.read(desk.path, desk.name)
             content = downloads.export(name, picture, desk.mask, segmenter, desk.chosen, ids, watch)
@@ -477,7 +463,7 @@ class SegmentPage:
         cache = Path(self.layout.upload.GRADIO_CACHE)
         with (
             many.private_folder(cache) as folder,
-            self._job(request, progress) as watch,
+            self._job(request, progress, aside=True) as watch,
             models.QUEUE.job("batch"),
         ):
             segmenter = models.POOL.get(checkpoint, precision=precision)
@@ -488,7 +474,7 @@ class SegmentPage:
             gr.Warning(views.toast(without_folders(reason)), title="Left out")
         page = self.layout
         updates = {page.file: str(target)}
-        if made.film is not None:
+        if made.film is not None and not watch.replaced:  # else the page shows something else now
             updates[page.film] = gr.Video(value=str(made.film), visible=True)
             updates[page.found] = views.found(made.legend, made.frames)
         return updates
@@ -496,7 +482,7 @@ class SegmentPage:
     def _again(
         self,
         desk: Desk | None,
-        model: str,
+        checkpoint: Checkpoint,
         request: gr.Request,
         progress: gr.Progress,
         **changes: Any,
@@ -504,8 +490,21 @@ class SegmentPage:
         """The same picture with something else about it."""
         if desk is None:
             raise StudioError(NONE_CHOSEN)
-        checkpoint = self._find(model, request)
-        return self._show(replace(desk, **changes), checkpoint, request, progress)
+        desk = replace(self._suiting(desk, checkpoint, request), **changes)
+        return self._show(desk, checkpoint, request, progress)
+
+    def _suiting(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> Desk:
+        """The desk for another model, which any event may bring: the choice of the model is
+        cancelled where another event follows it at once."""
+        if desk.model == checkpoint.name:
+            return desk
+        desk = offer.without_gone(desk)
+        if desk.example and desk.path not in [e.path for e in self._strip(checkpoint)]:
+            return self._example(checkpoint, 0, desk)
+        before = self._made_with(desk, request)
+        if desk.model and (not before or before.classes.names != checkpoint.classes.names):
+            return replace(desk, truth=None)  # it is of another table of classes
+        return desk
 
     def _find(self, model: str, request: gr.Request) -> Checkpoint:
         # Without one, the page's first event has not come through.
@@ -518,37 +517,52 @@ class SegmentPage:
         return None
 
     def _job(
-        self, request: gr.Request, progress: gr.Progress
+        self, request: gr.Request, progress: gr.Progress, *, aside: bool = False
     ) -> contextlib.AbstractContextManager[Watch]:
-        return self.jobs.begin(request.session_hash, lambda done: progress(done, "Segmenting"))
+        def tell(done: float) -> None:
+            progress(done, "Segmenting")
+
+        return self.jobs.begin(request.session_hash, tell, aside=aside)
 
     @contextlib.contextmanager
-    def _turn(self, request: gr.Request, progress: gr.Progress) -> Iterator[Watch]:
+    def _turn(
+        self, request: gr.Request, progress: gr.Progress, *, aside: bool = False
+    ) -> Iterator[Watch]:
         """A visitor's place and turn in the one queue, for all that takes time or memory."""
         with (
-            self._job(request, progress) as watch,
+            self._job(request, progress, aside=aside) as watch,
             models.QUEUE.job("page"),
             models.QUEUE.turn("page", watch.cancelled),
         ):
             yield watch
 
     def _example(self, checkpoint: Checkpoint, index: int, desk: Desk | None = None) -> Desk:
-        entry = examples_for(checkpoint, self.folder)[index]
+        entries = self._strip(checkpoint)
+        entry = entries[min(index, len(entries) - 1)]  # another model's strip may be longer
         new = Desk(entry.path, entry.title, example=True)
         if desk is None:
             return new
-        return replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
+        new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
+        return replace(new, model=desk.model)
 
-    def _examples(self, checkpoint: Checkpoint) -> str:
-        return views.examples(tuple(examples_for(checkpoint, self.folder)))
+    def _strip(self, checkpoint: Checkpoint) -> list[Example]:
+        return examples_for(checkpoint, self.folder)
 
     def _about(self, desk: Desk, checkpoint: Checkpoint, request: gr.Request) -> Updates:
-        seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
-        return {
-            self.layout.facts: views.facts(checkpoint),
-            self.layout.second: gr.Dropdown(choices=seconds, value=desk.second),
+        """What the page says of a model and offers with it."""
+        page, local = self.layout, _is_local(request)
+        updates = {
+            page.model: offer.picked(desk, checkpoint),
+            page.facts: views.facts(checkpoint),
+            page.another: gr.Row(visible=local),
+            page.second: gr.Dropdown(
+                choices=offer.seconds(desk, checkpoint, anywhere=local), value=desk.second
+            ),
             **self._options(desk, checkpoint),
         }
+        if not desk.pictures:  # those stand in the strip since they were brought
+            updates[page.examples] = views.examples(tuple(self._strip(checkpoint)))
+        return updates
 
     def _options(self, desk: Desk, checkpoint: Checkpoint) -> Updates:
         return dict(zip(self.layout.choice(), offer.choice(desk, checkpoint), strict=True))
@@ -558,6 +572,9 @@ class SegmentPage:
     ) -> Updates:
         if not desk.path.exists():
             raise StudioError(CLEARED)
+        seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
+        if desk.second not in dict(seconds).values():  # it is of another table of classes
+            desk = replace(desk, second="")
         second = self._find(desk.second, request) if desk.second else None
         if desk.example and not second and not desk.truth and not desk.added:
             with self._job(request, progress) as watch:
@@ -566,6 +583,8 @@ class SegmentPage:
             with self._turn(request, progress) as watch:
                 rendered = render(desk, checkpoint, second, watch)
         mask = self._file(desk, "mask.png", rendered.mask)
+        # Where it stays the same, choices are left alone: newer ones may have been made meanwhile.
+        about = {} if desk.model == checkpoint.name else self._about(desk, checkpoint, request)
         desk = replace(desk, mask=Path(mask), model=checkpoint.name)
         page = self.layout
         return {
@@ -581,6 +600,7 @@ class SegmentPage:
             # They were of another picture, or of other options.
             page.film: gr.Video(value=None, visible=False),
             page.found: "",
+            **about,
         }
 
     def _file(self, desk: Desk, ending: str, content: bytes) -> str:

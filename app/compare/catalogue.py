@@ -7,6 +7,9 @@ may not: folders are nobody's business over the network, and the Hub could fill 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -23,18 +26,57 @@ RUNS = Path("runs")
 """Where `python -m model train` puts runs, relative to the working directory."""
 
 
-def available(added: list[str]) -> tuple[dict[str, Checkpoint], dict[str, str]]:
-    """The checkpoints by the name they go by, and why others had to be left out.
+Version = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What can be compared, as it was at one moment.
+
+    Attributes:
+        folders: where it was looked for.
+        checkpoints: by the name they go by.
+        versions: of each of them, looked at before it was read. Whatever changes meanwhile has
+            another version: it is noticed, and nothing old is remembered under it.
+        broken: why others had to be left out, by name.
+    """
+
+    folders: tuple[str, ...]
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    versions: dict[str, Version] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def fingerprint(self, names: Iterable[str]) -> tuple:
+        """What `fingerprint` would have said of these checkpoints at that moment."""
+        return self.folders, tuple(self.versions[name] for name in names)
+
+    def read(self, name: str, path: Path, reader: Callable[[], Checkpoint]) -> None:
+        """Adds a checkpoint that `reader` reads from `path`, or why it cannot be read."""
+        before = version(path)
+        try:
+            checkpoint = reader()
+        except CheckpointError as error:
+            self.broken[name] = said(error)
+            return
+        self.checkpoints[name] = checkpoint
+        # One from the Hub lies elsewhere, and does not change.
+        self.versions[name] = before if checkpoint.path == path else version(checkpoint.path)
+
+
+def available(added: list[str]) -> Found:
+    """Reads all checkpoints.
 
     Args: added: folders and Hub ids that were asked for besides.
     """
-    found = {checkpoint.name: checkpoint for checkpoint in models.catalogue()}
-    broken = dict(models.damaged())
+    found = Found(_folders())
+    found.broken.update(models.damaged())
+    for checkpoint in models.catalogue():
+        found.read(checkpoint.name, checkpoint.path, partial(_as_it_is_now, checkpoint))
     for path in run_folders():
-        _read(path.as_posix(), found, broken)
+        found.read(path.as_posix(), path, partial(folder.read, path))
     for name in added:
-        _read(name, found, broken)
-    return found, broken
+        found.read(name, Path(os.path.expanduser(name)), partial(zoo.find, name))
+    return found
 
 
 def run_folders() -> list[Path]:
@@ -64,15 +106,14 @@ def fingerprint(checkpoints: dict[str, Checkpoint]) -> tuple:
 
     It only looks at the times of files: cheap enough to ask every few seconds.
     """
-    folders = {path.as_posix() for path in run_folders()}
-    weights = zoo.weights_folder()
-    if weights.is_dir():
-        folders |= {entry.name for entry in os.scandir(weights)}
-    return tuple(sorted(folders)), tuple(version(c) for c in checkpoints.values())
+    return _folders(), tuple(version(c.path) for c in checkpoints.values())
 
 
-def version(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Changes when any of the files that the page draws from changes: a key for caches."""
+def version(path: Path) -> Version:
+    """Changes when any file of a checkpoint's folder changes that the page draws from.
+
+    As a key for caches it has to be from before the files were read.
+    """
     files = (
         folder.WEIGHTS_FILE,
         folder.METRICS_FILE,
@@ -80,19 +121,25 @@ def version(checkpoint: Checkpoint) -> tuple[str, ...]:
         folder.HISTORY_FILE,
         folder.DESCRIPTION_FILE,
     )
-    return str(checkpoint.path), *(_stamp(checkpoint.path / name) for name in files)
+    return str(path), *(_stamp(path / name) for name in files)
 
 
-def weights_version(checkpoint: Checkpoint) -> tuple[str, ...]:
+def weights_version(checkpoint: Checkpoint) -> Version:
     """Changes when the network does: what predictions are remembered by."""
-    return version(checkpoint)[:2]
+    return version(checkpoint.path)[:2]
 
 
-def _read(name: str, found: dict[str, Checkpoint], broken: dict[str, str]) -> None:
-    try:
-        found[name] = zoo.find(name)
-    except CheckpointError as error:
-        broken[name] = said(error)
+def _folders() -> tuple[str, ...]:
+    folders = {path.as_posix() for path in run_folders()}
+    weights = zoo.weights_folder()
+    if weights.is_dir():
+        folders |= {entry.name for entry in os.scandir(weights)}
+    return tuple(sorted(folders))
+
+
+def _as_it_is_now(checkpoint: Checkpoint) -> Checkpoint:
+    """The one that the app was started with was read then, and may be a run that goes on."""
+    return checkpoint if "hub" in checkpoint.description else folder.read(checkpoint.path)
 
 
 def _stamp(path: Path) -> str:

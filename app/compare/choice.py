@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.compare import catalogue
-from app.compare.catalogue import version
+from app.compare.catalogue import Found, Version
 from model.checkpoints import zoo
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_key, title, told_apart
@@ -33,31 +33,31 @@ class Choice:
     Attributes:
         models: in the order they were chosen.
         others: all checkpoints of the data set, chosen or not.
-        broken: why some could not be offered, by name.
+        found: what they were chosen from, of all data sets.
     """
 
     models: list[Candidate]
     others: list[Checkpoint]
-    broken: dict[str, str]
+    found: Found
 
 
 def choose() -> Choice:
     """Draws the choosers."""
     asked = [name for name in st.query_params.get(MODELS, "").split(",") if name]
-    found, broken = catalogue.available(_added(asked))
+    found = catalogue.available(_added(asked))
     if LINKED not in st.session_state:
-        here = {*found, *broken}
+        here = {*found.checkpoints, *found.broken}
         st.session_state[LINKED] = [
             name
             for name in asked
             if "/" in name and name not in here and not name.startswith(f"{catalogue.RUNS}/")
         ]
-    if not found:
+    if not found.checkpoints:
         if catalogue.is_local():
             _add_models()
-        return Choice([], [], broken)
+        return Choice([], [], found)
     groups: dict[str, dict[str, Checkpoint]] = {}
-    for name, checkpoint in found.items():
+    for name, checkpoint in found.checkpoints.items():
         groups.setdefault(data_key(checkpoint), {})[name] = checkpoint
     left, right = st.columns([1, 2])
     data = left.selectbox(
@@ -86,9 +86,14 @@ def choose() -> Choice:
     st.query_params.update({DATA: data, MODELS: ",".join(kept)})
     if catalogue.is_local():
         _add_models()
-    chosen = {name: group[name] for name in names}
-    scores = {name: _recorded(version(c), c) for name, c in chosen.items()}
-    return Choice(candidates(chosen, scores), list(group.values()), broken)
+    return Choice(scored(found, names), list(group.values()), found)
+
+
+def scored(found: Found, names: list[str]) -> list[Candidate]:
+    """The models of these names with their scores, which are remembered until a file changes."""
+    chosen = {name: found.checkpoints[name] for name in names}
+    scores = {name: _recorded(found.versions[name], c) for name, c in chosen.items()}
+    return candidates(chosen, scores)
 
 
 def preselected(group: dict[str, Checkpoint]) -> list[str]:
@@ -118,7 +123,7 @@ def progress_text(checkpoint: Checkpoint) -> str:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _recorded(version: tuple[str, ...], _checkpoint: Checkpoint) -> Scored | None:
+def _recorded(version: Version, _checkpoint: Checkpoint) -> Scored | None:
     return recorded(_checkpoint)
 
 

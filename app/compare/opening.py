@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
 
 from app.compare import frames
-from app.compare.catalogue import version
+from app.compare.catalogue import Version
 from app.compare.choice import is_unfinished, progress_text
 from app.compare.tiles import tiles
 from model.evaluation.report.candidate import Candidate
@@ -18,9 +18,12 @@ from model.evaluation.report.verdict import Verdict, judge
 from model.evaluation.significance import RESAMPLES
 
 
-def judged(models: Sequence[Candidate]) -> Verdict:
-    """The verdict; it is remembered until a file of one of the models changes."""
-    key = tuple((model.name, model.title, version(model.checkpoint)) for model in models)
+def judged(models: Sequence[Candidate], versions: Mapping[str, Version]) -> Verdict:
+    """The verdict; it is remembered until a file of one of the models changes.
+
+    Args: versions: of the models' checkpoints, by name, from before they were read.
+    """
+    key = tuple((model.name, model.title, versions[model.name]) for model in models)
     return _judged(key, models)
 
 

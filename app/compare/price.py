@@ -75,6 +75,7 @@ def _measure(models: Sequence[Candidate]) -> None:
 
     try:
         with MEASURING:
+            key = _key(models)  # what changes during the measurement has not been measured
             segmenters = {model.name: shared.segmenter(model.checkpoint) for model in models}
             progress(0.0)
             costs = measure(segmenters, progress=progress)
@@ -83,9 +84,9 @@ def _measure(models: Sequence[Candidate]) -> None:
         return
     finally:
         bar.empty()
-    st.session_state.setdefault(COSTS, {})[_key(models)] = costs
+    st.session_state.setdefault(COSTS, {})[key] = costs
     marked = st.session_state.setdefault(DISTURBED, set())
-    (marked.add if disturbed else marked.discard)(_key(models))
+    (marked.add if disturbed else marked.discard)(key)
     st.rerun()  # the report has these figures too
 
 

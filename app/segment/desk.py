@@ -20,7 +20,7 @@ class Desk:
         pictures: all that were brought together, if more than this one.
         film: the film that the picture is the first frame of.
         mask: the index PNG of its segmentation, None before there is one.
-        model: name of the checkpoint that made it.
+        model: name of the checkpoint that made what the page shows.
         chosen: the options it was made with.
         truth: a mask file that says what should have been found.
         second: name of another model that is compared, "" for none.

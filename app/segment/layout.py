@@ -82,6 +82,7 @@ class Layout:
         return [
             *(self.desk, self.stage, self.status, self.panel, self.checks, self.mask, self.save),
             *(self.all, self.drop_truth, self.film, self.found),
+            *self.about(),  # where another model made the one before
         ]
 
     def choice(self) -> list[Component]:
@@ -93,7 +94,10 @@ class Layout:
 
     def about(self) -> list[Component]:
         """What depends on the model."""
-        return [self.examples, self.facts, self.second, *self.choice()]
+        return [
+            *(self.model, self.examples, self.facts, self.another, self.second),
+            *self.choice(),
+        ]
 
     def _build_folded(self) -> None:
         with gr.Accordion("More formats", open=False):

@@ -31,7 +31,8 @@ const stage = () => document.querySelector(".studio-stage");
 const panel = () => document.querySelector(".studio-panel");
 const classBoxes = () => [...document.querySelectorAll(".class-row input")];
 const classes = () => [...classBoxes(), ...document.querySelectorAll(".class-list .absent")];
-const isShown = (box) => box.checked ?? true;
+// Absent ones have no box to check: they stay as they are at first.
+const isShown = (box) => box.checked ?? !("hiddenAtFirst" in box.dataset);
 
 const pixelsOf = async (uri) => {
   const image = new Image();
@@ -314,7 +315,7 @@ document.addEventListener("click", async ({ target }) => {
 window.studioView = () => ({
   opacity: (view.opacity ?? 55) / 100,
   style: view.style,
-  hidden: classBoxes().filter((box) => !box.checked).map((box) => Number(box.dataset.id)),
+  hidden: classes().filter((box) => !isShown(box)).map((box) => Number(box.dataset.id)),
 });
 
 refresh();

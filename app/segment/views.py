@@ -136,11 +136,12 @@ def panel(
     rows = overlay.legend(segmentation)
     count = "1 class" if len(rows) == 1 else f"{len(rows)} classes"
     occurring = {row.id for row in rows}
-    # Truth and second model can show classes that this one does not see.
+    # Truth, second model and other pictures can show classes that this one does not have.
     others = [info for info in segmentation.classes if info.id not in occurring]
     lines = "".join(_legend_row(row, row.id in shown) for row in rows)
     lines += "".join(
-        f'<i class="absent" data-id="{c.id}" data-colour="{c.colour}" hidden>{escape(c.name)}</i>'
+        f'<i class="absent"{" data-hidden-at-first" * (c.id not in shown)} data-id="{c.id}"'
+        f' data-colour="{c.colour}" hidden>{escape(c.name)}</i>'
         for c in others
     )
     offered = VIEWS | (TRUTH_VIEWS if truth else {}) | (OTHER_VIEWS if second else {})
@@ -253,13 +254,12 @@ def toast(text: str) -> str:
 
 
 def knows(checkpoint: Checkpoint) -> str:
-    """A line on a model: its classes, its score, the licence of its data."""
+    """A line on the model that the menu names: its data, its score, the data's licence."""
     names = checkpoint.classes.names
     listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-    figures = checkpoint.figures("test")
     parts = [
         f"{data_title(checkpoint)}: {listed}",
-        f"{percent(figures['mean_iou'])} mean IoU" if figures else "not measured yet",
+        _figure_text(checkpoint, "mean IoU on its"),
         checkpoint.description.get("data", {}).get("licence"),
     ]
     return f'<p class="studio-knows">{escape(" · ".join(part for part in parts if part))}</p>'
@@ -316,7 +316,7 @@ def facts(checkpoint: Checkpoint) -> str:
             if encoder.get("pretrained")
             else "trained from scratch, nothing pretrained"
         ),
-        "Mean IoU": _figure_text(checkpoint, title),
+        "Mean IoU": _figure_text(checkpoint, f"on {title},", f", {checkpoint.name} in f32"),
         "Classes": ", ".join(checkpoint.classes.names),
         "Checkpoint": checkpoint.name,
     }
@@ -332,13 +332,15 @@ def _network_text(checkpoint: Checkpoint) -> str:
     return f"{name}, {parameters / 1e6:.2f} million parameters" if parameters else name
 
 
-def _figure_text(checkpoint: Checkpoint, title: str) -> str:
+def _figure_text(checkpoint: Checkpoint, on: str, made_by: str = "") -> str:
+    """Its mean IoU with the protocol, between words on the data set and on what made it."""
     result = checkpoint.figures("test")
     if result is None:
         return "not measured yet"
+    resolution = result.get("resolution", "unknown")
     return (
-        f"{percent(result['mean_iou'])} on {title}, test split of "
-        f"{result['num_images']} pictures, original resolution, {checkpoint.name} in f32"
+        f"{percent(result['mean_iou'])} {on} test split of {result['num_images']} pictures, "
+        f"{resolution} resolution{made_by}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import pickle
 import re
 import shutil
@@ -267,6 +268,25 @@ def test_model_deleted_while_the_page_is_open(shelf):
     shutil.rmtree(shelf / WIDE)
     run(page)
     assert models_of(page).value == [SCRATCH]
+
+
+def test_a_run_that_ends_while_the_page_is_drawn_appears_by_itself(shelf, monkeypatch):
+    from app.compare import opening
+
+    file = shelf / WIDE / folder.METRICS_FILE
+    figures = file.read_text()
+    file.unlink()
+    judge, headlines = opening.judge, []
+
+    def judge_slowly(models):
+        file.write_text(figures)
+        headlines.append(judge(models).headline)
+        return judge(models)
+
+    monkeypatch.setattr(opening, "judge", judge_slowly)
+    page = open_page()
+    assert "Nothing to compare yet" in headlines[0]
+    assert "is better by" in text(page)
 
 
 def test_data_set_whose_last_model_is_deleted(shelf):
@@ -611,6 +631,24 @@ def test_a_measurement_beside_others(shelf, at_the_machine, monkeypatch):
     with models.QUEUE.job("api"):
         run(page.button(key="measure").click())
     assert disturbed in text(page)
+
+
+def test_networks_that_change_during_the_measurement_have_not_been_measured(
+    shelf, at_the_machine, monkeypatch
+):
+    from app.compare import price
+    from model.evaluation.cost import SIZES_WH, Cost, Latency
+
+    def measure(segmenters, progress):
+        os.utime(shelf / WIDE / folder.WEIGHTS_FILE, (1, 1))
+        latency = {size: Latency(12.5, 10, 20) for size in SIZES_WH}
+        return {name: Cost(10**9, latency, 2**20, "openvino", "f32") for name in segmenters}
+
+    monkeypatch.setattr(price, "measure", measure)
+    page = open_page()
+    run(page.button(key="measure").click())
+    assert page.button(key="measure").label.startswith("Measure time")
+    assert "640 x 480" not in {c for f in page.dataframe for c in f.value.columns}
 
 
 def test_a_measurement_without_a_place(shelf, at_the_machine, monkeypatch):

@@ -21,6 +21,7 @@ from PIL import Image
 from app.overlay import OPACITY, confidence_colours, drawn_as, overlay
 from app.uploads import trim
 from model.data.classes import VOID
+from model.data.datasets import DATA_SETS
 from model.data.images import decode
 from model.data.masks import index_png, read_index
 from model.data.streets import CLASSES, draw
@@ -513,6 +514,23 @@ def test_a_second_model_shows_where_the_two_disagree(page, weights, scene, scene
     assert np.array_equal(drawn(page), shown(second))
     page.click("text=Open in compare")
     page.wait_for_url(f"**/compare/?*{STREETS}*streets-wide*")
+
+
+def test_the_background_is_not_drawn_in_pictures_that_follow_one_without(page, weights, tmp_path):
+    classes = DATA_SETS["pets"].classes
+    background = classes.names.index("background")
+    segmenter = Segmenter(weights / "pets-scratch")
+    for grey in range(0, 256, 16):
+        picture = np.full((64, 64, 3), grey, np.uint8)
+        if background not in segmenter.segment(picture).labels:
+            break
+    else:
+        pytest.fail("The background is seen in all of them")
+    path = tmp_path / "grey.png"
+    Image.fromarray(picture).save(path)
+    open_page(page)
+    upload(page, path)
+    assert page.evaluate("window.studioView().hidden") == [background]
 
 
 def test_every_export_can_be_taken_home(page, weights, scene, scene_file):

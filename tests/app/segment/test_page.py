@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 import shutil
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +17,16 @@ import pytest
 from gradio.data_classes import FileData
 from PIL import Image
 
-from app import models
-from app.segment import views
+from app import models, overlay, segment_page
+from app.segment import many, views
 from app.segment.desk import Desk
 from app.segment.examples import Example
-from app.segment_page import SegmentPage
+from app.segment_page import NOT_TAKEN_IN, SegmentPage
+from model.checkpoints import folder
 from model.checkpoints.zoo import WEIGHTS_VARIABLE
+from model.data.datasets import DATA_SETS
 from model.data.streets import draw
+from model.inference.segmenter import Segmentation
 
 STREETS = "streets-scratch"
 HERE = SimpleNamespace(client=None, headers={}, session_hash="me")
@@ -142,3 +149,196 @@ def test_added_models_that_are_gone_leave_the_menu(page, weights, tmp_path, said
     assert "gone" in said[0]
     labels = np.asarray(Image.open(changed["desk"].mask))
     assert labels.shape == (48, 64)
+
+
+MENUS = {"model", "facts", "examples", "another", "second", "flips"}
+"""Some of what a page needs besides the segmentation."""
+
+OPTIONS = ("auto", "none", False, 0, 0.5, 0.0)
+
+
+def uploaded(path: Path) -> list[FileData]:
+    return [FileData(path=str(path), orig_name=path.name)]
+
+
+class Held:
+    """A function that waits, the first time, until it is told to go on."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.reached, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not self.reached.is_set():
+            self.reached.set()
+            assert self.go.wait(60)
+            arguments[-1].check()
+        return self.function(*arguments)
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Runs something while an event waits in a function whose last argument is its watch; gives
+    what the event answers, an error too."""
+
+    def held(module: Any, function: str, event: Any, meanwhile: Any) -> Any:
+        wait = Held(getattr(module, function))
+        monkeypatch.setattr(module, function, wait)
+        answers: list[Any] = []
+
+        def run() -> None:
+            try:
+                answers.append(event())
+            except gr.Error as error:
+                answers.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert wait.reached.wait(60)
+        try:
+            meanwhile()
+        finally:
+            wait.go.set()
+        thread.join(60)
+        return answers[0]
+
+    return held
+
+
+@pytest.fixture
+def compared(page, desk) -> Desk:
+    """A desk with a second model and a true mask."""
+    desk = answer(page, "on_upload", uploaded(desk.path), None, STREETS)["desk"]
+    desk = answer(page, "on_second", desk, STREETS, "streets-wide")["desk"]
+    assert desk.second == "streets-wide"
+    truth = desk.path.parent / "truth.png"
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(truth)
+    return answer(page, "on_truth", FileData(path=str(truth)), desk, STREETS)["desk"]
+
+
+def test_models_of_other_classes_are_never_compared(page, compared):
+    """Another event can follow the choice of a model at once, which cancels that one's own."""
+    assert compared.truth
+    changed = answer(page, "on_options", compared, "pets-scratch", *OPTIONS)
+    assert (changed["desk"].second, changed["desk"].truth) == ("", None)
+    assert changed["checks"] == ""
+    assert "pets-scratch" in changed["facts"]
+    changed = answer(page, "on_upload", uploaded(compared.path), compared, "pets-scratch")
+    assert changed["desk"].second == ""
+    assert "pets-scratch" in changed["facts"]
+    # With the same model they stay, and so do choices that may be newer.
+    changed = answer(page, "on_options", compared, STREETS, *OPTIONS)
+    assert changed["desk"].second == "streets-wide"
+    assert not {"model", "second", "flips"} & set(changed)
+
+
+def test_an_event_can_change_what_its_answer_brings(page):
+    blocks = page.blocks.fns.values()
+    shown = {component._id for component in page.layout.shown()}
+    for name in ("on_load", "on_upload", "on_example", "on_model", "on_second", "on_options"):
+        (outputs, *_) = [{c._id for c in fn.outputs} for fn in blocks if fn.name == name]
+        assert shown <= outputs, name
+
+
+def test_an_example_of_another_models_strip_can_be_clicked(page):
+    """The last street; there are fewer animals."""
+    desk = answer(page, "on_model", None, STREETS)["desk"]
+    click = SimpleNamespace(index=3)
+    changed = answer(page, "on_example", desk, "pets-scratch", click)
+    assert changed["desk"].example
+    assert changed["desk"].model == "pets-scratch"
+    assert "Lion" in changed["examples"]
+
+
+def first_visit(page: SegmentPage) -> dict[str, Any]:
+    return answer(page, "on_load", {"model": STREETS})
+
+
+def test_a_first_visit_that_is_cancelled_has_its_menus(page, held):
+    def cancel() -> None:
+        page.on_cancel(HERE)
+
+    changed = held(segment_page, "render_example", lambda: first_visit(page), cancel)
+    assert set(changed) >= MENUS
+    assert not {"desk", "stage", "panel"} & set(changed)
+
+
+def test_a_first_visit_has_its_menus_before_what_took_its_place(page, held):
+    with contextlib.ExitStack() as stack:
+
+        def begin() -> None:
+            stack.enter_context(page.jobs.begin(HERE.session_hash, silent))
+
+        changed = held(segment_page, "render_example", lambda: first_visit(page), begin)
+    assert set(changed) >= MENUS
+    assert not {"desk", "stage", "panel"} & set(changed)
+
+
+def test_a_first_visit_does_not_undo_what_came_after_it(page, desk, held):
+    newer: list[dict[str, Any]] = []
+
+    def upload() -> None:
+        newer.append(answer(page, "on_upload", uploaded(desk.path), None, None))
+
+    told = held(segment_page, "render_example", lambda: first_visit(page), upload)
+    # What is asked for before the menus are there brings them.
+    assert set(newer[0]) >= MENUS
+    assert isinstance(told, gr.Error)
+    assert not told.visible
+
+
+def test_an_upload_that_something_newer_ends_says_so(page, desk, held):
+    def upload() -> Any:
+        return answer(page, "on_upload", uploaded(desk.path), desk, "pets-scratch")
+
+    told = held(many, "laid_out", upload, lambda: answer(page, "on_model", desk, STREETS))
+    assert (told.message, told.visible) == (NOT_TAKEN_IN, True)
+
+
+def test_an_upload_that_is_cancelled_does_not(page, desk, held):
+    def upload() -> Any:
+        return answer(page, "on_upload", uploaded(desk.path), desk, "pets-scratch")
+
+    told = held(many, "laid_out", upload, lambda: page.on_cancel(HERE))
+    assert not told.visible
+
+
+def test_saving_goes_on_beside_the_choice_of_a_model(page, desk, held):
+    desk = answer(page, "on_model", desk, "streets-wide")["desk"]
+    view = {"opacity": 0.5, "hidden": [], "style": "fill"}
+    files: list[str] = []
+
+    def save() -> None:
+        files.append(page.on_save(desk, view, HERE, silent))
+
+    changed = held(segment_page, "render", lambda: answer(page, "on_model", desk, STREETS), save)
+    assert changed["desk"].model == STREETS
+    assert Path(files[0]).is_file()
+
+
+def test_hidden_classes_that_the_picture_lacks_stay_hidden():
+    """Other pictures, or later frames, may have them."""
+    classes = DATA_SETS["pets"].classes
+    (background,) = {info.id for info in classes} - overlay.shown_at_first(classes)
+    labels = np.zeros((4, 4), np.uint8)
+    assert background != 0
+    segmentation = Segmentation(labels, classes, "some", "torch", "f32")
+    (absent,) = re.findall(
+        r"<i class=.absent. data-hidden-at-first[^>]*", views.panel("", segmentation)
+    )
+    assert f'data-id="{background}"' in absent
+
+
+def test_every_figure_says_how_it_was_measured(weights, tmp_path):
+    checkpoint = folder.read(weights / STREETS)
+    score = views.percent(checkpoint.figures("test")["mean_iou"])
+    protocol = "test split of 2 pictures, original resolution"
+    assert f"{score} mean IoU on its {protocol}" in views.knows(checkpoint)
+    assert f"{protocol}, {STREETS} in f32" in views.facts(checkpoint)
+
+    foreign = shutil.copytree(weights / STREETS, tmp_path / "foreign")
+    metrics = json.loads((foreign / folder.METRICS_FILE).read_text())
+    del metrics["splits"]["test"]["f32"]["resolution"]
+    (foreign / folder.METRICS_FILE).write_text(json.dumps(metrics))
+    for said in (views.knows(folder.read(foreign)), views.facts(folder.read(foreign))):
+        assert "unknown resolution" in said
