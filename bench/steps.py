@@ -90,7 +90,8 @@ class Arguments:
 
 
 def step_of(variant: Variant, crop: int) -> Callable[[], None]:
-    """A function that trains the network on one batch of noise, as `train` does."""
+    """A function that trains the network on one batch of noise, as `train` does but without
+    counting pixels for its figures."""
     torch.manual_seed(0)
     layout = torch.channels_last if variant.channels_last else torch.contiguous_format
     network = construct(architecture("unet", CLASSES, base_width=variant.width))
@@ -103,9 +104,10 @@ def step_of(variant: Variant, crop: int) -> Callable[[], None]:
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=variant.bf16):
-            logits = forward(images)
+            output = forward(images)
+        logits = output.to(torch.float32, memory_format=torch.contiguous_format)
         optimizer.zero_grad(set_to_none=variant.set_to_none)
-        loss(logits.float(), target).backward()
+        loss(logits, target).backward()
         optimizer.step()
 
     return step

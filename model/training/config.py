@@ -133,9 +133,10 @@ class TrainConfig:
     """Length of an epoch, if not the number of training pictures: they are gone through again and
     again, in a new order each time, and an epoch is this many of them."""
     batch_size: int = 8
-    """Pictures per step, over all processes; an incomplete last batch of an epoch is left out."""
+    """Pictures per batch, over all processes; an incomplete last batch of an epoch is left out."""
     accumulate: int = 1
-    """Batches whose gradients are added up for one step of the optimizer."""
+    """Batches that make one step of the optimizer, with the mean of their gradients; if those at
+    the end of an epoch are too few for a step, they are left out."""
 
     early_stopping: int | None = None
     """Stop after this many epochs without a better validation IoU; by default never."""

@@ -6,9 +6,11 @@ import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from model.data.classes import ClassTable
@@ -51,7 +53,7 @@ class CollapseWatch:
         predicted = np.flatnonzero(matrix.sum(0))
         occurring = np.flatnonzero(matrix.sum(1))
         self.epochs = self.epochs + 1 if len(predicted) == 1 < len(occurring) else 0
-        if self.epochs == COLLAPSE_EPOCHS:
+        if self.epochs == COLLAPSE_EPOCHS and rank_zero_only.rank == 0:  # one speaks for all
             logger.warning("%s", self._advice(self.classes[int(predicted[0])].name))
 
     def _advice(self, name: str) -> str:
@@ -112,9 +114,11 @@ def _explain(error: OSError, config: TrainConfig) -> str:
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
             return f"{config.output} has no room for more: {reason}. Free some space there."
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return (
-                f"{error.filename or config.output} cannot be written: {reason}. Make it writable."
-            )
+            place = Path(error.filename or config.output)
+            written = place.absolute().is_relative_to(config.output.absolute())
+            if written or error.errno == errno.EROFS:
+                return f"{place} cannot be written: {reason}. Make it writable."
+            return f"{place} cannot be read: {reason}. Make it readable."
         case errno.ENOENT:
             return f"{error.filename} is gone: {reason}. Put it back."
     place = f"{error.filename}: " if error.filename else ""

@@ -10,11 +10,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from model.data.classes import VOID
 from model.data.datasets import DataSet
 from model.data.preprocessing import Preprocessing
 from model.data.statistics import Statistics
 from model.data.transforms import Collate, SampleDataset, Tiles, augmentation
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.inference.tiling import TILE
 from model.training.config import TrainConfig
 from model.training.processes import Processes
@@ -27,13 +28,18 @@ def training_names(config: TrainConfig, data: DataSet) -> list[str]:
 
 
 def check_enough(config: TrainConfig, data: DataSet, processes: int = 1) -> None:
-    """Raises `ConfigError` if there are fewer training pictures in an epoch than a batch needs, or
-    fewer validation pictures than processes."""
+    """Raises `ConfigError` if there are fewer training pictures in an epoch than a batch or a step
+    needs, or fewer validation pictures than processes."""
     count, what = len(training_names(config, data)), "training pictures"
     if config.pictures_per_epoch:
         count, what = config.pictures_per_epoch, "pictures of --pictures-per-epoch"
-    if count < config.batch_size:
+    if not (batches := count // config.batch_size):
         raise ConfigError(f"--batch-size {config.batch_size} is more than the {count} {what}.")
+    if batches < config.accumulate:
+        raise ConfigError(
+            f"--accumulate {config.accumulate} is more than the batches of an epoch: {count} "
+            f"{what} are {batches} of --batch-size {config.batch_size}. Lower one of the two."
+        )
     if (count := len(data.names("validation"))) < processes:
         raise ConfigError(
             f"{processes} processes share {count} validation pictures: use fewer processes."
@@ -45,14 +51,18 @@ class Loaders:
 
     Attributes:
         training, validation: the loaders.
+        batches: of `training`, how many make an epoch. Those after them are fewer than a step
+            needs: their gradients would be divided as if they were as many.
         samples: what is validated on, unaugmented; pictures, or tiles of them.
         statistics: of the training labels, before scaling.
 
-    Raises: `DataError` and `ImageError` for pictures that cannot be read.
+    Raises: `DataError` and `ImageError` for pictures that cannot be read, or labels that are no
+        class.
     """
 
     training: DataLoader
     validation: DataLoader
+    batches: int
     samples: Dataset
     statistics: Statistics
 
@@ -75,17 +85,19 @@ class Loaders:
         )
         plain = SampleDataset(data, others, preprocessing, memory_limit=int(memory * len(others)))
         self.statistics = augmented.load("reading pictures for training")
-        plain.load("reading pictures for validation")
+        _check_labels(data, names, self.statistics)
+        _check_labels(data, others, plain.load("reading pictures for validation"))
         # Training uses crops of what may be too large for the network as a whole.
         side = {"tile": preprocessing.tile, "crop": TILE}.get(preprocessing.size_policy)
         self.samples = Tiles(plain, side) if side else plain
         collate = Collate(preprocessing)
         share = config.batch_size // processes.count
+        batches = (config.pictures_per_epoch or len(names)) // config.batch_size
+        self.batches = batches - batches % config.accumulate
         kind, length = DistributedSampler, {}
         if config.pictures_per_epoch:
-            # Whole batches: the next epoch begins with the picture after the last one seen.
-            batches = config.pictures_per_epoch // config.batch_size
-            kind, length = Passes, {"length": batches * config.batch_size}
+            # Whole steps: the next epoch begins with the picture after the last one seen.
+            kind, length = Passes, {"length": self.batches * config.batch_size}
         sampler = kind(
             augmented,
             num_replicas=processes.count,
@@ -114,6 +126,21 @@ class Loaders:
             collate_fn=collate,
             generator=torch.Generator(),
         )
+
+
+def _check_labels(data: DataSet, names: list[str], statistics: Statistics) -> None:
+    """Raises `DataError` naming a picture with labels that are no class: not every loss would
+    notice them. Data sets of files refuse them by themselves."""
+    pixels = sum(width * height * count for (width, height), count in statistics.sizes_wh.items())
+    if statistics.pixels.sum() + statistics.void_pixels == pixels:
+        return
+    for name in names:
+        labels = data.pair(name)[1]
+        if (wrong := labels[(labels >= len(data.classes)) & (labels != VOID)]).size:
+            raise DataError(
+                f"{data.name}: {wrong.size} labels of {name} are no class, such as {wrong[0]}; the "
+                f"classes are 0 to {len(data.classes) - 1}, and {VOID} is void. Mend its mask."
+            )
 
 
 def _of_equal_size(

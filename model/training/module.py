@@ -47,8 +47,8 @@ class SegmentationModule(lightning.LightningModule):
         self.metrics: dict[str, Metrics] = {}
         self.matrices = nn.ModuleDict(
             {
-                # Its check of every pixel takes five times as long as its counting; ids out of
-                # range stop the loss.
+                # Its check of every pixel takes five times as long as its counting; `Loaders`
+                # has refused ids out of range.
                 part: MulticlassConfusionMatrix(num_classes, ignore_index=VOID, validate_args=False)
                 for part in PARTS
             }

@@ -103,13 +103,13 @@ def _train(
     if resume:
         # What it started from may be gone: the file to continue from holds all weights.
         network = construct(plan)
-        description = _describe(config, data, preprocessing, plan.name, network, {})
+        description = _describe(config, processes, data, preprocessing, plan.name, network, {})
         description |= check_same_run(resume, description)
     else:
         network, encoder = build_with_encoder(
             plan, config.encoder_weights, config.encoder_origin, config.data_root
         )
-        description = _describe(config, data, preprocessing, plan.name, network, encoder)
+        description = _describe(config, processes, data, preprocessing, plan.name, network, encoder)
     if config.start_from and not resume:
         before = start_from(network, config.start_from, data.classes)
         check_start(before, data, include_validation=config.include_validation)
@@ -130,12 +130,13 @@ def _train(
     if processes.count > 1:
         network = synchronise(network)
     module = SegmentationModule(config, network, len(data.classes), weights)
+    writer = RunWriter(config, description, data.classes, plan, on_epoch)
     callbacks = [
         *([EndTogether()] if processes.count > 1 else []),
         SamplePictures(config, data.classes, loaders.samples, preprocessing),
-        # Before the curves: a kill between the two must not leave an epoch in them twice.
-        RunWriter(config, description, data.classes, plan, on_epoch),
-        TensorBoardCurves(data.classes),
+        writer,
+        # After it: a kill between the two must not leave an epoch in them twice.
+        TensorBoardCurves(writer),
         RunProgress(config),
     ]
     _quiet_lightning()
@@ -148,6 +149,7 @@ def _train(
         use_distributed_sampler=False,  # `Loaders` has its own
         precision=_precision(config),
         accumulate_grad_batches=config.accumulate,
+        limit_train_batches=loaders.batches,
         callbacks=callbacks,
         logger=TensorBoardLogger(board_folder(config.output), name="", version=""),
         plugins=[AtomicCheckpointIO()],
@@ -186,6 +188,7 @@ def finish(path: Path, data: DataSet, parts: tuple[str, ...] = SCORED) -> None:
 
 def _describe(
     config: TrainConfig,
+    processes: Processes,
     data: DataSet,
     preprocessing: Preprocessing,
     network_name: str,
@@ -213,7 +216,7 @@ def _describe(
         "training": {
             **training,
             "command": config.command(),
-            "machine": _machine(config),
+            "machine": _machine(config, processes),
             "arithmetic": _precision(config),
         },
         "versions": {
@@ -233,11 +236,13 @@ def _used(config: TrainConfig, data: DataSet) -> dict[str, int]:
     return used | {"train": len(training_names(config, data))}
 
 
-def _machine(config: TrainConfig) -> str:
+def _machine(config: TrainConfig, processes: Processes) -> str:
+    """What each process computes on and, if there are several, how many."""
+    together = f", {processes.count} processes" if processes.count > 1 else ""
     if config.device != "cpu" and torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+        return torch.cuda.get_device_name() + together
     cores = torch.get_num_threads()
-    return f"{cores} CPU core{'s' if cores > 1 else ''} ({_processor()})"
+    return f"{cores} CPU core{'s' if cores > 1 else ''} ({_processor()}){together}"
 
 
 def _processor() -> str:

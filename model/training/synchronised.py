@@ -11,6 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from model.errors import ConfigError
 
 
 class _SumOverProcesses(torch.autograd.Function):
@@ -58,13 +61,38 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         return result.to(input.dtype)
 
 
+class SynchronisedBatchNormAct2d(SynchronisedBatchNorm2d):
+    """As timm's `BatchNormAct2d`: dropout and an activation come after."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(input)))
+
+
 def synchronise(network: nn.Module) -> nn.Module:
-    """Replaces each `nn.BatchNorm2d` in the network, in place, its weights kept; returns it."""
-    for name, child in network.named_children():
-        if type(child) is nn.BatchNorm2d:
-            replaced = SynchronisedBatchNorm2d(child.num_features, child.eps, child.momentum)
+    """Replaces each BatchNorm in the network, in place, its weights kept; returns it.
+
+    Raises: `ConfigError` if it has one of another kind than `nn.BatchNorm2d` or timm's.
+    """
+    from timm.layers import BatchNormAct2d
+
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if type(child) is nn.BatchNorm2d:
+                replaced = SynchronisedBatchNorm2d(child.num_features, child.eps, child.momentum)
+            elif type(child) is BatchNormAct2d:
+                replaced = SynchronisedBatchNormAct2d(child.num_features, child.eps, child.momentum)
+                replaced.drop, replaced.act = child.drop, child.act
+            else:
+                continue
             replaced.load_state_dict(child.state_dict())
-            setattr(network, name, replaced.train(child.training))
-        else:
-            synchronise(child)
+            setattr(parent, name, replaced.train(child.training))
+    for child in network.modules():
+        if isinstance(child, _BatchNorm) and not isinstance(child, SynchronisedBatchNorm2d):
+            raise ConfigError(
+                f"The network has a {type(child).__name__}, whose statistics would be those of "
+                "each process alone. Train it in one process, or choose another --network."
+            )
     return network

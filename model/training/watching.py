@@ -19,7 +19,7 @@ from model.inference.drawing import overlay
 from model.training import plots
 from model.training.config import TrainConfig
 from model.training.module import SegmentationModule
-from model.training.writer import CLASS_COLUMNS
+from model.training.writer import CLASS_COLUMNS, RunWriter
 
 SAMPLES_FOLDER = "samples"
 SAMPLES = 4
@@ -29,24 +29,39 @@ class TensorBoardCurves(Callback):
     """Writes each epoch's figures, also per class, where TensorBoard finds them.
 
     `tensorboard --logdir runs` shows all runs below `runs/` in one set of curves.
+
+    Args: writer: its rows are what is written; it has them when the epoch ends.
     """
 
-    def __init__(self, classes: ClassTable) -> None:
-        self.classes = classes
+    def __init__(self, writer: RunWriter) -> None:
+        self.writer = writer
 
-    def on_train_epoch_end(self, trainer, module: SegmentationModule) -> None:
+    def on_train_start(self, trainer, module) -> None:
+        # A run that broke off may have lost the last epoch between the writer and this.
+        if self.writer.rows and trainer.is_global_zero:
+            from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+            place = trainer.logger.experiment.log_dir  # made by now, had it been removed
+            board = EventAccumulator(place, {"scalars": 0, "images": 1}).Reload()
+            known = "lr" in board.Tags()["scalars"]
+            logged = {event.step for event in board.Scalars("lr")} if known else set()
+            if self.writer.rows[-1]["epoch"] not in logged:
+                self.on_train_epoch_end(trainer, module)
+
+    def on_train_epoch_end(self, trainer, module) -> None:
+        row = self.writer.rows[-1]
         figures = {
-            "/".join(reversed(name.split("_"))): value for name, value in module.figures.items()
+            "/".join(reversed(name.split("_"))): value
+            for name, value in row.items()
+            if name not in ("epoch", "seconds")
         }  # val_iou -> iou/val
-        metrics = module.metrics["val_"]
-        for column in CLASS_COLUMNS:
-            values = getattr(metrics, column)
+        for of_class in self.writer.class_rows[-len(self.writer.classes) :]:
             figures |= {
-                f"{column} per class/{info.name}": float(values[info.id])
-                for info in self.classes
-                if not np.isnan(values[info.id])
+                f"{column} per class/{of_class['class']}": of_class[column]
+                for column in CLASS_COLUMNS
+                if of_class[column] != ""
             }
-        trainer.logger.log_metrics(figures, step=trainer.current_epoch + 1)
+        trainer.logger.log_metrics(figures, step=row["epoch"])
         trainer.logger.experiment.flush()  # or a kill would lose the last two minutes
 
 

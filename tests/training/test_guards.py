@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from PIL import Image
 
 from model.checkpoints import folder
@@ -84,6 +85,15 @@ def test_three_epochs_of_one_class_are_a_warning(caplog, tiny):
     for _ in range(3):
         watch.see(ONE_CLASS)
     assert "--class-weights" not in caplog.text  # it has them
+
+
+def test_of_several_processes_one_warns_of_a_collapse(caplog, tiny, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    watch = CollapseWatch(tiny(on_collapse="stop"), CLASSES)
+    for _ in range(3):
+        watch.see(ONE_CLASS)
+    assert watch.is_over
+    assert not caplog.records
 
 
 def test_one_class_is_no_collapse_where_no_other_occurs(caplog, tiny):
@@ -162,7 +172,8 @@ def test_an_output_that_cannot_be_made_is_refused_before_anything_is_read(tiny, 
 @pytest.mark.parametrize(
     ("number", "sentence"),
     [
-        (errno.EACCES, "FILE cannot be written: Permission denied. Make it writable."),
+        (errno.EACCES, "FILE cannot be read: Permission denied. Make it readable."),
+        (errno.EPERM, "FILE cannot be read: Operation not permitted. Make it readable."),
         (errno.EROFS, "FILE cannot be written: Read-only file system. Make it writable."),
         (errno.ENOSPC, "has no room for more: No space left on device. Free some space there."),
         (errno.EDQUOT, "has no room for more: "),
@@ -175,6 +186,17 @@ def test_what_the_system_refuses_is_said_in_words(number, sentence, tiny):
         raise OSError(number, os.strerror(number), "FILE")
     assert sentence in str(caught.value)
     assert "with --resume continues" in str(caught.value)
+
+
+def test_what_cannot_be_written_is_the_runs_own(tiny):
+    config = tiny()
+    last = config.output / "resume" / "last.ckpt"
+    for place in (str(last), last, None):
+        with pytest.raises(TrainingError) as caught, explained(config):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), place)
+        assert f"{place or config.output} cannot be written: Permission denied." in str(
+            caught.value
+        )
 
 
 @pytest.mark.parametrize(

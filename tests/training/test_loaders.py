@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from model.data import streets
+from model.data.classes import VOID
 from model.data.preprocessing import Preprocessing
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.training.loaders import Loaders, Passes, Seeded, check_enough
 from model.training.processes import Processes
 from tests.training.conftest import FewStreets
@@ -93,6 +94,23 @@ def test_what_is_validated_together_is_padded_alike(tiny):
         pictures = sum(len(images) for images, _ in loaders.validation)
         assert pictures == 2
     assert sorted(seen) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["000003", "000010"])
+def test_labels_that_are_no_class_are_refused_wherever_they_are(name, tiny):
+    """In training or validation: bce, focal and lovasz would count them as some class."""
+
+    class Wrong(FewStreets):
+        def pair(self, which):
+            image, labels = super().pair(which)
+            labels[0, :4] = VOID
+            if which == name:
+                labels[0, :2] = len(self.classes)
+            return image, labels
+
+    sentence = f"streets: 2 labels of {name} are no class, such as {len(FewStreets().classes)};"
+    with pytest.raises(DataError, match=sentence):
+        Loaders(tiny(), Wrong(), Preprocessing(longest_side=64), Processes(1, 1, 0))
 
 
 def test_a_picture_for_each_process_is_needed(tiny, few_streets):

@@ -10,9 +10,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 import tyro
+from timm.layers import BatchNormAct2d
 from torch import nn
 
+from model.checkpoints import folder
 from model.errors import ConfigError
+from model.networks.registry import build
+from model.training import run
 from model.training.config import TrainConfig
 from model.training.processes import Processes
 from model.training.run import train
@@ -20,7 +24,10 @@ from model.training.synchronised import SynchronisedBatchNorm2d, synchronise
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAINING = ("--batch-size", "8", "--epochs", "2", "--loss", "ce", "--precision", "f32")
-ORDERS = {"each once": (), "again and again": ("--pictures-per-epoch", "43")}  # of 26 pictures
+ORDERS = {  # of 26 pictures
+    "each once": (),
+    "again and again": ("--pictures-per-epoch", "43", "--accumulate", "2"),
+}
 LAUNCHES = {
     "torchrun": (["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "model"], []),
     "--devices": (["-m", "model"], ["--devices", "2"]),
@@ -47,6 +54,8 @@ def test_two_processes_find_what_one_finds(launch, order, few_arguments, tmp_pat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Kept: epoch") == 1, "one process speaks for all"
+    machine = folder.read(tmp_path / "run").description["training"]["machine"]
+    assert machine.endswith(", 2 processes")
     together = history(tmp_path / "run")
     assert len(together) == len(alone) == 2
     for row, expected in zip(together, alone, strict=True):
@@ -69,6 +78,16 @@ def test_a_batch_is_shared_equally_or_refused():
     with pytest.raises(ConfigError, match="choose a multiple of 4 from 8"):
         Processes.of(TrainConfig(devices=4, batch_size=4))
     assert Processes.of(TrainConfig(devices=2, num_nodes=2)) == Processes(2, 2, 0)
+
+
+def test_the_number_of_processes_is_recorded(monkeypatch):
+    config = TrainConfig(device="cpu")
+    alone = run._machine(config, Processes(1, 1, 0))
+    assert "process" not in alone
+    assert run._machine(config, Processes(2, 2, 0)) == f"{alone}, 4 processes"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA A100")
+    assert run._machine(TrainConfig(), Processes(2, 1, 0)) == "NVIDIA A100, 2 processes"
 
 
 def test_torchrun_says_which_process_it_is(monkeypatch):
@@ -106,6 +125,41 @@ def test_synchronised_normalisation_is_pytorchs(one_process):
     for expected, found in zip(*results, strict=True):
         assert torch.allclose(expected, found, rtol=1e-4, atol=1e-6)
     assert plain.state_dict().keys() == shared.state_dict().keys()
+
+
+def test_normalisation_with_an_activation_is_timms(one_process):
+    torch.manual_seed(0)
+    plain, shared = (
+        nn.Sequential(nn.Conv2d(3, 4, 3), BatchNormAct2d(4, act_layer=nn.SiLU)) for _ in range(2)
+    )
+    shared.load_state_dict(plain.state_dict())
+    shared = synchronise(shared)
+    images = torch.randn(4, 3, 9, 9) * 3 + 1
+    results = []
+    for network in (plain, shared):
+        network(images).square().mean().backward()
+        results.append([*(p.grad for p in network.parameters()), *network[1].buffers()])
+        results[-1] += [network(images), network.eval()(images)]
+    for expected, found in zip(*results, strict=True):
+        assert torch.allclose(expected, found, rtol=1e-4, atol=1e-6)
+
+
+def test_all_of_an_encoder_is_synchronised():
+    network = build("unet-timm-efficientnet-b0", 3)
+    keys, count = list(network.state_dict()), batch_norms(network, nn.BatchNorm2d)
+    assert 0 < batch_norms(network, BatchNormAct2d) < count
+    synchronise(network)
+    assert batch_norms(network, SynchronisedBatchNorm2d) == count
+    assert list(network.state_dict()) == keys
+
+
+def batch_norms(network: nn.Module, kind: type) -> int:
+    return sum(isinstance(module, kind) for module in network.modules())
+
+
+def test_statistics_that_cannot_be_shared_are_refused():
+    with pytest.raises(ConfigError, match="The network has a BatchNorm1d, whose statistics would"):
+        synchronise(nn.Sequential(nn.BatchNorm2d(3), nn.Sequential(nn.BatchNorm1d(3))))
 
 
 def test_processes_do_not_wait_for_a_frozen_encoder(few_arguments, tmp_path):

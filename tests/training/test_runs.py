@@ -1,6 +1,8 @@
 """Whole runs in this process: each setting does what it says."""
 
 import json
+import shutil
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,7 @@ from model.checkpoints import folder
 from model.checkpoints.weights import read_tensors
 from model.errors import ConfigError
 from model.training import run
+from model.training.loaders import Seeded
 from model.training.module import SegmentationModule
 from model.training.resuming import LOCK_FILE, run_folder
 from model.training.run import train
@@ -60,6 +63,58 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(tiny, few_streets
 def test_batches_that_are_accumulated_make_one_step(tiny, few_streets, steps):
     train(tiny(batch_size=2, accumulate=2, epochs=2), few_streets, score=False)
     assert steps == [2, 2]
+
+
+@pytest.mark.parametrize("pictures", [None, 7])
+def test_batches_too_few_for_a_step_are_left_out(pictures, tiny, few_streets, steps, monkeypatch):
+    """Of four batches, or three, an epoch takes those that make a whole step: else the rest of
+    them would make one of a third or half of its length."""
+    seen, rates = [], []
+    training_step = SegmentationModule.training_step
+
+    def step(self, batch):
+        seen.append(self.current_epoch)
+        rates.append(self.optimizers().param_groups[0]["lr"])
+        return training_step(self, batch)
+
+    monkeypatch.setattr(SegmentationModule, "training_step", step)
+    accumulate = 2 if pictures else 3
+    config = tiny(
+        batch_size=2, accumulate=accumulate, pictures_per_epoch=pictures, epochs=3,
+        schedule="poly", lr=1.0, loss="ce",
+    )  # fmt: skip
+    train(config, few_streets, score=False)
+    assert steps == [1, 1, 1]
+    assert seen == [epoch for epoch in range(3) for _ in range(accumulate)]
+    # The schedule knows how many steps there are.
+    assert rates[::accumulate] == pytest.approx([1, (2 / 3) ** 0.9, (1 / 3) ** 0.9])
+
+
+def test_pictures_left_out_come_in_later_epochs(tiny, few_streets, monkeypatch):
+    """Three batches of two make a step: of eight pictures, each epoch leaves out others."""
+    drawn = []
+    draw = Seeded.__getitem__
+    monkeypatch.setattr(Seeded, "__getitem__", lambda self, n: drawn.append(n % 8) or draw(self, n))
+    config = tiny(batch_size=2, accumulate=3, pictures_per_epoch=8, epochs=4)
+    train(config, few_streets, score=False)
+    assert Counter(drawn) == dict.fromkeys(range(8), 3)
+
+
+def test_a_run_that_leaves_batches_out_is_resumed_exactly(tiny, few_streets, tmp_path):
+    whole, stopped = (
+        tiny(batch_size=2, accumulate=3, dropout=0.3, output=tmp_path / name) for name in "ab"
+    )
+    train(whole, few_streets, score=False)
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, few_streets, on_epoch=stop, score=False)
+    train(replace(stopped, resume=True), few_streets, score=False)
+    assert figures(stopped) == figures(whole)
+    expected = tensors(whole)
+    assert all(torch.equal(value, expected[key]) for key, value in tensors(stopped).items())
 
 
 def test_accumulated_gradients_are_the_means_of_a_larger_batch(tiny, few_streets, tmp_path):
@@ -206,6 +261,28 @@ def test_curves_samples_and_reports_are_there(tiny, few_streets):
     assert (config.output / "training.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_an_epoch_that_the_curves_lost_is_in_them_after_resuming(removed, tiny, few_streets):
+    """A run that broke off between the writer and the curves, and one after them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), few_streets, on_epoch=stop)
+    if removed:
+        shutil.rmtree(tiny().output / "tensorboard")
+    train(tiny(resume=True, time_limit=1e-9), few_streets, score=False)
+    train(tiny(resume=True), few_streets, score=False)
+    board = EventAccumulator(str(tiny().output / "tensorboard"), {"scalars": 0}).Reload()
+    expected = {int(row["epoch"]): row["val_iou"] for row in figures(tiny())}
+    events = board.Scalars("iou/val")
+    assert [event.step for event in events] == [1, 2, 3]
+    assert {event.step: event.value for event in events} == pytest.approx(expected, abs=1e-5)
+    assert [event.step for event in board.Scalars("iou per class/road")] == [1, 2, 3]
+
+
 def test_no_samples_if_none_are_asked_for(tiny, few_streets):
     train(tiny(epochs=1), few_streets, score=False)
     assert not (tiny().output / "samples").exists()
@@ -248,6 +325,17 @@ def test_what_a_run_records_can_be_repeated(tiny, few_streets):
 def test_more_than_there_is_cannot_be_in_a_batch(tiny, few_streets):
     with pytest.raises(ConfigError, match="--batch-size 9 is more than the 8 training pictures"):
         train(tiny(batch_size=9), few_streets)
+    assert not tiny().output.exists()
+
+
+@pytest.mark.parametrize(
+    ("pictures", "what"),
+    [(None, "8 training pictures are 2"), (12, "12 pictures of --pictures-per-epoch are 3")],
+)
+def test_a_step_needs_no_more_than_an_epoch_has(pictures, what, tiny, few_streets):
+    message = f"--accumulate 4 is more than the batches of an epoch: {what} of --batch-size 4"
+    with pytest.raises(ConfigError, match=message):
+        train(tiny(accumulate=4, pictures_per_epoch=pictures), few_streets)
     assert not tiny().output.exists()
 
 

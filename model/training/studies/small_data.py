@@ -113,7 +113,7 @@ def _with(study: SmallDataResult, checkpoint: Checkpoint, count: int, seed: int)
         accuracy=figures["accuracy"],
         epochs=training["epochs_done"],
         best_epoch=training["best_epoch"],
-        steps=training["epochs_done"] * -(-batches // training["accumulate"]),
+        steps=training["epochs_done"] * (batches // training["accumulate"]),
         seconds=training["seconds"],
     )
     runs = sorted([*study.runs, found], key=lambda one: (one.pictures, one.seed))
