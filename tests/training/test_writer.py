@@ -106,7 +106,7 @@ def test_the_time_limit_is_given_as_the_reason(tiny):
 
 
 def test_all_processes_end_with_the_first_whatever_their_clocks_say(tiny):
-    epochs = Epochs(tiny(time_limit=1e-9))
+    epochs = Epochs(tiny(time_limit=1e-12))
     epochs.said = lambda own: ""
     epochs.see(0.1)
     assert not epochs.stopped
@@ -128,7 +128,7 @@ def test_a_resumed_writer_waits_no_longer_than_one_that_was_not_stopped(tiny):
     ("settings", "matrix"),
     [
         ({"on_collapse": "stop"}, np.array([[2, 0], [2, 0]])),
-        ({"time_limit": 1e-9}, MATRIX),
+        ({"time_limit": 1e-12}, MATRIX),
         ({"early_stopping": 2}, MATRIX),
     ],
 )
