@@ -88,8 +88,9 @@ _RARE = (
 )
 
 _CAMVID = (
-    "36 passes over the training pictures in crops of 256; the preset's 100 in crops of 320 remain "
-    "to be done."
+    "60 passes over the training pictures, enlarged to 640 pixels, in crops of 320. With 36 passes "
+    "at 480 pixels in crops of 256 it was 43.3 % from scratch and 60.5 % pretrained. The preset's "
+    "100 passes remain to be done."
 )
 
 GOALS = (

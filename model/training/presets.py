@@ -38,7 +38,14 @@ _AERIAL = {
     "epochs": 60,
 }
 _PETS = {"data": "pets", "epochs": 40}
-_CAMVID = {"data": "camvid", "class_weights": "balanced", "crop": 320, "epochs": 100}
+# Enlarged: poles and signs are a few pixels wide.
+_CAMVID = {
+    "data": "camvid",
+    "class_weights": "balanced",
+    "longest_side": 640,
+    "crop": 320,
+    "epochs": 100,
+}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "road-vgg16": _ROAD | _VGG16,
