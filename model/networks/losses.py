@@ -10,6 +10,10 @@ Two kinds, which weighted sums such as `ce+dice` join:
   counted as 0 it would make the loss look better the fewer classes a batch shows. Either way the
   other classes' progress is diluted by classes that are not there. So they are left out.
 
+Where several processes train together, each divides by the mean of their counts, and overlaps are
+of their joint regions: the mean of their losses, which they descend, is the loss of the one batch
+that they share. Only `lovasz`, which sorts all pixels, is each process's own.
+
 docs/training.md says which loss is for what.
 """
 
@@ -21,7 +25,7 @@ import math
 import numpy as np
 import segmentation_models_pytorch as smp
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from model.data.classes import VOID
 from model.errors import ConfigError
@@ -46,6 +50,7 @@ class CrossEntropy(nn.Module):
         )
         counted = target[target != VOID]
         total = torch.ones_like(counted).sum() if weights is None else weights[counted].sum()
+        total = _mean_over_processes(self, total)
         # An all-void batch sums to 0 and must stay 0.
         return summed / total.where(total > 0, 1)
 
@@ -64,10 +69,7 @@ class BinaryCrossEntropy(nn.Module):
         self.loss = smp.losses.SoftBCEWithLogitsLoss(ignore_index=VOID, reduction="sum")
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        ids = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
-        planes = (target[:, None] == ids).to(logits.dtype)  # (B, C, H, W)
-        planes = planes.masked_fill(target[:, None] == VOID, VOID)
-        return self.loss(logits, planes) / _counted(target)
+        return self.loss(logits, _planes(logits, target)) / _counted(self, target)
 
 
 class Focal(nn.Module):
@@ -81,13 +83,11 @@ class Focal(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loss = smp.losses.FocalLoss(
-            "multiclass", gamma=2.0, ignore_index=VOID, reduction="sum"
-        )
+        # Its mode "multiclass" computes the same, class by class: 1.5 times as slowly.
+        self.loss = smp.losses.FocalLoss("binary", gamma=2.0, ignore_index=VOID, reduction="sum")
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        # smp takes the mean over classes: undo its divisor, as in BinaryCrossEntropy.
-        return self.loss(logits, target) * logits.shape[1] / _counted(target)
+        return self.loss(logits, _planes(logits, target)) / _counted(self, target)
 
 
 class Overlap(nn.Module):
@@ -95,8 +95,10 @@ class Overlap(nn.Module):
 
     smp sets absent classes to 0 but divides by the number of all of them.
 
-    It gets probabilities and the truth as one float plane per class, without void pixels:
-    smp's own way from class ids there, through int64 planes, takes more than twice as long.
+    It gets three "pixels" for each class: one with all that truth and prediction have in common,
+    one with all that is predicted only, and one with all that is true only. Its sums are the same
+    as from the pictures, they can be added over processes, and they take less than half the time
+    of smp's own way from class ids.
 
     Args: loss: smp's, for mode "multilabel" with `from_logits=False` and no smoothing.
 
@@ -108,16 +110,24 @@ class Overlap(nn.Module):
         self.loss = loss
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        num_classes = logits.shape[1]
-        counted = target != VOID
-        present = torch.bincount(target[counted], minlength=num_classes).count_nonzero()
-        counted = counted[:, None]
+        counted = (target != VOID)[:, None]
         probabilities = logits.softmax(1)
         if not counted.all():
             probabilities = probabilities * counted
-        planes = torch.zeros_like(probabilities)  # (B, C, H, W)
-        planes.scatter_(1, target[:, None].where(counted, 0), counted.to(planes.dtype))
-        return self.loss(probabilities, planes) * num_classes / present.clamp(min=1)
+        truth = torch.zeros_like(probabilities)  # (B, C, H, W)
+        truth.scatter_(1, target[:, None].where(counted, 0), counted.to(truth.dtype))
+        planes = probabilities * truth, probabilities, truth
+        sums = torch.stack([plane.sum((0, 2, 3)) for plane in planes])  # (3, C)
+        if _several(self):
+            # The gradients that processes find are averaged, where these have to be added.
+            count = distributed.get_world_size()
+            sums = _summed(sums.detach()) + count * (sums - sums.detach())
+        common, predicted, true = sums
+        nothing = torch.zeros_like(common)
+        output = torch.stack([common, predicted - common, nothing], 1)[None]  # (1, C, 3)
+        target = torch.stack([common, nothing, true - common], 1)[None]
+        present = (true > 0).sum().clamp(min=1)
+        return self.loss(output, target) * len(true) / present
 
 
 class SoftDice(Overlap):
@@ -239,6 +249,33 @@ def loss_by_name(name: str, class_weights: Tensor | None = None) -> nn.Module:
     return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else WeightedSum(terms)
 
 
-def _counted(target: Tensor) -> Tensor:
-    """How many pixels count, at least 1."""
-    return (target != VOID).sum().clamp(min=1)
+def _planes(logits: Tensor, target: Tensor) -> Tensor:
+    """Each class as 1 against all others as 0, void as `VOID`: like the logits, (B, C, H, W)."""
+    ids = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
+    planes = (target[:, None] == ids).to(logits.dtype)
+    return planes.masked_fill(target[:, None] == VOID, VOID)
+
+
+def _several(loss: nn.Module) -> bool:
+    """Whether several processes take this step together; they need not validate in step."""
+    return loss.training and distributed.is_available() and distributed.is_initialized()
+
+
+def _mean_over_processes(loss: nn.Module, total: Tensor) -> Tensor:
+    """A total without gradient, or in a step that processes share the mean of theirs."""
+    if not _several(loss):
+        return total
+    return _summed(total.float()) / distributed.get_world_size()
+
+
+def _summed(values: Tensor) -> Tensor:
+    """Over the processes."""
+    values = values.clone()
+    distributed.all_reduce(values)
+    return values
+
+
+def _counted(loss: nn.Module, target: Tensor) -> Tensor:
+    """How many pixels count; 1 if none does, for a sum of 0 to be divided by."""
+    total = _mean_over_processes(loss, (target != VOID).sum())
+    return total.where(total > 0, 1)

@@ -14,7 +14,9 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 
 from model.checkpoints import folder
+from model.data.classes import VOID
 from model.errors import ConfigError
+from model.networks.losses import loss_by_name
 from model.networks.registry import build
 from model.training import run
 from model.training.config import TrainConfig
@@ -23,7 +25,7 @@ from model.training.run import train
 from model.training.synchronised import SynchronisedBatchNorm2d, synchronise
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TRAINING = ("--batch-size", "8", "--epochs", "2", "--loss", "ce", "--precision", "f32")
+TRAINING = ("--batch-size", "8", "--epochs", "2", "--loss", "ce+dice", "--precision", "f32")
 ORDERS = {  # of 26 pictures
     "each once": (),
     "again and again": ("--pictures-per-epoch", "43", "--accumulate", "2"),
@@ -40,7 +42,7 @@ def history(output: Path) -> list[dict[str, float]]:
     return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in rows]
 
 
-@pytest.mark.parametrize(("launch", "order"), zip(LAUNCHES, ORDERS, strict=True))
+@pytest.mark.parametrize(("launch", "order"), [*zip(LAUNCHES, ORDERS, strict=True)])
 def test_two_processes_find_what_one_finds(launch, order, few_arguments, tmp_path):
     training = [*few_arguments, *TRAINING, *ORDERS[order]]
     words = [*training, "--output", str(tmp_path / "alone")]
@@ -59,6 +61,8 @@ def test_two_processes_find_what_one_finds(launch, order, few_arguments, tmp_pat
     together = history(tmp_path / "run")
     assert len(together) == len(alone) == 2
     for row, expected in zip(together, alone, strict=True):
+        # Each process validates its own batches, and Dice is of a batch.
+        assert row.pop("val_loss") == pytest.approx(expected.pop("val_loss"), rel=1e-2)
         # Sums in another order differ in the last digits, and a pixel in ten thousand flips.
         assert row == pytest.approx(expected, abs=2e-3)
         assert row["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-4)
@@ -155,6 +159,57 @@ def test_all_of_an_encoder_is_synchronised():
 
 def batch_norms(network: nn.Module, kind: type) -> int:
     return sum(isinstance(module, kind) for module in network.modules())
+
+
+NAMES = ("ce", "bce", "focal", "dice", "jaccard", "tversky", "ce+dice")
+
+
+def unevenly_void() -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and truth of two pictures: the first mostly void, without two of the classes, the
+    second without void."""
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 5, 8, 8), torch.randint(5, (2, 8, 8))
+    target[0, :6] = VOID
+    target[0, 6:] %= 3
+    return logits, target
+
+
+def losses(logits: torch.Tensor, target: torch.Tensor) -> dict[str, tuple]:
+    """By name: the loss, its gradient, and the loss as it is validated."""
+    found = {}
+    for name in NAMES:
+        loss = loss_by_name(name, torch.tensor([1.0, 2, 3, 4, 5]))
+        logits = logits.detach().requires_grad_()
+        value = loss(logits, target)
+        value.backward()
+        found[name] = value.detach(), logits.grad, loss.eval()(logits, target).detach()
+    return found
+
+
+def share_of_a_batch(rank: int, folder: Path) -> None:
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder / 'rendezvous'}", rank=rank, world_size=2
+    )
+    logits, target = unevenly_void()
+    own = slice(rank, rank + 1)
+    torch.save(losses(logits[own], target[own]), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_descend_the_loss_of_the_batch_that_they_share(tmp_path):
+    torch.multiprocessing.spawn(share_of_a_batch, (tmp_path,), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    logits, target = unevenly_void()
+    for name, (value, gradient, _) in losses(logits, target).items():
+        mean = (first[name][0] + second[name][0]) / 2
+        assert float(mean) == pytest.approx(float(value), rel=1e-6), name
+        # The processes' gradients are averaged, as their losses are.
+        averaged = torch.cat([first[name][1], second[name][1]]) / 2
+        assert torch.allclose(averaged, gradient, rtol=1e-4, atol=1e-7), name
+    for rank, found in enumerate((first, second)):
+        own = losses(logits[rank : rank + 1], target[rank : rank + 1])
+        for name in NAMES:  # in validation they need not have as many batches
+            assert float(found[name][2]) == pytest.approx(float(own[name][2]), rel=1e-6), name
 
 
 def test_statistics_that_cannot_be_shared_are_refused():
