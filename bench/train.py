@@ -1,15 +1,17 @@
 """Training: ours against other loops, with the same network, pictures and batches.
 
-    python -m bench.train                                speed, all three networks
+    python -m bench.train                                speed of the steps, all three networks
+    python -m bench.train --validation 10                    with each loop's own validation
     python -m bench.train --seeds 3 --epochs 12 --networks unet     the Dice after equal epochs
 
 Each round is one epoch of each loop, in turns, each in its own process: ours is what
 `python -m model train` does, which keeps freed memory.
 
 The tutorial loop opens files with PIL for each sample and computes in float32, in PyTorch's
-default memory layout; loss, optimizer and schedule are ours. The other follows the settings that
-Pytorch-UNet documents for its training: RMSprop with momentum 0.999 at a learning rate of 1e-5,
-cross-entropy + Dice, gradients clipped to norm 1, channels_last, mixed precision off.
+default memory layout; loss, optimizer and schedule are ours, and it validates after each epoch, as
+ours does. The other follows the settings that Pytorch-UNet documents for its training: RMSprop
+with momentum 0.999 at a learning rate of 1e-5, cross-entropy + Dice from one plane per class,
+gradients clipped to norm 1, channels_last, mixed precision off, five validations in each epoch.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from bench.data import Arguments as DataArguments
@@ -33,6 +35,7 @@ from bench.data import plain_loader, write_files
 from bench.timing import Timing, machine
 from bench.workers import Worker
 from model.data import datasets
+from model.data.classes import VOID
 from model.data.datasets import DataSet, FileDataSet
 from model.data.preprocessing import Preprocessing
 from model.data.transforms import Collate, SampleDataset
@@ -60,6 +63,9 @@ class Arguments:
     """Training pictures of an epoch, from the drawn streets."""
     epochs: int = 4
     """Rounds; the first does not count for the speed."""
+    validation: int = 0
+    """Pictures that each loop validates on; 1 for 9 training pictures is usual. With 0 only ours
+    validates, on one picture."""
     seeds: int = 1
     """From 2 on, the Dice of each is shown instead of the speed."""
     base_width: int = 16
@@ -79,6 +85,8 @@ class Loop:
         schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
         channels_last: bool = False,
         clip: float | None = None,
+        validate: Callable[[], object] | None = None,
+        validations: int = 1,
     ) -> None:
         layout = torch.channels_last if channels_last else torch.contiguous_format
         self.network = network.to(memory_format=layout)
@@ -88,12 +96,15 @@ class Loop:
         self.optimizer = optimizer
         self.schedule = schedule
         self.clip = clip
+        self.validate = validate
+        # After which steps; the last is one of them.
+        self.pauses = {len(batches) * (i + 1) // validations for i in range(validations)}
 
     def __call__(self) -> float:
         """Returns: seconds."""
         start = time.perf_counter()
-        self.network.train()
-        for images, target in self.batches:
+        for step, (images, target) in enumerate(self.batches, 1):
+            self.network.train()
             loss = self.loss(self.network(images.to(memory_format=self.layout)), target)
             self.optimizer.zero_grad()
             loss.backward()
@@ -103,22 +114,47 @@ class Loop:
             if self.schedule:
                 self.schedule.step()
             loss.item()
+            if self.validate and step in self.pauses:
+                self.validate()
         return time.perf_counter() - start
 
 
-def tutorial(config: TrainConfig, network: nn.Module, batches: DataLoader) -> Loop:
+def dice_of_planes(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - Dice over all classes together, the truth as one float plane per class."""
+    counted = (target != VOID)[:, None]
+    truth = nn.functional.one_hot(target * counted[:, 0], logits.shape[1])
+    truth = truth.permute(0, 3, 1, 2).float() * counted
+    probabilities = logits.softmax(1) * counted
+    return 1 - 2 * (probabilities * truth).sum() / (probabilities.sum() + truth.sum())
+
+
+def tutorial(
+    config: TrainConfig, network: nn.Module, batches: DataLoader, validate: Callable | None
+) -> Loop:
     optimizer = torch.optim.AdamW(network.parameters(), config.lr, weight_decay=config.weight_decay)
     steps = len(batches) * config.epochs
     schedule = make_schedule(optimizer, config.schedule, steps=steps, warmup=0, plateau=lambda: 1.0)
-    return Loop(network, batches, loss_by_name(config.loss), optimizer, schedule=schedule)
+    loss = loss_by_name(config.loss)
+    return Loop(network, batches, loss, optimizer, schedule=schedule, validate=validate)
 
 
-def pytorch_unet(config: TrainConfig, network: nn.Module, batches: DataLoader) -> Loop:
+def pytorch_unet(
+    config: TrainConfig, network: nn.Module, batches: DataLoader, validate: Callable | None
+) -> Loop:
     optimizer = torch.optim.RMSprop(
         network.parameters(), lr=1e-5, weight_decay=1e-8, momentum=0.999, foreach=True
     )
-    loss = loss_by_name("ce+dice")
-    return Loop(network, batches, loss, optimizer, channels_last=True, clip=1.0)
+    cross_entropy = loss_by_name("ce")
+    return Loop(
+        network,
+        batches,
+        lambda logits, target: cross_entropy(logits, target) + dice_of_planes(logits, target),
+        optimizer,
+        channels_last=True,
+        clip=1.0,
+        validate=validate,
+        validations=5,
+    )
 
 
 LOOPS = {"tutorial, float32": tutorial, "Pytorch-UNet's settings": pytorch_unet}
@@ -159,12 +195,18 @@ def serve_loop(
     plan = architecture(config.network, len(streets.classes), base_width=config.base_width)
     arguments = DataArguments(crop=CROP, batch_size=BATCH)
     batches = plain_loader(files, streets.longest_side, arguments)
-    loop = LOOPS[title](config, construct(plan), batches)
+    network = construct(plan)
+
+    def validate() -> float:
+        return validation_dice(network, streets, streets.longest_side)
+
+    several = len(streets.names("validation")) > 1
+    loop = LOOPS[title](config, network, batches, validate if several else None)
     for _ in range(config.epochs):
         connection.recv()
         connection.send(loop())
     connection.recv()
-    connection.send(validation_dice(loop.network, streets, streets.longest_side))
+    connection.send(validate())
     connection.recv()
 
 
@@ -198,13 +240,14 @@ def compare(
 def run(arguments: Arguments) -> None:
     streets = datasets.load("streets")
     parts = {"train": streets.names("train")[: arguments.pictures]}
-    # One picture when only the speed is wanted: ours validates within its epochs.
-    parts["validation"] = streets.names("validation")[: 40 if arguments.seeds > 1 else 1]
+    validation = 40 if arguments.seeds > 1 else arguments.validation
+    parts["validation"] = streets.names("validation")[: max(1, validation)]
     parts["test"] = streets.names("test")[:1]
     streets.use_split(parts, "a few for the bench")
     print(
         f"{streets.title}: {arguments.pictures} pictures scaled to {streets.longest_side}, crops "
-        f"of {CROP}, batches of {BATCH}; {machine()}; {arguments.epochs - 1} rounds"
+        f"of {CROP}, batches of {BATCH}; {validation} for validation; {machine()}; "
+        f"{arguments.epochs - 1} rounds"
     )
     print(f"{'':20}{'':26}{'images/s':>9}  speed-up of ours         validation Dice")
     with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
@@ -221,8 +264,6 @@ def run(arguments: Arguments) -> None:
                 ratio = "" if title == OURS else str(ours.times_faster_than(timing))
                 speed, shown = f"{rate:9.2f}  {ratio:24}", "-"
                 if arguments.seeds > 1:
-                    # No speed: ours also validates on 40 pictures in each epoch, the others do not.
-                    speed = f"{'-':>9}  {'':24}"
                     shown = " ".join(f"{100 * scores[title]:.1f}" for _, scores in runs)
                 print(f"{name:20}{title:26}{speed} {shown}")
 
