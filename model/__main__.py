@@ -102,15 +102,18 @@ def _run() -> int | None:
 def _read(words: list[str]) -> object:
     """The command with its settings. Raises `ConfigError` for an unknown preset; like tyro,
     `SystemExit` for arguments that cannot be parsed."""
-    prog, config = "python -m model", (tyro.conf.FlagCreatePairsOff,)
+    prog = "python -m model"
     if kind := TRAININGS.get(next(iter(words), "")):
         # Parsed on its own: among all commands tyro mistakes these for `train`, which they derive
         # from, and would give it the preset's settings, which the other flags override.
         own = f"{prog} {kind.COMMAND}"
         default = kind.of_words(words)
-        return tyro.cli(kind, args=words[1:], default=default, prog=own, config=config)
+        # A flag can be named as a preset has it, and the other way: `--turn` and `--no-turn`.
+        return tyro.cli(kind, args=words[1:], default=default, prog=own)
     about = "U-Net Studio: train, score and publish U-Nets; manage their data."
-    return tyro.cli(Command, args=words, prog=prog, description=about, config=config)
+    return tyro.cli(
+        Command, args=words, prog=prog, description=about, config=(tyro.conf.FlagCreatePairsOff,)
+    )
 
 
 if __name__ == "__main__":

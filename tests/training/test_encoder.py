@@ -7,11 +7,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from model.checkpoints.folder import WEIGHTS_FILE
+from model.checkpoints.hub_errors import HubError
 from model.checkpoints.weights import load_network, save_network
 from model.data import streets
 from model.errors import CheckpointError, ConfigError
 from model.networks.registry import Architecture, architecture, construct
 from model.training.encoder import build_with_encoder, start_from
+from tests.hub_server import serving
 
 PLAN = architecture("unet-mobilenet_v2", 3)
 
@@ -46,6 +49,29 @@ def test_the_name_that_a_checkpoint_records_is_found_beside_the_data_sets(encode
     shutil.copy(encoder_file, tmp_path / "encoders")
     _, record = build_with_encoder(PLAN, encoder_file.name, data_root=tmp_path)
     assert record["sha256"] == hashlib.sha256(encoder_file.read_bytes()).hexdigest()
+
+
+def test_an_encoder_from_the_hub_is_recorded_with_its_commit(encoder_file, monkeypatch, tmp_path):
+    expected, _ = build_with_encoder(PLAN, str(encoder_file))
+    files = {WEIGHTS_FILE: encoder_file.read_bytes()}
+    with serving(monkeypatch, tmp_path / "home") as hub:
+        repository = hub.add("owner/encoder", files)
+        first = repository.head
+        repository.commit({WEIGHTS_FILE: b"something else"})
+        network, record = build_with_encoder(PLAN, f"owner/encoder@{first}", "pictures of cats")
+        with pytest.raises(CheckpointError, match=WEIGHTS_FILE):
+            build_with_encoder(PLAN, "owner/encoder")
+        with pytest.raises(HubError, match="owner/none"):
+            build_with_encoder(PLAN, "owner/none")
+    for key, value in network.encoder.state_dict().items():
+        assert torch.equal(value, expected.encoder.state_dict()[key])
+    assert record == {
+        "name": "mobilenet_v2",
+        "pretrained": True,
+        "origin": "pictures of cats",
+        "file": f"owner/encoder@{first}/{WEIGHTS_FILE}",
+        "sha256": hashlib.sha256(encoder_file.read_bytes()).hexdigest(),
+    }
 
 
 def test_random_encoders_are_recorded_as_such():

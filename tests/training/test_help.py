@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from model.__main__ import RUNNERS, main
 from model.training.config import TrainConfig, flag
 from model.training.presets import PRESETS
 
@@ -23,7 +24,7 @@ def test_help_names_each_setting_with_its_default(run):
     code, text, _ = run("--help")
     assert code == 0
     for item in dataclasses.fields(TrainConfig):
-        assert f" {flag(item.name)} " in text, item.name
+        assert flag(item.name) in {word.strip(",") for word in text.split()}, item.name
     assert "(default: 0.001)" in text
     for name in PRESETS:
         assert name in text
@@ -35,8 +36,22 @@ def test_every_setting_is_explained(run):
     _, text, _ = run("--help")
     lines = [line.strip("│ ") for line in text.splitlines()]
     for item in dataclasses.fields(TrainConfig):
-        place = next(i for i, line in enumerate(lines) if line.split()[:1] == [flag(item.name)])
+        place = next(
+            i
+            for i, line in enumerate(lines)
+            if line.replace(",", "").split()[:1] == [flag(item.name)]
+        )
         assert len(" ".join(lines[place : place + 2]).split()) > 6, item.name
+
+
+@pytest.mark.parametrize("preset", ["pets", "aerial"])  # by default without and with
+@pytest.mark.parametrize("given", ["--turn", "--no-turn"])
+def test_a_presets_flag_can_be_repeated_or_overridden(preset, given, monkeypatch):
+    monkeypatch.setitem(RUNNERS, TrainConfig, lambda config: trained.append(config))
+    trained = []
+    monkeypatch.setattr("sys.argv", ["model", "train", "--preset", preset, given])
+    main()
+    assert trained == [TrainConfig.of_preset(preset, turn=given == "--turn")]
 
 
 def test_the_help_of_a_preset_shows_its_settings(run):
