@@ -135,18 +135,13 @@ def _open(config: Tuning) -> optuna.Study:
             f"--storage {config.storage or url} cannot be opened: {error}. It takes what "
             "Optuna takes: sqlite:///FILE, or postgresql:// and mysql:// with their driver."
         ) from error
-    study = optuna.create_study(
+    return optuna.create_study(
         storage=storage,
         study_name=config.study,
         direction="maximize",
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_warmup_steps=config.epochs // 4),
     )
-    # A different seed for each start, or a second machine would try the very same settings.
-    study.sampler = optuna.samplers.TPESampler(
-        seed=config.seed + len(study.trials), constant_liar=True
-    )
-    return study
 
 
 def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
@@ -248,6 +243,11 @@ def _folder(config: Tuning, trial: FrozenTrial) -> Path:
 
 def _choose(trial: optuna.Trial, config: Tuning) -> dict[str, Any]:
     """The settings that this trial tries, by their names in `TrainConfig`."""
+    # By the trial's number, which no other process has: one that starts at the same time would
+    # otherwise try the very same settings.
+    trial.study.sampler = optuna.samplers.TPESampler(
+        seed=config.seed + trial.number, constant_liar=True
+    )
     propose = {
         "lr": lambda: trial.suggest_float("lr", config.lr / 10, config.lr * 10, log=True),
         "base_width": lambda: trial.suggest_categorical("base_width", BASE_WIDTHS),

@@ -276,6 +276,37 @@ def test_what_the_winner_could_not_follow_is_refused():
         Tuning(schedule="plateau")
 
 
+def test_searches_in_one_storage_share_the_trials(small, tmp_path, monkeypatch):
+    """As on two machines: the second starts while the first is at its first trial."""
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    settings = small | {"trials": 3, "search": ("lr",), "storage": storage}
+    first, second = (Tuning(**settings, output=tmp_path / name) for name in ("first", "second"))
+    train, begun = tuning.train, []
+
+    def meanwhile(config, *words, **options):
+        if not begun:
+            begun.append(config.output)
+            tuning.tune(second)
+        return train(config, *words, **options)
+
+    monkeypatch.setattr(tuning, "train", meanwhile)
+    tuning.tune(first)
+    assert begun == [first.output / "trial-0000"]
+    made = sorted(path.name for path in second.output.glob("trial-*"))
+    assert made == ["trial-0001", "trial-0002", "trial-0003"]
+    rows = trials(first)
+    assert [row["state"] for row in rows] == ["complete"] * 4
+    assert len({row["lr"] for row in rows}) == 4, "none tries what another does"
+
+
+def test_searches_that_start_together_try_different_settings(small, tmp_path):
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    config = Tuning(**small, search=("lr",), storage=storage, output=tmp_path / "run")
+    together = [tuning._open(config).ask() for _ in range(2)]
+    first, second = (tuning._choose(trial, config)["lr"] for trial in together)
+    assert first != second
+
+
 def test_a_second_search_does_not_share_a_folder(config, winner):
     with pytest.raises(ConfigError, match="holds the trials of another search"):
         tuning.tune(replace(config, study="second"))
