@@ -80,6 +80,9 @@ NONE_CHOSEN = "There is no segmentation yet. Choose a picture first."
 NOT_TAKEN_IN = (
     "Your pictures were not taken in, as something newer was asked for meanwhile: bring them again."
 )
+TRUTH_NOT_TAKEN_IN = (
+    "Your true mask was not taken in, as something newer was asked for meanwhile: bring it again."
+)
 MOST_NAMES = 10
 """Of files that could not be opened, in a warning."""
 
@@ -343,9 +346,11 @@ class SegmentPage:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Updates:
-        return self._again(
-            desk, self._find(model, request), request, progress, truth=Path(file.path)
-        )
+        checkpoint = self._find(model, request)
+        try:
+            return self._again(desk, checkpoint, request, progress, truth=Path(file.path))
+        except Replaced as error:
+            raise StudioError(TRUTH_NOT_TAKEN_IN) from error
 
     @spoken
     def on_drop_truth(

@@ -21,7 +21,7 @@ from app import models, overlay, segment_page
 from app.segment import many, views
 from app.segment.desk import Desk
 from app.segment.examples import Example
-from app.segment_page import NOT_TAKEN_IN, SegmentPage
+from app.segment_page import NOT_TAKEN_IN, TRUTH_NOT_TAKEN_IN, SegmentPage
 from model.checkpoints import folder
 from model.checkpoints.zoo import WEIGHTS_VARIABLE
 from model.data.datasets import DATA_SETS
@@ -293,6 +293,18 @@ def test_an_upload_that_something_newer_ends_says_so(page, desk, held):
 
     told = held(many, "laid_out", upload, lambda: answer(page, "on_model", desk, STREETS))
     assert (told.message, told.visible) == (NOT_TAKEN_IN, True)
+
+
+def test_a_true_mask_that_something_newer_ends_says_so(page, desk, held, tmp_path):
+    path = tmp_path / "truth.png"
+    Image.new("L", (8, 8)).save(path)
+    desk = answer(page, "on_model", desk, STREETS)["desk"]
+
+    def bring() -> Any:
+        return answer(page, "on_truth", FileData(path=str(path)), desk, STREETS)
+
+    told = held(segment_page, "render", bring, lambda: answer(page, "on_second", desk, STREETS, ""))
+    assert (told.message, told.visible) == (TRUTH_NOT_TAKEN_IN, True)
 
 
 def test_an_upload_that_is_cancelled_does_not(page, desk, held):
