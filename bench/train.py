@@ -1,7 +1,7 @@
 """Training: ours against other loops, with the same network, pictures and batches.
 
     python -m bench.train                                speed of the steps, all three networks
-    python -m bench.train --validation 10                    with each loop's own validation
+    python -m bench.train --pictures 96 --validation 10      with each loop's own validation
     python -m bench.train --seeds 3 --epochs 12 --networks unet     the Dice after equal epochs
 
 Each round is one epoch of each loop, in turns, each in its own process: ours is what
@@ -11,7 +11,8 @@ The tutorial loop opens files with PIL for each sample and computes in float32, 
 default memory layout; loss, optimizer and schedule are ours, and it validates after each epoch, as
 ours does. The other follows the settings that Pytorch-UNet documents for its training: RMSprop
 with momentum 0.999 at a learning rate of 1e-5, cross-entropy + Dice from one plane per class,
-gradients clipped to norm 1, channels_last, mixed precision off, five validations in each epoch.
+gradients clipped to norm 1, channels_last, mixed precision off, five validations in each epoch
+(after every batch of shorter ones). The others' validation pictures are read once, beforehand.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class Arguments:
     epochs: int = 4
     """Rounds; the first does not count for the speed."""
     validation: int = 0
-    """Pictures that each loop validates on; 1 for 9 training pictures is usual. With 0 only ours
-    validates, on one picture."""
+    """Pictures that each loop validates on when the speed is wanted; 1 for 9 training pictures is
+    usual. With 0 only ours validates, on one picture."""
     seeds: int = 1
     """From 2 on, the Dice of each is shown instead of the speed."""
     base_width: int = 16
@@ -97,7 +98,7 @@ class Loop:
         self.schedule = schedule
         self.clip = clip
         self.validate = validate
-        # After which steps; the last is one of them.
+        # After which steps, counted from 1; the last is one of them.
         self.pauses = {len(batches) * (i + 1) // validations for i in range(validations)}
 
     def __call__(self) -> float:
@@ -160,16 +161,22 @@ def pytorch_unet(
 LOOPS = {"tutorial, float32": tutorial, "Pytorch-UNet's settings": pytorch_unet}
 
 
-def validation_dice(network: nn.Module, data: DataSet, longest_side: int) -> float:
-    """Mean Dice at the network's resolution, as `history.csv` has it."""
-    preprocessing = Preprocessing(longest_side)
+def validation_batches(data: DataSet) -> list[tuple[Tensor, Tensor]]:
+    preprocessing = Preprocessing(data.longest_side)
     samples = SampleDataset(data, data.names("validation"), preprocessing)
-    total = np.zeros((len(data.classes),) * 2, np.int64)
+    return list(DataLoader(samples, BATCH, collate_fn=Collate(preprocessing)))
+
+
+def validation_dice(
+    network: nn.Module, batches: list[tuple[Tensor, Tensor]], classes: int
+) -> float:
+    """Mean Dice at the network's resolution, as `history.csv` has it."""
+    total = np.zeros((classes, classes), np.int64)
     network.eval()
     with torch.inference_mode():
-        for images, target in DataLoader(samples, BATCH, collate_fn=Collate(preprocessing)):
+        for images, target in batches:
             labels = network(images).argmax(1)
-            total += confusion_matrix(target.numpy(), labels.numpy(), len(data.classes))
+            total += confusion_matrix(target.numpy(), labels.numpy(), classes)
     return Metrics.of(total).mean_dice
 
 
@@ -188,20 +195,25 @@ def serve_ours(connection: Connection, config: TrainConfig, streets: DataSet) ->
 
 
 def serve_loop(
-    connection: Connection, title: str, config: TrainConfig, streets: DataSet, files: FileDataSet
+    connection: Connection,
+    title: str,
+    config: TrainConfig,
+    streets: DataSet,
+    files: FileDataSet,
+    validated: bool,
 ) -> None:
-    """As `serve_ours`, for another loop."""
+    """As `serve_ours`, for another loop, which may validate within its epochs."""
     torch.manual_seed(config.seed)
     plan = architecture(config.network, len(streets.classes), base_width=config.base_width)
     arguments = DataArguments(crop=CROP, batch_size=BATCH)
     batches = plain_loader(files, streets.longest_side, arguments)
     network = construct(plan)
+    held_out = validation_batches(streets)
 
     def validate() -> float:
-        return validation_dice(network, streets, streets.longest_side)
+        return validation_dice(network, held_out, len(streets.classes))
 
-    several = len(streets.names("validation")) > 1
-    loop = LOOPS[title](config, network, batches, validate if several else None)
+    loop = LOOPS[title](config, network, batches, validate if validated else None)
     for _ in range(config.epochs):
         connection.recv()
         connection.send(loop())
@@ -227,7 +239,8 @@ def compare(
         skip_check=True,
     )
     workers = {OURS: Worker(serve_ours, config, streets)} | {
-        title: Worker(serve_loop, title, config, streets, files) for title in LOOPS
+        title: Worker(serve_loop, title, config, streets, files, arguments.validation > 0)
+        for title in LOOPS
     }
     seconds = [{t: w.turn() for t, w in workers.items()} for _ in range(arguments.epochs)]
     dice = {title: worker.turn() for title, worker in workers.items()}
@@ -264,6 +277,8 @@ def run(arguments: Arguments) -> None:
                 ratio = "" if title == OURS else str(ours.times_faster_than(timing))
                 speed, shown = f"{rate:9.2f}  {ratio:24}", "-"
                 if arguments.seeds > 1:
+                    # No speed: ours also validates on 40 pictures in each epoch, the others do not.
+                    speed = f"{'-':>9}  {'':24}"
                     shown = " ".join(f"{100 * scores[title]:.1f}" for _, scores in runs)
                 print(f"{name:20}{title:26}{speed} {shown}")
 

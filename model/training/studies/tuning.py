@@ -245,8 +245,9 @@ def _choose(trial: optuna.Trial, config: Tuning) -> dict[str, Any]:
     """The settings that this trial tries, by their names in `TrainConfig`."""
     # By the trial's number, which no other process has: one that starts at the same time would
     # otherwise try the very same settings.
+    own = np.random.SeedSequence((config.seed, trial.number))
     trial.study.sampler = optuna.samplers.TPESampler(
-        seed=config.seed + trial.number, constant_liar=True
+        seed=int(own.generate_state(1)[0]), constant_liar=True
     )
     propose = {
         "lr": lambda: trial.suggest_float("lr", config.lr / 10, config.lr * 10, log=True),

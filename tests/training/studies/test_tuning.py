@@ -302,7 +302,8 @@ def test_searches_in_one_storage_share_the_trials(small, tmp_path, monkeypatch):
 def test_searches_that_start_together_try_different_settings(small, tmp_path):
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     config = Tuning(**small, search=("lr",), storage=storage, output=tmp_path / "run")
-    together = [tuning._open(config).ask() for _ in range(2)]
+    studies = [tuning._open(config) for _ in range(2)]
+    together = [study.ask() for study in studies]
     first, second = (tuning._choose(trial, config)["lr"] for trial in together)
     assert first != second
 
