@@ -22,13 +22,13 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.data_classes import FileData, ListFiles
+from gradio.data_classes import FileData
 from gradio.processing_utils import save_bytes_to_cache
 from gradio_client.utils import strip_invalid_filename_characters
 
@@ -75,6 +75,8 @@ CLEARED = (
 )
 Updates = dict[Component, Any]
 """What an event changes: a component's new value, or a component of its kind with what is new."""
+Given = dict[Component, Any]
+"""What an event brings: the components' values on the page."""
 
 NONE_CHOSEN = "There is no segmentation yet. Choose a picture first."
 NOT_TAKEN_IN = (
@@ -145,7 +147,9 @@ class SegmentPage:
         page = self.layout
         shown, choice = page.shown(), page.choice()
         segmenting = {"show_progress_on": [page.stage], "api_visibility": "private"}
-        now = [page.desk, page.model]
+        # Sets: Gradio gives the values by component then. Each event brings every choice as it
+        # stands on the page, as an event that a newer one ends leaves its own there.
+        asked = {page.desk, page.model, page.second, *choice}
         latest = {"trigger_mode": "always_last", **segmenting}
         blocks.load(
             self.on_load,
@@ -156,20 +160,14 @@ class SegmentPage:
         )
         page.upload.upload(
             self.on_upload,
-            [page.upload, *now],
+            {page.upload, *asked},
             shown,
             trigger_mode="multiple",
             **segmenting,
         )
-        page.examples.select(self.on_example, now, shown, trigger_mode="multiple", **segmenting)
-        chosen = [
-            page.model.select(self.on_model, now, shown, **latest),
-            page.second.select(self.on_second, [*now, page.second], shown, **latest),
-        ]
-        for component in choice:
-            chosen.append(component.input(self.on_options, [*now, *choice], shown, **latest))
-        for event in chosen:
-            event.failure(
+        page.examples.select(self.on_example, asked, shown, trigger_mode="multiple", **segmenting)
+        for event in (page.model.select, page.second.select, *(c.input for c in choice)):
+            event(self.on_choice, asked, shown, **latest).failure(
                 self.on_failure,
                 [page.desk],
                 [page.model, page.second, *choice],
@@ -177,12 +175,12 @@ class SegmentPage:
                 show_progress="hidden",
                 api_visibility="private",
             )
-        page.truth.upload(self.on_truth, [page.truth, *now], shown, **segmenting)
-        page.drop_truth.click(self.on_drop_truth, now, shown, **segmenting)
+        page.truth.upload(self.on_truth, {page.truth, *asked}, shown, **segmenting)
+        page.drop_truth.click(self.on_drop_truth, asked, shown, **segmenting)
         for event in (page.add.click, page.named.submit):
             event(
                 self.on_add,
-                [*now, page.named],
+                {page.named, *asked},
                 [page.named, *shown],
                 **segmenting,
             )
@@ -254,24 +252,21 @@ class SegmentPage:
     @spoken
     def on_upload(
         self,
-        files: ListFiles | list[FileData],
-        desk: Desk | None,
-        model: str,
+        given: Given,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Updates:
-        checkpoint = self._find(model, request)
+        desk, checkpoint = self._asked(given, request)
         upload = self.layout.upload
-        given = [(Path(file.path), _called(file)) for file in files]
+        files = [(Path(file.path), _called(file)) for file in given[upload]]
         try:
             with many.private_folder(upload.GRADIO_CACHE) as folder:
                 with self._turn(request, progress) as watch:
-                    whole = many.brought(given, folder, watch)
+                    whole = many.brought(files, folder, watch)
                     opened = many.laid_out(whole, watch)
-                new = opened.desk
-                if desk is not None:
-                    new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
-                updates = self._show(new, checkpoint, request, progress)
+                updates = self._show(
+                    _with_choices_of(desk, opened.desk), checkpoint, request, progress
+                )
         except Replaced as error:
             raise StudioError(NOT_TAKEN_IN) from error
         # So that Gradio clears away what was unpacked as well.
@@ -287,15 +282,14 @@ class SegmentPage:
     @spoken
     def on_example(
         self,
-        desk: Desk | None,
-        model: str,
+        given: Given,
         event: gr.EventData,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Updates:
-        checkpoint = self._find(model, request)
+        desk, checkpoint = self._asked(given, request)
         index = int(event.index)
-        if desk is not None and desk.pictures:
+        if desk.pictures:
             entry = desk.pictures[index]
             desk = replace(desk, path=entry.path, name=entry.title, truth=None)
         else:
@@ -303,99 +297,46 @@ class SegmentPage:
         return self._show(desk, checkpoint, request, progress)
 
     @spoken
-    def on_model(
-        self,
-        desk: Desk | None,
-        model: str,
-        request: gr.Request,
-        progress: gr.Progress = PROGRESS,
+    def on_choice(
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> Updates:
-        checkpoint = self._find(model, request)
-        if desk is None:
-            desk = self._example(checkpoint, 0)
-        return self._again(desk, checkpoint, request, progress)
-
-    @spoken
-    def on_options(
-        self,
-        desk: Desk | None,
-        model: str,
-        precision: str,
-        flips: str,
-        native: bool,
-        tile: int,
-        threshold: float,
-        minimum_area: float,
-        request: gr.Request,
-        progress: gr.Progress = PROGRESS,
-    ) -> Updates:
-        chosen = Chosen.from_query(
-            {
-                **{"precision": precision, "flips": flips, "native": "1" if native else ""},
-                **{"tile": tile, "threshold": threshold, "minimum_area": minimum_area},
-            }
-        )
-        return self._again(desk, self._find(model, request), request, progress, chosen=chosen)
+        """Another model, a second one or an option."""
+        return self._again(given, request, progress)
 
     @spoken
     def on_truth(
-        self,
-        file: FileData,
-        desk: Desk | None,
-        model: str,
-        request: gr.Request,
-        progress: gr.Progress = PROGRESS,
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> Updates:
-        checkpoint = self._find(model, request)
+        truth = Path(given[self.layout.truth].path)
         try:
-            return self._again(desk, checkpoint, request, progress, truth=Path(file.path))
+            return self._again(given, request, progress, truth=truth)
         except Replaced as error:
             raise StudioError(TRUTH_NOT_TAKEN_IN) from error
 
     @spoken
     def on_drop_truth(
-        self,
-        desk: Desk | None,
-        model: str,
-        request: gr.Request,
-        progress: gr.Progress = PROGRESS,
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> Updates:
-        return self._again(desk, self._find(model, request), request, progress, truth=None)
-
-    @spoken
-    def on_second(
-        self,
-        desk: Desk | None,
-        model: str,
-        second: str,
-        request: gr.Request,
-        progress: gr.Progress = PROGRESS,
-    ) -> Updates:
-        return self._again(desk, self._find(model, request), request, progress, second=second or "")
+        return self._again(given, request, progress, truth=None)
 
     @spoken
     def on_add(
-        self,
-        desk: Desk | None,
-        model: str,
-        name: str,
-        request: gr.Request,
-        progress: gr.Progress = PROGRESS,
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> Updates:
         """Takes in a model by its folder or Hub id, for somebody at this machine."""
-        name = name.strip()
+        page = self.layout
+        name = given[page.named].strip()
         if "/" not in name:
             raise StudioError(
                 f"'{name}' is neither a folder's path nor owner/name: both have a slash."
             )
-        checkpoint = self._find(name, request)
+        given = {**given, page.model: name}
+        desk, _ = self._asked(given, request)
         if _is_local(request):
             self.named.add(name)
-        if desk is None:
-            desk = self._example(checkpoint, 0)
         if name not in desk.added:
-            desk = replace(desk, added=(*desk.added, name))
-        return {self.layout.named: "", **self._again(desk, checkpoint, request, progress)}
+            given[page.desk] = replace(desk, added=(*desk.added, name))
+        return {page.named: "", **self._again(given, request, progress)}
 
     def on_cancel(self, request: gr.Request) -> None:
         self.jobs.cancel(request.session_hash)
@@ -484,17 +425,22 @@ class SegmentPage:
             updates[page.found] = views.found(made.legend, made.frames)
         return updates
 
+    def _asked(self, given: Given, request: gr.Request) -> tuple[Desk, Checkpoint]:
+        """The desk with what is chosen on the page now; an example of ours where there is none
+        yet."""
+        page = self.layout
+        checkpoint = self._find(given[page.model], request)
+        values = {field.name: given[getattr(page, field.name)] for field in fields(Chosen)}
+        desk = given[page.desk] or self._example(checkpoint, 0)
+        return replace(
+            desk, chosen=Chosen.from_query(values), second=given[page.second] or ""
+        ), checkpoint
+
     def _again(
-        self,
-        desk: Desk | None,
-        checkpoint: Checkpoint,
-        request: gr.Request,
-        progress: gr.Progress,
-        **changes: Any,
+        self, given: Given, request: gr.Request, progress: gr.Progress, **changes: Any
     ) -> Updates:
         """The same picture with something else about it."""
-        if desk is None:
-            raise StudioError(NONE_CHOSEN)
+        desk, checkpoint = self._asked(given, request)
         desk = replace(self._suiting(desk, checkpoint, request), **changes)
         return self._show(desk, checkpoint, request, progress)
 
@@ -545,10 +491,7 @@ class SegmentPage:
         entries = self._strip(checkpoint)
         entry = entries[min(index, len(entries) - 1)]  # another model's strip may be longer
         new = Desk(entry.path, entry.title, example=True)
-        if desk is None:
-            return new
-        new = replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
-        return replace(new, model=desk.model)
+        return replace(_with_choices_of(desk, new), model=desk.model) if desk else new
 
     def _strip(self, checkpoint: Checkpoint) -> list[Example]:
         return examples_for(checkpoint, self.folder)
@@ -628,6 +571,10 @@ def _called(file: FileData) -> str:
 def _listed(names: list[str]) -> str:
     more = len(names) - MOST_NAMES
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _with_choices_of(desk: Desk, new: Desk) -> Desk:
+    return replace(new, chosen=desk.chosen, second=desk.second, added=desk.added)
 
 
 def _segmented(desk: Desk | None) -> Desk:

@@ -9,6 +9,7 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 from urllib.parse import urlencode
 
 from app import models
@@ -66,12 +67,12 @@ class Chosen:
         return urlencode({"model": model} | {n: int(v) if v is True else v for n, v in own.items()})
 
     @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> Chosen:
-        """What an address asks for; what it asks wrongly is as if it were not asked."""
+    def from_query(cls, query: Mapping[str, Any]) -> Chosen:
+        """What an address or the page asks for; what it asks wrongly is as if not asked."""
         read = {
             "precision": lambda text: _one_of(text, PRECISIONS),
             "flips": lambda text: _one_of(text, FLIPS.values()),
-            "native": lambda text: text == "1",
+            "native": lambda text: text in ("1", "True"),
             "tile": lambda text: _one_of(int(text), TILES.values()),
             "threshold": lambda text: min(max(_finite(text), 0.05), 0.95),
             "minimum_area": lambda text: int(min(max(_finite(text), 0), MOST_AREA)),

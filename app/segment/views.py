@@ -312,7 +312,7 @@ def facts(checkpoint: Checkpoint) -> str:
         "Network": _network_text(checkpoint),
         "Encoder": (
             f"{encoder.get('name', 'unnamed')}, "
-            f"pretrained on {encoder.get('origin', 'unknown data')}"
+            f"pretrained on {encoder.get('origin', 'unknown data')}{_FROM_THE_HUB}"
             if encoder.get("pretrained")
             else "trained from scratch, nothing pretrained"
         ),
@@ -324,6 +324,12 @@ def facts(checkpoint: Checkpoint) -> str:
         f"<dt>{term}</dt><dd>{escape(str(text))}</dd>" for term, text in rows.items() if text
     )
     return f'<dl class="studio-facts">{lines}</dl>'
+
+
+_FROM_THE_HUB = (
+    ". Training with --encoder-weights imagenet fetches segmentation_models_pytorch's encoder for "
+    "ImageNet from the Hugging Face Hub instead"
+)
 
 
 def _network_text(checkpoint: Checkpoint) -> str:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,6 +63,19 @@ def answer(page: SegmentPage, event: str, *arguments: Any, request=HERE) -> dict
     return {names[id(component)]: value for component, value in updates.items()}
 
 
+def given(page: SegmentPage, desk: Desk | None, model: str | None, **values: Any) -> dict:
+    """What an event brings: what is chosen on the page, by component."""
+    before = desk or Desk(Path(), "")
+    values = {**asdict(before.chosen), "second": before.second, **values}
+    values |= {"desk": desk, "model": model}
+    return {getattr(page.layout, name): value for name, value in values.items()}
+
+
+def ask(page: SegmentPage, event: str, *state: Any, request=HERE, **values: Any) -> dict[str, Any]:
+    """As `answer`, for an event that brings what is chosen on the page."""
+    return answer(page, event, given(page, *state, **values), request=request)
+
+
 def written(folder: Path, name: str, seed: int) -> Path:
     Image.fromarray(draw(seed, (64, 48))[0]).save(folder / name)
     return folder / name
@@ -81,7 +95,7 @@ def test_pictures_are_not_opened_again_for_another_model(page, desk, monkeypatch
         raise AssertionError(f"{entry.title} is opened again")
 
     monkeypatch.setattr(views, "thumbnail", decoded)
-    changed = answer(page, "on_model", desk, STREETS)
+    changed = ask(page, "on_choice", desk, STREETS)
     assert "examples" not in changed
     assert changed["desk"].model == STREETS
 
@@ -90,7 +104,7 @@ def test_the_first_picture_that_can_be_opened_is_shown(page, tmp_path, said):
     paths = [tmp_path / "IMG_1.heic", written(tmp_path, "b.png", 1), written(tmp_path, "c.png", 2)]
     paths[0].write_bytes(b"no picture")
     files = [FileData(path=str(path), orig_name=path.name) for path in paths]
-    changed = answer(page, "on_upload", files, None, STREETS)
+    changed = ask(page, "on_upload", None, STREETS, upload=files)
     assert changed["desk"].name == "b.png"
     assert [entry.title for entry in changed["desk"].pictures] == ["b.png", "c.png"]
     assert changed["examples"].count("data-example") == 2
@@ -108,7 +122,7 @@ def test_an_upload_that_fails_leaves_nothing_unpacked(page, desk, tmp_path, monk
     monkeypatch.setattr(page, "_show", fail)
     files = [FileData(path=archive, orig_name="both.zip")]
     with pytest.raises(gr.Error):
-        page.on_upload(files, None, STREETS, HERE, silent)
+        ask(page, "on_upload", None, STREETS, upload=files)
     assert set(cache.rglob("*")) == before
 
 
@@ -129,7 +143,7 @@ def test_a_link_opens_and_fetches_nothing_by_itself(page, monkeypatch, said, req
 def test_a_link_opens_what_was_added_by_a_click(page, weights, tmp_path, said):
     mine = str(shutil.copytree(weights / STREETS, tmp_path / "mine"))
     assert answer(page, "on_load", {"model": mine})["desk"].model == "pets-scratch"
-    assert answer(page, "on_add", None, "pets-scratch", mine)["desk"].model == mine
+    assert ask(page, "on_add", None, "pets-scratch", named=mine)["desk"].model == mine
     again = answer(page, "on_load", {"model": mine})
     assert (again["desk"].model, "named" in again) == (mine, False)
     # For who sits here.
@@ -138,12 +152,12 @@ def test_a_link_opens_what_was_added_by_a_click(page, weights, tmp_path, said):
 
 def test_added_models_that_are_gone_leave_the_menu(page, weights, tmp_path, said, desk):
     gone = shutil.copytree(weights / STREETS, tmp_path / "gone")
-    desk = answer(page, "on_add", desk, "pets-scratch", str(gone))["desk"]
+    desk = ask(page, "on_add", desk, "pets-scratch", named=str(gone))["desk"]
     assert desk.added == (str(gone),)
     shutil.rmtree(gone)
     # The choice goes back to what made the picture, as far as that is there.
     assert page.on_failure(desk, HERE) == gr.skip()
-    changed = answer(page, "on_model", desk, "streets-wide")
+    changed = ask(page, "on_choice", desk, "streets-wide")
     assert changed["desk"].model == "streets-wide"
     assert changed["desk"].added == ()
     assert "gone" in said[0]
@@ -153,8 +167,6 @@ def test_added_models_that_are_gone_leave_the_menu(page, weights, tmp_path, said
 
 MENUS = {"model", "facts", "examples", "another", "second", "flips"}
 """Some of what a page needs besides the segmentation."""
-
-OPTIONS = ("auto", "none", False, 0, 0.5, 0.0)
 
 
 def uploaded(path: Path) -> list[FileData]:
@@ -208,26 +220,26 @@ def held(monkeypatch):
 @pytest.fixture
 def compared(page, desk) -> Desk:
     """A desk with a second model and a true mask."""
-    desk = answer(page, "on_upload", uploaded(desk.path), None, STREETS)["desk"]
-    desk = answer(page, "on_second", desk, STREETS, "streets-wide")["desk"]
+    desk = ask(page, "on_upload", None, STREETS, upload=uploaded(desk.path))["desk"]
+    desk = ask(page, "on_choice", desk, STREETS, second="streets-wide")["desk"]
     assert desk.second == "streets-wide"
     truth = desk.path.parent / "truth.png"
     Image.fromarray(np.zeros((48, 64), np.uint8)).save(truth)
-    return answer(page, "on_truth", FileData(path=str(truth)), desk, STREETS)["desk"]
+    return ask(page, "on_truth", desk, STREETS, truth=FileData(path=str(truth)))["desk"]
 
 
 def test_models_of_other_classes_are_never_compared(page, compared):
     """Another event can follow the choice of a model at once, which cancels that one's own."""
     assert compared.truth
-    changed = answer(page, "on_options", compared, "pets-scratch", *OPTIONS)
+    changed = ask(page, "on_choice", compared, "pets-scratch")
     assert (changed["desk"].second, changed["desk"].truth) == ("", None)
     assert changed["checks"] == ""
     assert "pets-scratch" in changed["facts"]
-    changed = answer(page, "on_upload", uploaded(compared.path), compared, "pets-scratch")
+    changed = ask(page, "on_upload", compared, "pets-scratch", upload=uploaded(compared.path))
     assert changed["desk"].second == ""
     assert "pets-scratch" in changed["facts"]
     # With the same model they stay, and so do choices that may be newer.
-    changed = answer(page, "on_options", compared, STREETS, *OPTIONS)
+    changed = ask(page, "on_choice", compared, STREETS)
     assert changed["desk"].second == "streets-wide"
     assert not {"model", "second", "flips"} & set(changed)
 
@@ -235,16 +247,16 @@ def test_models_of_other_classes_are_never_compared(page, compared):
 def test_an_event_can_change_what_its_answer_brings(page):
     blocks = page.blocks.fns.values()
     shown = {component._id for component in page.layout.shown()}
-    for name in ("on_load", "on_upload", "on_example", "on_model", "on_second", "on_options"):
+    for name in ("on_load", "on_upload", "on_example", "on_choice"):
         (outputs, *_) = [{c._id for c in fn.outputs} for fn in blocks if fn.name == name]
         assert shown <= outputs, name
 
 
 def test_an_example_of_another_models_strip_can_be_clicked(page):
     """The last street; there are fewer animals."""
-    desk = answer(page, "on_model", None, STREETS)["desk"]
+    desk = ask(page, "on_choice", None, STREETS)["desk"]
     click = SimpleNamespace(index=3)
-    changed = answer(page, "on_example", desk, "pets-scratch", click)
+    changed = answer(page, "on_example", given(page, desk, "pets-scratch"), click)
     assert changed["desk"].example
     assert changed["desk"].model == "pets-scratch"
     assert "Lion" in changed["examples"]
@@ -278,7 +290,7 @@ def test_a_first_visit_does_not_undo_what_came_after_it(page, desk, held):
     newer: list[dict[str, Any]] = []
 
     def upload() -> None:
-        newer.append(answer(page, "on_upload", uploaded(desk.path), None, None))
+        newer.append(ask(page, "on_upload", None, None, upload=uploaded(desk.path)))
 
     told = held(segment_page, "render_example", lambda: first_visit(page), upload)
     # What is asked for before the menus are there brings them.
@@ -289,41 +301,61 @@ def test_a_first_visit_does_not_undo_what_came_after_it(page, desk, held):
 
 def test_an_upload_that_something_newer_ends_says_so(page, desk, held):
     def upload() -> Any:
-        return answer(page, "on_upload", uploaded(desk.path), desk, "pets-scratch")
+        return ask(page, "on_upload", desk, "pets-scratch", upload=uploaded(desk.path))
 
-    told = held(many, "laid_out", upload, lambda: answer(page, "on_model", desk, STREETS))
+    told = held(many, "laid_out", upload, lambda: ask(page, "on_choice", desk, STREETS))
     assert (told.message, told.visible) == (NOT_TAKEN_IN, True)
 
 
 def test_a_true_mask_that_something_newer_ends_says_so(page, desk, held, tmp_path):
     path = tmp_path / "truth.png"
     Image.new("L", (8, 8)).save(path)
-    desk = answer(page, "on_model", desk, STREETS)["desk"]
+    desk = ask(page, "on_choice", desk, STREETS)["desk"]
 
     def bring() -> Any:
-        return answer(page, "on_truth", FileData(path=str(path)), desk, STREETS)
+        return ask(page, "on_truth", desk, STREETS, truth=FileData(path=str(path)))
 
-    told = held(segment_page, "render", bring, lambda: answer(page, "on_second", desk, STREETS, ""))
+    told = held(
+        segment_page, "render", bring, lambda: ask(page, "on_choice", desk, STREETS, second="")
+    )
     assert (told.message, told.visible) == (TRUTH_NOT_TAKEN_IN, True)
+
+
+def test_a_choice_that_something_newer_ends_counts_for_that(page, desk, held):
+    """It stands on the page already."""
+    desk = ask(page, "on_choice", desk, STREETS)["desk"]
+    newer: list[Desk] = []
+
+    def click() -> None:
+        state = given(page, desk, STREETS, flips="both", native=True, second="streets-wide")
+        newer.append(answer(page, "on_example", state, SimpleNamespace(index=1))["desk"])
+
+    def choose() -> Any:
+        return ask(page, "on_choice", desk, STREETS, flips="both")
+
+    assert not held(segment_page, "render", choose, click).visible
+    (shown,) = newer
+    assert (shown.name, shown.second) == ("b.png", "streets-wide")
+    assert (shown.chosen.flips, shown.chosen.native) == ("both", True)
 
 
 def test_an_upload_that_is_cancelled_does_not(page, desk, held):
     def upload() -> Any:
-        return answer(page, "on_upload", uploaded(desk.path), desk, "pets-scratch")
+        return ask(page, "on_upload", desk, "pets-scratch", upload=uploaded(desk.path))
 
     told = held(many, "laid_out", upload, lambda: page.on_cancel(HERE))
     assert not told.visible
 
 
 def test_saving_goes_on_beside_the_choice_of_a_model(page, desk, held):
-    desk = answer(page, "on_model", desk, "streets-wide")["desk"]
+    desk = ask(page, "on_choice", desk, "streets-wide")["desk"]
     view = {"opacity": 0.5, "hidden": [], "style": "fill"}
     files: list[str] = []
 
     def save() -> None:
         files.append(page.on_save(desk, view, HERE, silent))
 
-    changed = held(segment_page, "render", lambda: answer(page, "on_model", desk, STREETS), save)
+    changed = held(segment_page, "render", lambda: ask(page, "on_choice", desk, STREETS), save)
     assert changed["desk"].model == STREETS
     assert Path(files[0]).is_file()
 
