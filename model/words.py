@@ -7,6 +7,8 @@ terminal can all use it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
@@ -51,3 +53,10 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def with_interval(figures: Mapping[str, Any], name: str) -> str:
+    """A figure of `metrics.json` in per cent, as "44.7 (36.6 to 48.1)" where it has an interval."""
+    ends = figures.get("intervals", {}).get(name)
+    value = in_percent(figures.get(name))
+    return f"{value} ({in_percent(ends[0])} to {in_percent(ends[1])})" if ends else value

@@ -16,7 +16,7 @@ from model.checkpoints.folder import Checkpoint
 from model.checkpoints.licence import hub_licence
 from model.data.copies import COPIES
 from model.data.files import OWN_FOLDER
-from model.words import CLASS_FIGURES, FIGURES, in_percent
+from model.words import CLASS_FIGURES, FIGURES, in_percent, with_interval
 
 CASES = 5
 DASH = "A dash: nothing to divide by, as for the precision of a class that is never predicted."
@@ -144,13 +144,6 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
     )
 
 
-def with_interval(figures: Mapping[str, Any], name: str) -> str:
-    """A figure of `metrics.json` in per cent, as "44.7 (36.6 to 48.1)" where it has an interval."""
-    ends = figures.get("intervals", {}).get(name)
-    value = in_percent(figures.get(name))
-    return f"{value} ({in_percent(ends[0])} to {in_percent(ends[1])})" if ends else value
-
-
 def _prices(checkpoint: Checkpoint) -> str:
     prices = checkpoint.prices()
     if not prices:
@@ -241,7 +234,8 @@ def _training(checkpoint: Checkpoint) -> str:
         file = (
             f"The encoder's file, `{encoder['file']}`, is not included; its SHA-256 is "
             f"`{encoder['sha256']}`, and it is looked for in `encoders/` beside the data sets. "
-            "`--encoder-weights imagenet` starts from other weights.\n\n"
+            "`--encoder-weights imagenet` starts instead from those of "
+            "segmentation_models_pytorch for ImageNet, fetched from the Hugging Face Hub.\n\n"
         )
     if (checkpoint.path / folder.CURVES_FILE).exists():
         curves = f"\n\n![Loss, IoU, Dice and accuracy by epoch]({folder.CURVES_FILE})"

@@ -11,7 +11,7 @@ from model.checkpoints import folder, zoo
 from model.errors import CheckpointError, ConfigError, DataError
 from model.inference.engines import EngineName
 from model.inference.engines.precision import Precision
-from model.words import CLASS_FIGURES, in_percent
+from model.words import CLASS_FIGURES, FIGURES, in_percent, with_interval
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,10 @@ def summary(name: str, data_title: str, splits: dict[str, Any]) -> str:
     for split, precisions in splits.items():
         for precision, figures in precisions.items():
             lines.append(
-                f"  {split}, {figures['num_images']} pictures, {figures['engine']} {precision}: "
-                f"mean IoU {in_percent(figures['mean_iou'])} %, "
-                f"mean Dice {in_percent(figures['mean_dice'])} %, "
-                f"accuracy {in_percent(figures['accuracy'])} %"
+                f"  {split}, {figures['num_images']} pictures, {figures['engine']} {precision}; "
+                "in per cent, with 95 % intervals:"
             )
+            lines += [f"    {FIGURES[n]:16}{with_interval(figures, n)}" for n in FIGURES]
     return "\n".join(lines)
 
 

@@ -269,11 +269,22 @@ SETTINGS = (
     *("loss", "class_weights", "optimizer", "lr", "schedule", "weight_decay", "warmup_epochs"),
     *("ema", "dropout", "augment", "turn", "crop", "batch_size", "accumulate", "keep"),
 )
-"""Of `TrainConfig`, those that a fair pair has in common, whatever its networks are."""
+"""Of `TrainConfig`, those that a fair pair has in common, whatever its networks are. Its arithmetic
+as well, which follows from `precision` and the processor."""
 
 
 def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> list[str]:
-    """What else differs between two checkpoints that may be compared, as sentences."""
+    """What else is to be known of two checkpoints that may be compared, as sentences."""
+    learned = [
+        f"{name} has learned from the validation pictures too."
+        for name, checkpoint in zip(names, (first, second), strict=True)
+        if checkpoint.learned_from_validation
+    ]
+    return learned + unlike(names, first, second)
+
+
+def unlike(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> list[str]:
+    """How the trainings of two checkpoints differ, as far as they recorded it, as sentences."""
     found = []
     sides = [c.preprocessing.longest_side for c in (first, second)]
     if sides[0] != sides[1]:
@@ -289,13 +300,12 @@ def cautions(names: tuple[str, str], first: Checkpoint, second: Checkpoint) -> l
             f"{names[1]} from {second_many}."
         )
     for name, checkpoint in zip(names, (first, second), strict=True):
-        if checkpoint.learned_from_validation:
-            found.append(f"{name} has learned from the validation pictures too.")
         if before := checkpoint.description.get("training", {}).get("before"):
             epochs = before.get("epochs_done", "some")
             found.append(f"{name} was continued from an earlier run of {epochs} epochs.")
     settings = [c.description.get("training", {}) for c in (first, second)]
-    if other := [n for n in SETTINGS if all(n in s for s in settings) and _differ(n, settings)]:
+    known = [n for n in (*SETTINGS, "arithmetic") if all(n in s for s in settings)]
+    if other := [name for name in known if _differ(name, settings)]:
         found.append(f"Their training settings differ in {_in_words(other)}.")
     for name, own, others in zip(names, settings, reversed(settings), strict=True):
         if own and (lost := [n for n in SETTINGS if n in others and n not in own]):

@@ -23,13 +23,14 @@ class Published:
 
 
 _CAMVID = "11 classes, 480 x 360, test (233 pictures), void left out, pooled"
+_ENLARGED = "Ours sees the pictures enlarged to 640 pixels and is scored at 480 x 360."
 _PRETRAINED = (
-    "The same classes, pictures and pooling. Their encoders were pretrained on ImageNet; what ours "
-    "started from is listed above."
+    f"The same classes, pictures and pooling. {_ENLARGED} Their encoders were pretrained on "
+    "ImageNet; what ours started from is listed above."
 )
 _SCRATCH = (
-    "The same classes, pictures and pooling, and no pretraining: to be compared with our network "
-    "from scratch."
+    f"The same classes, pictures and pooling. {_ENLARGED} No pretraining: to be compared with our "
+    "network from scratch."
 )
 _TILES = "Random patches have neighbours in training; ours are from a tile never seen."
 
@@ -40,7 +41,9 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
         Published("DeepLab-LFOV, pretrained", "mean IoU 61.6", _CAMVID, _PRETRAINED),
         Published("Bayesian SegNet, pretrained", "mean IoU 63.1", _CAMVID, _PRETRAINED),
         Published("Dilation8, pretrained", "mean IoU 65.3", _CAMVID, _PRETRAINED),
-        Published("ENet", "mean IoU 51.3", _CAMVID, "The same classes, pictures and pooling."),
+        Published(
+            "ENet", "mean IoU 51.3", _CAMVID, f"The same classes, pictures and pooling. {_ENLARGED}"
+        ),
         Published(
             "the U-Net-like network of arXiv 1611.09326 (classic upsampling)",
             "mean IoU 55.2",

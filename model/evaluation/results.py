@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from model.checkpoints.card import parts_in_words, with_interval
+from model.checkpoints.card import parts_in_words
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_key
 from model.data.copies import COPIES
 from model.evaluation import study_sections
-from model.evaluation.compare import pictures_seen, recorded
+from model.evaluation.compare import Sureness, pictures_seen, recorded, unlike
 from model.evaluation.goals import GOALS
 from model.evaluation.markdown import table
 from model.evaluation.published import PUBLISHED
-from model.evaluation.report.candidate import Candidate, candidates
-from model.evaluation.report.verdict import judge
-from model.evaluation.report.words import NOTHING
+from model.evaluation.report.candidate import Candidate, candidates, leader_first
+from model.evaluation.report.verdict import Verdict, judge
+from model.evaluation.report.words import NOTHING, points, probability
 from model.evaluation.studies import Study
 from model.inference.engines.precision import MOST_POINTS
-from model.words import FIGURES, in_percent
+from model.words import FIGURES, in_percent, with_interval
 
 GOALS_INTRODUCTION = """\
 What this project set out to reach, in per cent on the test part, and what the best checkpoint of
@@ -50,6 +50,23 @@ their machine; bench/README.md has comparisons of speed.
 
 `python -m model evaluate --checkpoint NAME --split test` measures each figure again, on the same
 files: the digests say which."""
+
+
+ARITHMETIC = {"32-true": "float32", "bf16-mixed": "bf16", "16-mixed": "float16"}
+"""By Lightning's names of it."""
+
+DIFFERENCES = """\
+Each pair by itself: by how many points of mean IoU the pretrained network is ahead, with the 95 %
+interval; p of the permutation test; whether both of these see a difference (clear), one of them
+(probable) or neither (none shown); whether their recorded training settings are alike."""
+DIFFERENCES_HEAD = [
+    *("from scratch", "pretrained", "ahead by", "p", "difference", "settings"),
+]
+SHOWN = {
+    Sureness.CLEAR: "clear",
+    Sureness.PROBABLE: "probable",
+    Sureness.NOT_SHOWN: "none shown",
+}
 
 
 def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:
@@ -152,19 +169,43 @@ def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
 
 
 def _verdicts(group: list[Checkpoint]) -> list[str]:
-    """Each model from scratch against the best pretrained one."""
+    """Each model from scratch against the best pretrained one in words, and against all of them in
+    a table."""
     by_name = {checkpoint.name: checkpoint for checkpoint in group}
     models = candidates(by_name, {name: recorded(c) for name, c in by_name.items()})
     scratch = [model for model in models if not _is_pretrained(model)]
-    pretrained = [model for model in models if _is_pretrained(model) and model.metrics]
+    pretrained = [model for model in leader_first(models) if _is_pretrained(model)]
     if not scratch or not pretrained:
         return []
-    best = max(pretrained, key=lambda model: model.metrics.mean_iou)
+    pairs = [(first, second) for first in scratch for second in pretrained]
+    verdicts = {(first.name, second.name): judge([first, second]) for first, second in pairs}
+    words = []
+    for model in scratch:
+        verdict = verdicts[model.name, pretrained[0].name]
+        told = [*verdict.details, *verdict.warnings, *verdict.cautions]
+        words.append(" ".join([f"**{verdict.headline}.**", *told]))
+    if len(pairs) > 1:
+        rows = [_difference(*pair, verdicts[pair[0].name, pair[1].name]) for pair in pairs]
+        words.append(f"{DIFFERENCES}\n\n{table(DIFFERENCES_HEAD, rows)}")
+    return words
+
+
+def _difference(scratch: Candidate, pretrained: Candidate, verdict: Verdict) -> list[str]:
+    """A row of the table of pairs."""
+    checkpoints = (scratch.checkpoint, pretrained.checkpoint)
+    names = [_name(checkpoint) for checkpoint in checkpoints]
+    difference = verdict.pairs[0].by_iou if verdict.pairs else None
+    if difference is None:
+        return [*names, *[NOTHING] * 4]
+    gap, low, high = difference.gap, difference.low, difference.high
+    if verdict.pairs[0].leader == scratch.title:
+        gap, low, high = -gap, -high, -low
     return [
-        " ".join(
-            [f"**{verdict.headline}.**", *verdict.details, *verdict.warnings, *verdict.cautions]
-        )
-        for verdict in (judge([model, best]) for model in scratch)
+        *names,
+        f"{points(gap)} ({points(low)} to {points(high)})",
+        probability(difference.p).removeprefix("p = ").removeprefix("p "),
+        SHOWN[difference.sureness],
+        "differ" if unlike((scratch.title, pretrained.title), *checkpoints) else "alike",
     ]
 
 
@@ -186,10 +227,11 @@ def _trainings(group: list[Checkpoint]) -> str:
                 f"{seen:,}" if (seen := pictures_seen(checkpoint)) else NOTHING,
                 f"{taken / 60:.0f} min" if (taken := checkpoint.training_seconds) else NOTHING,
                 training.get("machine", NOTHING),
+                ARITHMETIC.get(training.get("arithmetic"), "not recorded"),
             ]
         )
     head = ["checkpoint", "network", "start", "parameters", "file", "epoch kept"]
-    return table([*head, "pictures seen", "time", "machine"], rows)
+    return table([*head, "pictures seen", "time", "machine", "arithmetic"], rows)
 
 
 def _prices(group: list[Checkpoint]) -> str:

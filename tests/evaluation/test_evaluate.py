@@ -12,6 +12,7 @@ from model.errors import ConfigError, DataError
 from model.evaluation.evaluate import evaluate
 from model.evaluation.metrics import Metrics, confusion_matrix
 from model.inference.segmenter import Segmenter
+from model.words import FIGURES
 
 SIZES = {"small": (31, 47), "tall": (90, 20), "wide": (40, 128)}
 
@@ -95,9 +96,7 @@ def test_a_recorded_figure_can_be_measured_again(data_root, command):
     done = command("evaluate", "--checkpoint", name, "--data", "pets", "--split", "test")
     assert done.returncode == 0, done.stderr
     assert f"test, {recorded['num_images']} pictures" in done.stdout
-    found = re.search(
-        r"mean IoU ([\d.]+) %, mean Dice ([\d.]+) %, accuracy ([\d.]+) %", done.stdout
-    )
-    for value, figure in zip(found.groups(), ("mean_iou", "mean_dice", "accuracy"), strict=True):
+    for figure, title in FIGURES.items():
+        (value,) = re.findall(rf"^    {re.escape(title)} +([\d.]+) \(", done.stdout, re.MULTILINE)
         # To a tenth of a point, and what printing one rounds away.
         assert float(value) == pytest.approx(100 * recorded[figure], abs=0.1 + 0.05), figure

@@ -9,11 +9,13 @@ import pytest
 
 from model.checkpoints import folder, zoo
 from model.checkpoints.card import card
+from model.checkpoints.folder import Checkpoint
 from model.data.classes import ClassTable
 from model.evaluation import results
 from model.evaluation.goals import Goal, headline
 from model.evaluation.report import small_data
-from model.evaluation.report.words import NOTHING
+from model.evaluation.report.candidate import MOST
+from model.evaluation.report.words import MINUS, NOTHING
 from model.evaluation.results import document, markdown_table
 from model.evaluation.studies import (
     CrossValidationResult,
@@ -49,6 +51,57 @@ def test_every_checkpoint_and_class_has_its_row():
         assert f"| `{checkpoint.name}`{note} | {100 * figures['mean_iou']:.1f}" in text
         for info in checkpoint.classes:
             assert f"\n| {info.name} | " in text
+
+
+def pairs(text: str) -> dict[tuple[str, str], tuple[list[float], str, str]]:
+    """By from scratch and pretrained: by how much the latter is ahead, low and high; how clear a
+    difference that is; whether settings differ."""
+    found = {}
+    for line in text.splitlines():
+        cells = line.strip("| ").split(" | ")
+        if len(cells) == 6 and cells[5] in ("alike", "differ"):
+            names = tuple(re.match("`([^`]+)`", cell)[1] for cell in cells[:2])
+            numbers = re.findall(r"[\d.-]+", cells[2].replace(MINUS, "-"))
+            found[names] = (list(map(float, numbers)), cells[4], cells[5])
+    return found
+
+
+def everything(data: str) -> dict[str, Checkpoint]:
+    checkpoints = [*zoo.list_bundled()[0], *zoo.list_reported()]
+    return {c.name: c for c in checkpoints if c.data_name == data}
+
+
+def test_every_pair_has_its_row_however_many_there_are():
+    """CARLA's checkpoints are more than there are colours."""
+    carla = everything("carla")
+    assert len(carla) > MOST
+    text = document(list(carla.values()))
+    assert len(re.findall(r"^\*\*.* points of mean IoU", text, re.MULTILINE)) == 2  # from scratch
+    found = pairs(text)
+    assert len(found) == 6
+    for names, ((ahead, low, high), difference, settings) in found.items():
+        iou = [carla[name].figures("test")["mean_iou"] for name in names]
+        assert ahead == pytest.approx(100 * (iou[1] - iou[0]), abs=0.051)
+        assert low < ahead < high
+        assert difference in ("clear", "probable", "none shown")
+        if len({"dice" in name for name in names}) == 2:  # one with Dice loss alone
+            assert settings == "differ"
+
+
+def test_a_pair_that_the_network_from_scratch_wins_is_below_zero():
+    pets = everything("pets")
+
+    def starting(scratch: str) -> list[Checkpoint]:
+        return [
+            replace(c, description={**c.description, "encoder": {"pretrained": c.name != scratch}})
+            for c in pets.values()
+        ]
+
+    names = ("pets-scratch", "pets-mobilenet")
+    ahead, low, high = pairs(document(starting(names[0])))[names][0]
+    behind = pairs(document(starting(names[1])))[names[::-1]][0]
+    assert behind == [-ahead, -high, -low]
+    assert ahead > 10
 
 
 def test_a_checkpoint_without_figures_is_left_out():

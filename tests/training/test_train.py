@@ -1,6 +1,7 @@
 """Training through the command line: a complete folder, stopped and continued in every way."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from model.inference.segmenter import Segmenter
 from model.training.config import TrainConfig
 from model.training.run import train
 from model.training.writer import HISTORY_COLUMNS
+from model.words import FIGURES, with_interval
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = {
@@ -98,7 +100,7 @@ def test_nothing_of_this_machines_folders_is_recorded(trained_run):
 def test_the_command_prints_its_figures_and_no_warnings(trained_run):
     printed = (trained_run.parent / "stdout.txt").read_text()
     figures = folder.read(trained_run).metrics["splits"]["test"]["f32"]
-    assert f"mean IoU {100 * figures['mean_iou']:.1f} %" in printed
+    assert re.search(rf"mean IoU +{100 * figures['mean_iou']:.1f} \(", printed)
     assert (trained_run.parent / "stderr.txt").read_text() == ""
 
 
@@ -113,8 +115,8 @@ def test_evaluate_gives_the_figures_that_training_recorded(trained_run, here):
     code, printed, _ = here("evaluate", "--checkpoint", trained_run, "--engine", "torch")
     assert code == 0
     figures = folder.read(trained_run).metrics["splits"]["test"]["f32"]
-    for name, value in (("mean IoU", "mean_iou"), ("mean Dice", "mean_dice")):
-        assert f"{name} {100 * figures[value]:.1f} %" in printed
+    for value, name in FIGURES.items():
+        assert f"{name:16}{with_interval(figures, value)}\n" in printed
     road = figures["per_class"]["iou"][0]
     (row,) = (line for line in printed.splitlines() if line.split()[:1] == ["road"])
     assert f"{100 * road:.1f}" in row

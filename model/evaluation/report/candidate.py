@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import title, told_apart
@@ -48,14 +49,14 @@ class Candidate:
 def candidates(
     checkpoints: Mapping[str, Checkpoint], scores: Mapping[str, Scored | None]
 ) -> list[Candidate]:
-    """Checkpoints with titles that tell them apart, and a colour each.
+    """Checkpoints with titles that tell them apart, and a colour each; colours repeat after `MOST`.
 
     Args: checkpoints, scores: by the name that each goes by.
     """
     titles = told_apart({name: title(checkpoint) for name, checkpoint in checkpoints.items()})
     return [
         Candidate(name, checkpoint, titles[name], colour, scores[name])
-        for (name, checkpoint), colour in zip(checkpoints.items(), MODEL_COLOURS, strict=False)
+        for (name, checkpoint), colour in zip(checkpoints.items(), cycle(MODEL_COLOURS))
     ]
 
 
