@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.evaluation.commands import class_table, summary
+from model.evaluation.commands import class_lines, summary
 from model.interrupts import going_on, stopping_at_once
 from model.training.config import TrainConfig
 
@@ -19,7 +19,7 @@ def train(config: TrainConfig) -> int:
         return 0
     training, splits = checkpoint.description["training"], checkpoint.metrics["splits"]
     print(summary(str(config.output), checkpoint.description["data"]["title"], splits))
-    print(class_table(checkpoint.classes.names, splits["test"]["f32"]["per_class"]))
+    print(class_lines(checkpoint.classes.names, splits["test"]["f32"]["per_class"]))
     ended = f" {training['ended']}" if training["ended"] else ""
     print(f"Kept: epoch {training['best_epoch']} of {training['epochs_done']}.{ended}")
     print(f"All about it: {config.output / 'report.html'}")

@@ -6,10 +6,12 @@ import difflib
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import tyro
 
 from model.checkpoints.hub_id import HubId
 from model.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, SizePolicy
@@ -26,9 +28,6 @@ NORMALISATIONS = {
 LOCAL = ("output", "data_root", "skip_check", "resume", "samples_every", "cache_gib",
          "devices", "num_nodes")  # fmt: skip
 """Settings that say where and how a run is watched, not what is trained."""
-
-OF_UNET = ("base_width", "depth", "dropout")
-"""Settings of the network from scratch; others have their own."""
 
 CHANGEABLE = ("preset", "device", "time_limit", "early_stopping", "on_collapse")
 """Settings that may change when a run is resumed."""
@@ -52,8 +51,9 @@ class TrainConfig:
     "streets" is drawn and needs no download."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
-    split: Path | None = None
-    """A split file that replaces the data set's own split."""
+    # Also as --split, for commands that older versions recorded. The help lists aliases first.
+    split: Annotated[Path | None, tyro.conf.arg(aliases=["--split-file"])] = None
+    """A split file that replaces the data set's own split; --split is its old name."""
     limit: int | None = None
     """Use only this many training pictures, the first ones, for a quick trial. For a study of small
     data, with pictures drawn by seeds, see `small-data`."""
@@ -187,6 +187,7 @@ class TrainConfig:
         self._check("tile", lambda v: v >= 64 and v % 32 == 0, "must be a multiple of 32 from 64")
         self._check("batch_size", lambda v: v >= 2, "must be at least 2: BatchNorm needs more")
         self._check_together()
+        self._check_unused()
 
     def _check(self, name: str, is_right, rule: str) -> None:
         value = getattr(self, name)
@@ -244,6 +245,16 @@ class TrainConfig:
                     f'TrainConfig.of_preset("{self.preset}", ...) brings them.'
                 )
 
+    def _check_unused(self) -> None:
+        """Refuses settings that change nothing, but for a preset's own, such as the width of a
+        network that another flag has replaced: they get their defaults."""
+        brought = PRESETS.get(self.preset, {})
+        for name, needed in _unused(vars(self)).items():
+            value = getattr(self, name)
+            if value not in (_DEFAULTS[name], brought.get(name)):
+                raise ConfigError(f"{flag(name)} changes nothing without {needed}. Leave it out.")
+            object.__setattr__(self, name, _DEFAULTS[name])
+
     @classmethod
     def of_preset(cls, name: str, **changes: Any) -> Self:
         """The settings of a preset, some of them changed.
@@ -259,14 +270,16 @@ class TrainConfig:
     def of_words(cls, words: Sequence[str]) -> Self:
         """The defaults that a command line's other flags override: those of its --preset.
 
-        Raises: `ConfigError` for an unknown preset.
+        Raises: `ConfigError` for an unknown preset, or two different ones.
         """
+        names = []
         for index, word in enumerate(words):
             given, equals, name = word.partition("=")
             if given == "--preset":
-                name = name if equals else "".join(words[index + 1 : index + 2])
-                return cls.of_preset(name)
-        return cls()
+                names.append(name if equals else "".join(words[index + 1 : index + 2]))
+        if len(set(names)) > 1:
+            raise ConfigError(f"--preset is given twice, as {' and '.join(names)}. Choose one.")
+        return cls.of_preset(names[0]) if names else cls()
 
     @property
     def multiple(self) -> int:
@@ -300,12 +313,11 @@ class TrainConfig:
 
     def command(self) -> str:
         """The command line that trains the same again, given its files; without the preset, whose
-        settings a later version may change, and without what the network has no use for."""
+        settings a later version may change."""
         words = ["python", "-m", "model", self.COMMAND]
         defaults = {item.name: item.default for item in fields(self)}
-        unused = ("preset",) if self.network == "unet" else ("preset", *OF_UNET)
         for name, value in self.portable().items():
-            if name not in unused and value != defaults[name]:
+            if name != "preset" and value != defaults[name]:
                 words += [flag(name)] if value is True else [flag(name), str(value)]
         for name in self.OWN:
             value = getattr(self, name)
@@ -324,6 +336,8 @@ def flag(name: str) -> str:
     >>> flag("batch_size")
     '--batch-size'
     """
+    if name == "split":
+        return "--split-file"  # as in `evaluate`, whose --split is a part of a split
     return f"--{name.replace('_', '-')}"
 
 
@@ -340,11 +354,27 @@ def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
             old, new = Path(old).name, Path(new).name
         return old != new
 
+    # Older versions recorded these as they were given.
+    same = (*CHANGEABLE, *_unused(_DEFAULTS | now))
     return [
         f"{flag(name)} {before.get(name, default)} (now {now[name]})"
         for name, default in _DEFAULTS.items()
-        if name in now and name not in CHANGEABLE and differs(name)
+        if name in now and name not in same and differs(name)
     ]
+
+
+def _unused(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings that change nothing beside the others, each with what it needs."""
+    unused = {}
+    if settings["network"] != "unet":
+        unused |= dict.fromkeys(("base_width", "depth", "dropout"), "--network unet")
+    if settings["encoder_weights"] in ("none", "imagenet"):  # imagenet: we know their origin
+        unused["encoder_origin"] = "--encoder-weights with a file or a Hub id"
+    if settings["size_policy"] != "tile":
+        unused["tile"] = "--size-policy tile"
+    if settings["schedule"] != "plateau":
+        unused["plateau_patience"] = "--schedule plateau"
+    return unused
 
 
 def _settings_of(preset: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
@@ -15,6 +14,7 @@ from model.checkpoints.hub_id import HubId
 from model.checkpoints.weights import misfit, read_tensors
 from model.data import datasets
 from model.data.classes import ClassTable
+from model.digest import file_digest
 from model.errors import ConfigError
 from model.networks.registry import Architecture, construct
 
@@ -77,9 +77,15 @@ def start_from(network: nn.Module, model: str, classes: ClassTable) -> Checkpoin
     Args: model: as models are named everywhere; classes: those that will be trained.
 
     Returns: the checkpoint.
-    Raises: `ConfigError` if classes or weights differ, else as `zoo.find`.
+    Raises: `ConfigError` if classes or weights differ or it is an ensemble, else as `zoo.find`.
     """
     checkpoint = zoo.find(model)
+    if "members" in checkpoint.description:
+        parts = sorted(found.parent for found in checkpoint.path.glob(f"*/{folder.WEIGHTS_FILE}"))
+        raise ConfigError(
+            f"--start-from {model} is an ensemble of networks, and a run starts from one. Give one "
+            f"of them: {', '.join(map(str, parts))}."
+        )
     if checkpoint.classes.names != classes.names:
         raise ConfigError(
             f"--start-from {model} knows the classes {checkpoint.classes.names}, but the data set "
@@ -122,5 +128,5 @@ def _from_file(architecture: Architecture, path: Path, origin: str) -> tuple[nn.
         "pretrained": True,
         "origin": origin or path.name,
         "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": file_digest(path),
     }

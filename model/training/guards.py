@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from model.data.classes import ClassTable
-from model.errors import StudioError, TrainingError
+from model.errors import DataError, ImageError, StudioError, TrainingError
 from model.training.config import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -26,11 +27,14 @@ def check_finite(loss: Tensor, config: TrainConfig) -> None:
     """Raises `TrainingError` if the loss is infinite or not a number."""
     if not loss.isfinite():
         half = "" if config.precision == "f32" else ", --precision f32"
+        # A name alone would be looked up in weights/.
+        named = len(config.output.parts) > 1
+        run = config.output if named else os.path.join(os.curdir, config.output)
         raise TrainingError(
             f"The loss became {loss.item()}: the training has diverged. Try a lower --lr (now "
             f"{config.lr:g}), some --warmup-epochs{half} or another --loss (now {config.loss}), "
             f"with another --output. If an epoch has finished, {config.output} is a usable "
-            f"checkpoint, and --start-from {config.output} continues from it."
+            f"checkpoint, and --start-from {run} continues from it."
         )
 
 
@@ -81,6 +85,10 @@ def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
     left = left or kept(config)
     try:
         yield
+    except (ImageError, DataError) as error:
+        if not isinstance(gone := error.__cause__, FileNotFoundError):
+            raise
+        raise TrainingError(f"{error} Put it back. {left}") from gone
     except StudioError:
         raise
     except OSError as error:

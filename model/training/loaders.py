@@ -28,8 +28,13 @@ def training_names(config: TrainConfig, data: DataSet) -> list[str]:
 
 
 def check_enough(config: TrainConfig, data: DataSet, processes: int = 1) -> None:
-    """Raises `ConfigError` if there are fewer training pictures in an epoch than a batch or a step
-    needs, or fewer validation pictures than processes."""
+    """Raises `ConfigError` if there are fewer than two classes, fewer training pictures in an epoch
+    than a batch or a step needs, or fewer validation pictures than processes."""
+    if len(data.classes) < 2:
+        raise ConfigError(
+            f"{data.title} has one class only, {data.classes.names[0]}: there is nothing to tell "
+            "apart. Label at least two, such as an object and its background."
+        )
     count, what = len(training_names(config, data)), "training pictures"
     if config.pictures_per_epoch:
         count, what = config.pictures_per_epoch, "pictures of --pictures-per-epoch"

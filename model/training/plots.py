@@ -11,14 +11,15 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from model.data.classes import ClassTable
+from model.data.sheets import INK
 from model.evaluation.metrics import Metrics
 
-# Blue and vermilion of Okabe & Ito (2008), see `model.data.classes`.
+# Vermilion and blue of Okabe & Ito (2008), see `model.data.classes`.
 TRAINING, VALIDATION = "#D55E00", "#0072B2"
-INK, FAINT = "#12211f", "#d5dedb"
+FAINT = "#d5dedb"
 
 STYLE = {
     "font.family": "sans-serif",
@@ -36,8 +37,6 @@ STYLE = {
 
 PANELS = {"loss": "Loss", "iou": "Mean IoU", "dice": "Mean Dice", "accuracy": "Pixel accuracy"}
 """Columns of `history.csv`, after "train_" and "val_", and their titles."""
-
-CELL, GAP = 240, 6
 
 
 def curves(rows: Sequence[dict[str, float]], title: str = "") -> Figure:
@@ -125,35 +124,6 @@ def confusion(classes: ClassTable, matrix: np.ndarray) -> Figure:
     return figure
 
 
-def contact_sheet(
-    rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str]
-) -> Image.Image:
-    """Pictures of equal size side by side, each row with its name, as one picture.
-
-    Args:
-        rows: names with RGB pictures, each uint8 (H, W, 3); all are scaled to fit cells.
-        titles: of the columns.
-    """
-    font = ImageFont.load_default(13)
-    line = 20
-    cells = [
-        (name, [_thumbnail(Image.fromarray(picture)) for picture in pictures])
-        for name, pictures in rows
-    ]
-    heights = [pictures[0].height + line + GAP for _, pictures in cells]
-    sheet = Image.new("RGB", (len(titles) * (CELL + GAP) + GAP, sum(heights) + line + GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        draw.text((GAP + column * (CELL + GAP), 4), title, INK, font)
-    top = line + GAP
-    for (name, pictures), height in zip(cells, heights, strict=True):
-        for column, picture in enumerate(pictures):
-            sheet.paste(picture, (GAP + column * (CELL + GAP), top))
-        draw.text((GAP, top + pictures[0].height + 1), name, INK, font)
-        top += height
-    return sheet
-
-
 def png(drawing: Figure | Image.Image) -> bytes:
     """A drawing as a PNG file."""
     buffer = io.BytesIO()
@@ -180,8 +150,3 @@ def _dress(axes, title: str) -> None:
     axes.set_xlabel("epoch")
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.xaxis.get_major_locator().set_params(integer=True)
-
-
-def _thumbnail(image: Image.Image) -> Image.Image:
-    scale = CELL / max(image.size)
-    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))

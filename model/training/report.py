@@ -16,8 +16,9 @@ from model.checkpoints.card import kept_epoch
 from model.checkpoints.cases import best_and_worst
 from model.checkpoints.folder import Checkpoint
 from model.data.datasets import DataSet
+from model.data.drawing import overlay
+from model.data.sheets import in_columns
 from model.evaluation.metrics import Metrics
-from model.inference.drawing import overlay
 from model.inference.segmenter import Segmenter
 from model.training import plots
 from model.words import CLASS_FIGURES, duration, in_percent
@@ -92,6 +93,6 @@ def _sheet(segmenter: Segmenter, data: DataSet, rows: list[dict]) -> str:
         overlays = [overlay(image, labels, data.classes) for labels in (truth, predicted)]
         drawn.append((label, [image, *overlays]))
     buffer = io.BytesIO()
-    sheet = plots.contact_sheet(drawn, ("picture", "truth", "predicted"))
+    sheet = in_columns(drawn, ("picture", "truth", "predicted"))
     sheet.save(buffer, "JPEG", quality=85)
     return base64.b64encode(buffer.getvalue()).decode()

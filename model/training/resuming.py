@@ -11,12 +11,18 @@ import torch
 from filelock import FileLock, Timeout
 
 from model.checkpoints import folder
+from model.checkpoints.folder import Checkpoint
+from model.data import splits
+from model.data.datasets import DataSet
 from model.errors import CheckpointError, ConfigError
 from model.training.config import TrainConfig, changed_settings
 from model.training.watching import SAMPLES_FOLDER
 from model.training.writer import RESUME_FILE
 
 LOCK_FILE = ".lock"
+
+ENDS = ("time_limit", "early_stopping", "on_collapse")
+"""Settings that end a run early: with others, one that has ended goes on."""
 
 
 def resume_file(config: TrainConfig) -> Path | None:
@@ -25,13 +31,18 @@ def resume_file(config: TrainConfig) -> Path | None:
     Raises: `ConfigError` if there is no run to continue, or one that must not be overwritten.
     """
     path = config.output / RESUME_FILE
+    if not path.exists() and (config.output / folder.DESCRIPTION_FILE).exists():
+        raise ConfigError(
+            f"{config.output} holds a checkpoint, but no {RESUME_FILE} to continue it from. "
+            + _anew(config.output)
+        )
     if config.resume:
         if not path.exists():
             raise ConfigError(
                 f"--resume: {config.output} has no run to continue. Leave --resume out to start it."
             )
         return path
-    if path.exists() or (config.output / folder.DESCRIPTION_FILE).exists():
+    if path.exists():
         raise ConfigError(
             f"{config.output} already holds a run. Add --resume to continue it, or choose another "
             "--output."
@@ -87,17 +98,52 @@ def check_same_run(path: Path, description: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:  # zip, pickle and torch each have their own
         raise CheckpointError(
             f"--resume: {path} is damaged, so the run cannot be continued. {output} "
-            "still holds its best epoch; start again with another --output."
+            f"still holds the epoch that it has kept. {_anew(output)}"
         ) from error
+    _check_same(output, recorded, description)
+    before = {key: recorded["training"][key] for key in ("before",) if key in recorded["training"]}
+    return {"encoder": recorded["encoder"], "training": description["training"] | before}
+
+
+def finished(config: TrainConfig, data: DataSet) -> Checkpoint | None:
+    """The run in `config.output` if it has come to its end, which needs no file to continue from.
+
+    Raises: `ConfigError` if it was started with other settings or data.
+    """
+    try:
+        checkpoint = folder.read(config.output)
+    except CheckpointError:  # not begun, or damaged
+        return None
+    recorded = {"training": {}, "data": {}} | checkpoint.description
+    settings = config.portable()
+    del settings["encoder_origin"]  # recorded elsewhere
+    digests = {"digest": data.digest(), "split_digest": splits.digest(data.split)}
+    described = {"training": settings, "data": {"name": data.name, **digests}}
+    _check_same(config.output, recorded, described)
+    training = recorded["training"]
+    done = training.get("epochs_done")
+    ended = training.get("ended") and all(training.get(name) == settings[name] for name in ENDS)
+    if not (ended or done == config.epochs):
+        return None
+    # The history is what an epoch writes last.
+    return checkpoint if len(checkpoint.history()) == done else None
+
+
+def _check_same(output: Path, recorded: dict[str, Any], description: dict[str, Any]) -> None:
+    """Raises `ConfigError` if a run was started with other settings or data."""
     if changed := changed_settings(recorded["training"], description["training"]):
         raise ConfigError(
             f"--resume: the run in {output} was started with {', '.join(changed)}. Repeat its own "
             "settings to continue it, or choose another --output for a new run."
         )
-    if any(description["data"][key] != recorded["data"][key] for key in ("digest", "split_digest")):
+    if any(
+        description["data"][key] != recorded["data"].get(key) for key in ("digest", "split_digest")
+    ):
         raise ConfigError(
             f"--resume: the data set {description['data']['name']} or its split has changed since "
             f"the run in {output} was started. Choose another --output for a new run."
         )
-    before = {key: recorded["training"][key] for key in ("before",) if key in recorded["training"]}
-    return {"encoder": recorded["encoder"], "training": description["training"] | before}
+
+
+def _anew(output: Path) -> str:
+    return f"To train anew, delete {output} or choose another --output."

@@ -41,6 +41,7 @@ from model.training.encoder import build_with_encoder, start_from
 from model.training.guards import explained
 from model.training.loaders import Loaders, check_enough, training_names
 from model.training.module import SegmentationModule
+from model.training.own_commit import own_commit
 from model.training.processes import EndTogether, Processes
 from model.training.progress import RunProgress
 from model.training.report import write_report
@@ -224,6 +225,7 @@ def _describe(
             # As plain text: its own class of string cannot be resumed from.
             "torch": str(torch.__version__),
             "python": platform.python_version(),
+            **({"commit": commit} if (commit := own_commit()) else {}),
         },
     }
 

@@ -13,9 +13,10 @@ from torch.utils.data import Dataset
 
 from model import writing
 from model.data.classes import ClassTable
+from model.data.drawing import overlay
 from model.data.preprocessing import Preprocessing
+from model.data.sheets import in_columns, sample
 from model.data.transforms import Collate
-from model.inference.drawing import overlay
 from model.training import plots
 from model.training.config import TrainConfig
 from model.training.module import SegmentationModule
@@ -116,10 +117,9 @@ class SamplePictures(Callback):
         gc.collect()
 
     def _sheet(self, module: SegmentationModule) -> Image.Image:
-        count = min(SAMPLES, len(self.samples))
-        chosen = [round(i) for i in np.linspace(0, len(self.samples) - 1, count)]
+        chosen = sample(range(len(self.samples)), SAMPLES)
         rows = [(f"number {i + 1}", self._drawn(module, i)) for i in chosen]
-        return plots.contact_sheet(rows, ("picture", "truth", f"epoch {self.epoch}"))
+        return in_columns(rows, ("picture", "truth", f"epoch {self.epoch}"))
 
     def _drawn(self, module: SegmentationModule, index: int) -> list[np.ndarray]:
         image, mask = self.samples[index]

@@ -86,11 +86,16 @@ class RunWriter(Callback):
         self.started = time.monotonic()
 
     def on_fit_start(self, trainer, module: SegmentationModule) -> None:
-        if self.rows and trainer.is_global_zero:  # resumed, maybe from an epoch half written
+        if not self.rows:
+            return
+        # Resumed, maybe with settings by which it ends at once.
+        if len(self.rows) < self.config.epochs:
+            self.ended = self._reason()
+        if trainer.is_global_zero:  # the last epoch may be half written
             self.write(module)
 
     def on_train_start(self, trainer, module) -> None:
-        if self.rows and self._reason():
+        if self.ended:
             trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer, module) -> None:
@@ -166,11 +171,13 @@ class RunWriter(Callback):
         """Why the run ends before its last epoch, a sentence; empty if it continues."""
         patience, hours = self.config.early_stopping, self.config.time_limit
         if patience is not None and len(self.rows) - self.best["epoch"] >= patience:
-            return f"{patience} epochs have brought no improvement."
+            passed = "1 epoch has" if patience == 1 else f"{patience} epochs have"
+            return f"{passed} brought no improvement."
         if self.watch.is_over:
             return "One class was predicted everywhere."
         if hours is not None and sum(row["seconds"] for row in self.rows) >= 3600 * hours:
-            return f"The time limit of {hours:g} hours is reached."
+            limit = "1 hour" if hours == 1 else f"{hours:g} hours"
+            return f"The time limit of {limit} is reached."
         return ""
 
 

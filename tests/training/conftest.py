@@ -54,9 +54,11 @@ def tiny(tmp_path: Path) -> Callable[..., TrainConfig]:
 
     def settings(**changes) -> TrainConfig:
         plain = {
-            "output": tmp_path / "run", "base_width": 4, "depth": 2, "crop": 32, "batch_size": 4,
-            "epochs": 3, "samples_every": 0, "precision": "f32", "device": "cpu",
+            "output": tmp_path / "run", "crop": 32, "batch_size": 4, "epochs": 3,
+            "samples_every": 0, "precision": "f32", "device": "cpu",
         }  # fmt: skip
+        if "network" not in changes:
+            plain |= {"base_width": 4, "depth": 2}
         return TrainConfig(**plain | changes)
 
     return settings
@@ -71,6 +73,6 @@ def few_arguments(tmp_path_factory) -> tuple[str, ...]:
     split = {"train": names[:26], "validation": names[26:33], "test": names[33:35]}
     split_file.write(path, split, data="streets", rule="a few of them")
     return (
-        *("--data", "streets", "--split", str(path), "--base-width", "8", "--depth", "2"),
+        *("--data", "streets", "--split-file", str(path), "--base-width", "8", "--depth", "2"),
         *("--longest-side", "64", "--crop", "32", "--device", "cpu", "--samples-every", "0"),
     )

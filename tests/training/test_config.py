@@ -1,6 +1,7 @@
 """Training settings: impossible ones are refused by the name of their flag."""
 
 import dataclasses
+import json
 import shlex
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from model.errors import ConfigError
 from model.training.config import TrainConfig, changed_settings
 from model.training.presets import PRESETS
 from model.training.studies.configs import CrossValidation, SmallData, Tuning
+from tests.conftest import REPOSITORY
+
+STUDIES = "weights/studies/*.json"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,16 @@ from model.training.studies.configs import CrossValidation, SmallData, Tuning
         ({"seed": -1}, "--seed"),
         ({"seed": 2**32}, "--seed"),
         ({"network": "unet", "encoder_weights": "imagenet"}, "--encoder-weights"),
+        ({"network": "unet-resnet34", "base_width": 16}, "--base-width changes nothing"),
+        ({"network": "unet-resnet34", "depth": 3}, "--depth changes nothing without --network"),
+        ({"network": "unet-resnet34", "dropout": 0.5}, "--dropout changes nothing"),
+        ({"size_policy": "pad", "tile": 128}, "--tile changes nothing without --size-policy tile"),
+        ({"plateau_patience": 9}, "--plateau-patience changes nothing without --schedule plateau"),
+        ({"network": "unet-resnet34", "encoder_origin": "x"}, "--encoder-origin changes nothing"),
+        (
+            {"network": "unet-resnet34", "encoder_weights": "imagenet", "encoder_origin": "x"},
+            "--encoder-origin changes nothing",
+        ),
     ],
 )
 def test_impossible_settings_are_refused_by_flag(settings, flag):
@@ -69,7 +83,7 @@ def test_impossible_settings_are_refused_by_flag(settings, flag):
 def test_a_deeper_network_needs_larger_multiples():
     assert TrainConfig(depth=8).preprocessing(256).multiple == 256
     assert TrainConfig(depth=4).preprocessing(256).multiple == 32
-    assert TrainConfig(depth=8, network="unet-resnet34").preprocessing(256).multiple == 32
+    assert TrainConfig(network="unet-resnet34").preprocessing(256).multiple == 32
 
 
 def test_paths_may_be_text():
@@ -77,14 +91,25 @@ def test_paths_may_be_text():
     assert (config.output, config.split) == (Path("runs/pets"), Path("split.json"))
 
 
-def test_the_recorded_command_leaves_out_what_the_network_has_no_use_for():
+def test_what_a_preset_brings_for_another_network_or_policy_is_dropped():
     command = TrainConfig.of_preset("pets-scratch", network="unet-resnet34").command()
     assert "--base-width" not in command
     assert "--base-width 24" in TrainConfig.of_preset("pets-scratch").command()
+    assert TrainConfig.of_preset("aerial", size_policy="pad").tile == TrainConfig().tile
+    fold = CrossValidation.of_preset("pets-scratch", network="unet-resnet34").fold(1)
+    assert fold.network == "unet-resnet34"
 
 
 def test_the_limits_themselves_are_allowed():
-    TrainConfig(tile=64, ema=0.0, augment=2.0, epochs=5, warmup_epochs=4.5, samples_every=0)
+    TrainConfig(
+        size_policy="tile",
+        tile=64,
+        ema=0.0,
+        augment=2.0,
+        epochs=5,
+        warmup_epochs=4.5,
+        samples_every=0,
+    )
     TrainConfig(
         epochs=1, base_width=1, depth=8, limit=1, batch_size=2, crop=256, longest_side=32, seed=0
     )
@@ -100,7 +125,12 @@ def test_the_limits_themselves_are_allowed():
         TrainConfig(include_validation=True, accumulate=2, ema=0.99),
         TrainConfig(keep="last", early_stopping=5),
         TrainConfig(loss="0.5*ce+dice", longest_side=128, schedule="cosine", precision="f32"),
-        TrainConfig(encoder_origin="Tiny ImageNet, by us", network="unet-vgg16_bn"),
+        TrainConfig(
+            encoder_weights="vgg.safetensors",
+            encoder_origin="Tiny ImageNet, by us",
+            network="unet-vgg16_bn",
+        ),
+        TrainConfig(split="own.json"),
     ],
 )
 def test_the_recorded_command_gives_the_same_settings(config):
@@ -133,6 +163,15 @@ def test_a_preset_is_recorded_as_its_settings(name):
     assert {key: getattr(config, key) for key in PRESETS[name]} == PRESETS[name]
     again = tyro.cli(TrainConfig, args=shlex.split(config.command())[4:])
     assert dataclasses.replace(again, preset=name) == config
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, CrossValidation, Tuning, SmallData])
+def test_a_split_file_may_be_given_by_its_older_flag(kind):
+    config = kind(split="own.json")
+    for flag in ("--split-file", "--split"):
+        assert tyro.cli(kind, args=[flag, "own.json"]) == config
+    assert " --split-file own.json" in config.command()
+    assert config.portable()["split"] == "own.json"  # what --resume compares with older runs
 
 
 @pytest.mark.parametrize(
@@ -190,6 +229,27 @@ def test_flags_override_a_preset_wherever_they_stand(words):
         assert config == TrainConfig.of_preset("pets", epochs=3)
 
 
+@pytest.mark.parametrize("form", ["--preset {}", "--preset={}"])
+def test_two_presets_are_refused(form):
+    """The recipe of one, recorded by the name of the other, would be the wrong half of a pair."""
+    words = f"{form.format('carla-scratch')} {form.format('carla-resnet34')}".split()
+    with pytest.raises(ConfigError, match="given twice, as carla-scratch and carla-resnet34"):
+        TrainConfig.of_words(words)
+    assert TrainConfig.of_words(words[: len(words) // 2] * 2).preset == "carla-scratch"
+
+
+def test_what_the_checkpoints_recorded_is_still_understood():
+    kinds = {kind.COMMAND: kind for kind in (TrainConfig, CrossValidation, Tuning, SmallData)}
+    files = [*REPOSITORY.glob("weights/**/segmentation.json"), *REPOSITORY.glob(STUDIES)]
+    assert len(files) > 10
+    for file in files:
+        described = json.loads(file.read_text())
+        command = described.get("command") or described["training"]["command"]
+        words = shlex.split(command)[3:]
+        config = tyro.cli(kinds[words[0]], args=words[1:])
+        assert config.command() == command
+
+
 def test_a_preset_whose_name_alone_was_given_in_python_is_refused():
     with pytest.raises(ConfigError, match=r'TrainConfig\.of_preset\("carla-scratch", \.\.\.\)'):
         TrainConfig(preset="carla-scratch")
@@ -199,5 +259,11 @@ def test_what_changed_since_the_start_is_said_by_flag():
     before = TrainConfig(epochs=3, lr=1e-3, device="cpu").portable()
     now = TrainConfig(epochs=5, lr=2e-3, device="auto", time_limit=1.0).portable()
     assert changed_settings(before, now) == ["--lr 0.001 (now 0.002)", "--epochs 3 (now 5)"]
+    other = TrainConfig(split="own.json", epochs=3, lr=1e-3).portable()
+    assert changed_settings(before, other) == ["--split-file None (now own.json)"]
+    # An older version recorded what changes nothing.
+    old = before | {"size_policy": "pad", "tile": 128, "plateau_patience": 9}
+    now = TrainConfig(size_policy="pad", epochs=3).portable()
+    assert changed_settings(old, now) == []
     del before["ema"]  # an older version did not know it
     assert changed_settings(before, TrainConfig(epochs=3).portable()) == []

@@ -1,13 +1,14 @@
 """Pretrained encoders: loaded from a file, recorded by hash, refused when they do not fit."""
 
 import hashlib
+import json
 import shutil
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from model.checkpoints.folder import WEIGHTS_FILE
+from model.checkpoints.folder import DESCRIPTION_FILE, WEIGHTS_FILE
 from model.checkpoints.hub_errors import HubError
 from model.checkpoints.weights import load_network, save_network
 from model.data import streets
@@ -138,6 +139,17 @@ def test_training_can_start_from_a_checkpoint(make_checkpoint, tmp_path):
     assert not torch.equal(network.head.weight, before)
     expected = load_network(checkpoint).state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in network.state_dict().items())
+
+
+def test_an_ensemble_is_refused_and_its_networks_named(make_checkpoint, tmp_path):
+    checkpoint = make_checkpoint(tmp_path / "folds")
+    described = checkpoint.path / DESCRIPTION_FILE
+    described.write_text(json.dumps(checkpoint.description | {"members": ["fold-2"]}))
+    for number in (1, 2):
+        make_checkpoint(checkpoint.path / f"fold-{number}")
+    network = construct(Architecture.from_json(checkpoint.config))
+    with pytest.raises(ConfigError, match=r"is an ensemble .*folds/fold-1, .*folds/fold-2\."):
+        start_from(network, str(checkpoint.path), checkpoint.classes)
 
 
 def test_a_checkpoint_of_other_classes_or_another_network_is_refused(make_checkpoint, tmp_path):

@@ -20,7 +20,7 @@ from model.data.datasets import UserFolder
 from model.errors import ConfigError, StudioError, TrainingError
 from model.inference.segmenter import Segmenter
 from model.training import module as training_module
-from model.training.guards import CollapseWatch, explained
+from model.training.guards import CollapseWatch, check_finite, explained
 from model.training.run import train
 
 CLASSES = ClassTable.of((("road", "#111111"), ("sky", "#222222")))
@@ -61,6 +61,13 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny, few_streets, monkeypatch, 
         assert advice in message
     assert len(epochs_of(config.output)) == 1
     assert_usable(config.output, picture)
+
+
+def test_the_advice_after_divergence_names_a_folder(tiny):
+    """A name alone would be looked up among the bundled checkpoints."""
+    for output, start in (("mine", "./mine"), ("runs/mine", "runs/mine"), ("/mine", "/mine")):
+        with pytest.raises(TrainingError, match=rf"--start-from {start} continues"):
+            check_finite(torch.tensor(float("nan")), tiny(output=output))
 
 
 def test_diverging_weights_are_noticed_for_what_they_are(tiny, few_streets):
@@ -244,7 +251,8 @@ def test_pictures_that_vanish_after_they_were_read_stop_no_epoch(own_folder, tin
     data = UserFolder(own_folder)
     gone, away = data.images[data.names("test")[0]], own_folder.parent / "away.png"
     config = tiny(skip_check=True, longest_side=64)
-    with pytest.raises(StudioError, match=gone.name):
+    advice = rf"{gone.name} cannot be opened: .*\. Put it back\. If .* with --resume continues\."
+    with pytest.raises(TrainingError, match=advice):
         train(config, data, on_epoch=lambda row: gone.exists() and gone.rename(away))
     assert len(epochs_of(config.output)) == 3
     assert_usable(config.output, picture)

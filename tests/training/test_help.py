@@ -32,6 +32,13 @@ def test_help_names_each_setting_with_its_default(run):
         assert choice in text
 
 
+@pytest.mark.parametrize("command", ["train", "crossval", "tune", "small-data"])
+def test_the_split_file_is_called_as_in_evaluate(command, here):
+    lines = [line.strip("│ ") for line in here(command, "--help")[1].splitlines()]
+    (line,) = (line for line in lines if line.startswith("--split"))
+    assert line.split()[0] == "--split-file"
+
+
 def test_every_setting_is_explained(run):
     _, text, _ = run("--help")
     lines = [line.strip("│ ") for line in text.splitlines()]

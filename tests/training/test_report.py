@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from model.data.classes import ClassTable
 from model.evaluation.metrics import Metrics
@@ -98,12 +97,3 @@ def test_curves_mark_the_epoch_that_is_kept(scores, number):
 
 def test_the_same_figure_gives_the_same_file():
     assert plots.svg(plots.curves(rows(0.1, 0.2))) == plots.svg(plots.curves(rows(0.1, 0.2)))
-
-
-def test_a_contact_sheet_holds_all_pictures_with_room_for_their_names():
-    picture = np.full((30, 60, 3), (200, 0, 0), np.uint8)
-    sheet = plots.contact_sheet([("a", [picture] * 2), ("b", [picture] * 2)], ("x", "y"))
-    assert isinstance(sheet, Image.Image)
-    red = (np.asarray(sheet) == (200, 0, 0)).all(-1)
-    # Twice as wide as high, so each becomes 240 x 120.
-    assert red.sum() == 4 * 240 * 120

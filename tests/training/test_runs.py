@@ -10,6 +10,7 @@ import torch
 
 from model.checkpoints import folder
 from model.checkpoints.weights import read_tensors
+from model.data.classes import ClassTable
 from model.errors import ConfigError
 from model.training import run
 from model.training.loaders import Seeded
@@ -290,7 +291,8 @@ def test_no_samples_if_none_are_asked_for(tiny, few_streets):
 
 @pytest.mark.parametrize("policy", ["resize", "pad", "crop", "tile"])
 def test_every_size_policy_trains(policy, tiny, few_streets):
-    config = tiny(size_policy=policy, tile=64, epochs=1)
+    tile = {"tile": 64} if policy == "tile" else {}
+    config = tiny(size_policy=policy, epochs=1, **tile)
     checkpoint = train(config, few_streets)
     assert checkpoint.preprocessing.size_policy == policy
     matrix = checkpoint.figures("test")["confusion_matrix"]
@@ -320,6 +322,24 @@ def test_what_a_run_records_can_be_repeated(tiny, few_streets):
     assert description["training"]["command"].startswith("python -m model train")
     assert description["data"]["digest"] == few_streets.digest()
     assert description["versions"]["torch"] == torch.__version__
+
+
+def test_one_class_is_nothing_to_tell_apart(tiny, few_streets):
+    few_streets.classes = ClassTable.of((("road", "#111111"),))
+    with pytest.raises(ConfigError, match="has one class only, road: there is nothing to tell"):
+        train(tiny(), few_streets)
+    assert not tiny().output.exists()
+
+
+def test_without_its_state_a_run_is_not_continued_and_says_what_to_do(tiny, few_streets):
+    train(tiny(epochs=1), few_streets, score=False)
+    shutil.rmtree(tiny().output / "resume")
+    for resume in (False, True):
+        with pytest.raises(ConfigError) as caught:
+            train(tiny(epochs=1, resume=resume), few_streets)
+        assert "no resume/last.ckpt to continue it from" in str(caught.value)
+        assert f"delete {tiny().output} or choose another --output" in str(caught.value)
+        assert "--resume" not in str(caught.value)
 
 
 def test_more_than_there_is_cannot_be_in_a_batch(tiny, few_streets):

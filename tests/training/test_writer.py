@@ -144,6 +144,28 @@ def test_a_run_that_has_ended_early_learns_nothing_more_when_resumed(settings, m
     assert trainer.should_stop
 
 
+def test_a_run_that_ends_as_it_is_resumed_says_why(tiny):
+    """Its patience was given only then: no epoch is left to say it."""
+    first = Epochs(tiny())
+    first.see(0.3, 0.2)
+    second = Epochs(tiny(early_stopping=1))
+    second.writer.load_state_dict(first.writer.state_dict())
+    trainer = SimpleNamespace(should_stop=False, is_global_zero=True)
+    second.writer.on_fit_start(trainer, None)
+    second.writer.on_train_start(trainer, None)
+    assert trainer.should_stop
+    assert second.training()["ended"] == "1 epoch has brought no improvement."
+
+
+def test_a_run_that_did_not_end_early_does_not_say_so_later(tiny):
+    first = Epochs(tiny())
+    first.see(0.3, 0.2, 0.1)
+    second = Epochs(tiny(early_stopping=1))
+    second.writer.load_state_dict(first.writer.state_dict())
+    second.writer.on_fit_start(SimpleNamespace(is_global_zero=True), None)
+    assert second.training()["ended"] == ""
+
+
 def test_each_class_gets_a_row_per_epoch(tiny):
     epochs = Epochs(tiny())
     epochs.see(0.1, matrix=np.array([[3, 1], [0, 0]]))

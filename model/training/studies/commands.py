@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from model.evaluation.commands import class_table, summary
-from model.evaluation.markdown import percent_over
+from model.evaluation.commands import class_lines, summary
 from model.interrupts import going_on, stopping_at_once
 from model.training.studies.configs import GOES_ON, CrossValidation, SmallData, Tuning
-from model.words import FIGURES
+from model.words import FIGURES, in_percent, percent_over
 
 
 def crossval(config: CrossValidation) -> int:
@@ -21,10 +20,10 @@ def crossval(config: CrossValidation) -> int:
     for figure, title in FIGURES.items():
         print(f"  {title:16}{percent_over(*result.spread(figure))}")
     print("All out-of-fold predictions in one confusion matrix:")
-    print(class_table(result.class_names, result.pooled.per_class.model_dump()))
+    print(class_lines(result.class_names, result.pooled.per_class.model_dump()))
     print(
-        f"  mean IoU {100 * result.pooled.mean_iou:.1f} %, "
-        f"mean Dice {100 * result.pooled.mean_dice:.1f} %"
+        f"  mean IoU {in_percent(result.pooled.mean_iou)} %, "
+        f"mean Dice {in_percent(result.pooled.mean_dice)} %"
     )
     print(
         summary(

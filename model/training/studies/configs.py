@@ -25,6 +25,9 @@ class CrossValidation(TrainConfig):
     keep: Literal["best", "last"] = "last"
     """The epoch whose weights each fold keeps: the last, or the best on the pictures that it is
     then scored on, which biases its figures upwards."""
+    time_limit: float | None = None
+    """Hours of training of each fold, including resumed parts, after which it ends with the current
+    epoch. For the schedule to reach its end choose --epochs instead."""
     folds: int = 5
     """How many parts training and validation pictures are cut into; the test part stays apart."""
 
@@ -53,11 +56,15 @@ class Tuning(TrainConfig):
     COMMAND: ClassVar[str] = "tune"
     OWN: ClassVar[tuple[str, ...]] = ("trials", "search", "losses")
 
+    time_limit: float | None = None
+    """Hours of training of each trial, including resumed parts, after which it ends with the
+    current epoch; how long the search takes depends on --trials as well."""
     trials: int = 30
     """Number of trials, over all machines; pruned ones count."""
     search: tuple[Searched, ...] = get_args(Searched)
     """What is searched: learning rate (--lr / 10 to 10 --lr), base width (16, 24, 32), depth (3 to
-    5), loss, strength of the augmentation (0 to 2). Width and depth are for "unet" alone."""
+    5), loss, strength of the augmentation (0 to 2). Width and depth are for "unet" alone; with
+    --start-from they are those of its network."""
     losses: tuple[str, ...] = ("ce", "ce+dice", "dice", "focal", "lovasz")
     """The losses to choose from."""
     storage: str = ""
@@ -83,16 +90,21 @@ class Tuning(TrainConfig):
         if not self.search or not self.losses:
             raise ConfigError("--search and --losses must name something to search.")
         if not self.searched:
+            search = f"--search {' '.join(self.search)}"
+            if self.start_from:
+                raise ConfigError(
+                    f"{search} does not go with --start-from: width and depth are those of the "
+                    "network to start from. Search something else."
+                )
             raise ConfigError(
-                f'--search {" ".join(self.search)}: width and depth are those of "unet"; '
-                f"{self.network} has none to search."
+                f'{search}: width and depth are those of "unet"; {self.network} has none to search.'
             )
 
     @property
     def searched(self) -> list[str]:
-        """Those of `search` that the network has."""
-        own = ("base_width", "depth")
-        return [name for name in self.search if self.network == "unet" or name not in own]
+        """Those of `search` that are open."""
+        fixed = () if self.network == "unet" and not self.start_from else ("base_width", "depth")
+        return [name for name in self.search if name not in fixed]
 
     def trial_folder(self, number: int) -> Path:
         return self.output / f"trial-{number:04d}"

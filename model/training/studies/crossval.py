@@ -14,10 +14,13 @@ import numpy as np
 
 from model import writing
 from model.checkpoints import folder
+from model.checkpoints.card import write_card
 from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor, splits
+from model.data.classes import VOID
 from model.data.datasets import DataSet
-from model.errors import ConfigError
+from model.data.splits import Split
+from model.errors import ConfigError, DataError
 from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
 from model.evaluation.metrics import Metrics
@@ -68,6 +71,7 @@ def _cross_validate(config: CrossValidation) -> Folds:
     parts = data.folds(config.folds, config.seed)
     if not config.skip_check and not config.resume:
         doctor.before_training(data)
+    _check_labelled(data, parts)
     checkpoints = []
     for number, part in enumerate(parts, start=1):
         print(f"fold {number} of {config.folds}: {len(part['validation'])} pictures held out")
@@ -94,6 +98,23 @@ def _check_output(config: CrossValidation) -> None:
         raise ConfigError(
             f"{config.output} holds a run of its own. Choose another --output for the folds."
         )
+    if config.resume and not begun:
+        raise ConfigError(
+            f"--resume: {config.output} has no folds to continue. Leave --resume out to start them."
+        )
+
+
+def _check_labelled(data: DataSet, parts: list[Split]) -> None:
+    """Raises `DataError` if a part of a fold has no pixel with a class: the folds before it would
+    be trained in vain."""
+    for number, split in enumerate(parts, start=1):
+        for part, names in split.items():
+            if not any((data.labels(name) != VOID).any() for name in names):
+                raise DataError(
+                    f"Fold {number} of {len(parts)}: all pixels of its {part} masks are void, so "
+                    f"there is nothing to learn from or to score: {', '.join(names[:5])}. Label "
+                    "them, leave them out, or choose another number of --folds."
+                )
 
 
 def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: DataSet) -> Checkpoint:
@@ -116,7 +137,9 @@ def _ensemble(config: CrossValidation, checkpoints: list[Checkpoint], data: Data
     writing.write_json(path / folder.DESCRIPTION_FILE, first.description | own)
     segmenter = Segmenter(folder.read(path), engine="torch", precision="f32")
     result = evaluate(segmenter, data, data.names("test"))
-    return recording.record(segmenter.checkpoint, "test", result)
+    ensemble = recording.record(segmenter.checkpoint, "test", result)
+    write_card(ensemble)
+    return ensemble
 
 
 def _result(

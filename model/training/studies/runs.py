@@ -6,18 +6,16 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
-from model.checkpoints import trained_on, zoo
+from model.checkpoints import folder, trained_on, zoo
 from model.checkpoints.folder import Checkpoint
 from model.data import splits
 from model.data.datasets import DataSet
 from model.data.splits import Split
 from model.errors import ConfigError
-from model.evaluation import recording
-from model.evaluation.evaluate import evaluate
 from model.evaluation.studies import StudyData
-from model.inference.segmenter import Segmenter
 from model.training.config import TrainConfig
-from model.training.run import train
+from model.training.resuming import finished
+from model.training.run import finish, train
 from model.training.writer import RESUME_FILE
 
 
@@ -59,13 +57,19 @@ def check_start(config: TrainConfig, data: DataSet, *, splits_anew: bool = False
 
 
 def trained(config: TrainConfig, data: DataSet, parts: Sequence[str]) -> Checkpoint:
-    """Trains a run and scores it on parts of its split, as far as that is not done yet."""
-    begun = (config.output / RESUME_FILE).exists()
-    checkpoint = train(replace(config, resume=begun), data, score=False)
-    for part in parts:
-        scored = checkpoint.figures(part)
-        if scored is None or scored.get("digest") != checkpoint.digest():
-            segmenter = Segmenter(checkpoint, engine="torch", precision="f32")
-            result = evaluate(segmenter, data, data.names(part))
-            checkpoint = recording.record(checkpoint, part, result)
+    """Trains a run, scores it on parts of its split and writes its report and card, as far as that
+    is not done yet."""
+    checkpoint = finished(config, data)
+    if checkpoint is None:
+        begun = (config.output / RESUME_FILE).exists()
+        checkpoint = train(replace(config, resume=begun), data, score=False)
+    missing = tuple(part for part in parts if not _is_scored(checkpoint, part))
+    if missing or not (checkpoint.path / folder.CARD_FILE).exists():  # written last
+        finish(checkpoint.path, data, missing)
+        checkpoint = folder.read(checkpoint.path)
     return checkpoint
+
+
+def _is_scored(checkpoint: Checkpoint, part: str) -> bool:
+    scored = checkpoint.figures(part)
+    return scored is not None and scored.get("digest") == checkpoint.digest()

@@ -9,15 +9,16 @@ machines may search together, and the unfinished trial of one that died is resum
 from __future__ import annotations
 
 import io
+import math
 import shutil
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from model import writing
@@ -25,7 +26,7 @@ from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.data import datasets, doctor
 from model.data.datasets import DataSet
-from model.errors import CheckpointError, ConfigError, TrainingError
+from model.errors import CheckpointError, ConfigError, DataError, StudioError, TrainingError
 from model.evaluation.studies import SearchResult, SearchTrial
 from model.networks.losses import loss_by_name
 from model.training.config import TrainConfig, changed_settings
@@ -34,9 +35,17 @@ from model.training.loaders import check_enough
 from model.training.run import train
 from model.training.studies.configs import GOES_ON, Tuning, make_folder
 from model.training.studies.runs import check_start, study_data
+from model.training.studies.storage import (
+    OUT_OF_REACH,
+    open_study,
+    retry,
+    storage_explained,
+    storage_name,
+    take_up,
+    trial_folder,
+)
 from model.training.writer import RESUME_FILE, Row
 
-STORAGE_FILE = "search.db"
 BEST_FILE = "best.json"
 TABLE_FILE = "trials.csv"
 PLOTS = ("trials.png", "settings.png")
@@ -45,10 +54,6 @@ BASE_WIDTHS = (16, 24, 32)
 DEPTHS = (3, 5)
 STRENGTHS = (0.0, 2.0)
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    RETRY = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
-HEARTBEAT_SECONDS = 20
 _ALSO_SAME = {
     "search": "another --search",
     "losses": "other --losses",
@@ -64,11 +69,11 @@ def tune(config: Tuning) -> Checkpoint | None:
     commands that train it, all trials), `trials.csv` and two plots into `config.output`.
 
     Returns: the winner trained on training and validation pictures, with `config.retrain`.
-    Raises: as `train`; `ConfigError` if the storage cannot be used, belongs to another search,
-        or no trial was completed.
+    Raises: as `train`; `ConfigError` if the storage cannot be opened, belongs to another search,
+        or no trial was completed; `TrainingError` if the storage fails later.
     """
     make_folder(config.output)
-    with warnings.catch_warnings(), explained(config, GOES_ON):
+    with warnings.catch_warnings(), explained(config, GOES_ON), storage_explained(config):
         # The heartbeat has been "experimental" for years, and the plots of the search are.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return _tune(config)
@@ -80,19 +85,13 @@ def _tune(config: Tuning) -> Checkpoint | None:
         loss_by_name(loss)  # a misspelt one is to be reported now, not when a trial uses it
     check_enough(config, data)
     check_start(config, data)
-    study = _open(config)
+    study = open_study(config)
+    _check_same(study, config, data)
     if not config.skip_check and not study.trials:
         doctor.before_training(data)
-    _check_same(study, config, data)
+    take_up(study, config)
     if _left(study, config):
-        study.optimize(
-            lambda trial: _train(trial, config, data),
-            callbacks=[
-                optuna.study.MaxTrialsCallback(config.trials, COUNTED),
-                # The state for resuming is several times as large as the weights.
-                lambda _, trial: shutil.rmtree(_folder(config, trial) / "resume", True),
-            ],
-        )
+        _search(study, config, data)
     result = _result(study, config, data)
     writing.write_text(config.output / BEST_FILE, result.model_dump_json(indent=1) + "\n")
     writing.write_text(config.output / TABLE_FILE, writing.csv_text(_table(result)))
@@ -119,34 +118,9 @@ def _check_winner(winner: TrainConfig) -> None:
         )
 
 
-def _open(config: Tuning) -> optuna.Study:
-    """Creates the search, or opens it."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    url = config.storage or f"sqlite:///{(config.output / STORAGE_FILE).resolve()}"
-    try:
-        storage = RDBStorage(
-            url,
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=3 * HEARTBEAT_SECONDS,
-            heartbeat_stale_trial_callback=RETRY,
-        )
-    except Exception as error:  # each database driver has its own
-        raise ConfigError(
-            f"--storage {config.storage or url} cannot be opened: {error}. It takes what "
-            "Optuna takes: sqlite:///FILE, or postgresql:// and mysql:// with their driver."
-        ) from error
-    return optuna.create_study(
-        storage=storage,
-        study_name=config.study,
-        direction="maximize",
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(n_warmup_steps=config.epochs // 4),
-    )
-
-
 def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
     """Records the settings of a new search. Raises `ConfigError` if a search that already has
-    trials has other settings."""
+    trials has other settings, or if there is none to resume."""
     settings = config.portable() | {
         "search": sorted(config.search),
         "losses": list(config.losses),
@@ -157,7 +131,12 @@ def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
         raise ConfigError(
             f"{config.output} holds the trials of another search. Choose another --output."
         )
-    if before is None or all(trial.state == TrialState.FAIL for trial in study.trials):
+    if not study.trials and config.resume:
+        raise ConfigError(
+            f"--resume: {storage_name(config)} has no search to continue. Leave --resume out to "
+            "start it."
+        )
+    if before is None or not any(_has_begun(trial, config) for trial in study.trials):
         study.set_user_attr("settings", settings)
         return
     if not config.resume and not config.storage:
@@ -179,15 +158,49 @@ def _check_same(study: optuna.Study, config: Tuning, data: DataSet) -> None:
         )
 
 
+def _has_begun(trial: FrozenTrial, config: Tuning) -> bool:
+    """Whether there is anything of the trial that other settings would contradict."""
+    return trial.state != TrialState.FAIL or (trial_folder(config, trial) / RESUME_FILE).exists()
+
+
 def _left(study: optuna.Study, config: Tuning) -> int:
     return max(0, config.trials - len(study.get_trials(deepcopy=False, states=COUNTED)))
+
+
+def _search(study: optuna.Study, config: Tuning, data: DataSet) -> None:
+    """Trains trials until there are enough."""
+    stopped_by: BaseException | None = None
+
+    def objective(trial: optuna.Trial) -> float:
+        nonlocal stopped_by
+        try:
+            return _train(trial, config, data)
+        except (StudioError, KeyboardInterrupt) as error:
+            stopped_by = error
+            raise
+
+    try:
+        study.optimize(
+            objective,
+            callbacks=[
+                optuna.study.MaxTrialsCallback(config.trials, COUNTED),
+                # The state for resuming is several times as large as the weights.
+                lambda _, trial: shutil.rmtree(trial_folder(config, trial) / "resume", True),
+            ],
+        )
+    except Exception:
+        # On a full disk Optuna cannot record what ended the trial, and raises that instead.
+        if not stopped_by:
+            raise
+    if stopped_by:
+        raise stopped_by
 
 
 def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     """One trial: the best validation mean IoU, in [0, 1]."""
     chosen = _choose(trial, config)
     frozen = trial.study.get_trials()[trial.number]
-    settings = config.trial(_folder(config, frozen), chosen)
+    settings = config.trial(trial_folder(config, frozen), chosen)
     # Named as its folder is; counted as people do.
     count = f"{trial.number + 1} of {config.trials}"
     print(f"trial {trial.number:04d} ({count}): {_in_words(trial.params)}")
@@ -197,7 +210,7 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
 
     def watch(row: Row) -> None:
         nonlocal best
-        best = max(best, row["val_iou"])
+        best = max(best, _scored(row["val_iou"], data))
         trial.report(best, row["epoch"])
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -213,9 +226,19 @@ def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     except KeyboardInterrupt:
         _put_back(trial)
         raise
-    best = _best_epoch(checkpoint)
+    best = _scored(_best_epoch(checkpoint), data)
     print(f"  validation mean IoU {best:.4f}")
     return best
+
+
+def _scored(iou: float, data: DataSet) -> float:
+    """Raises `DataError` if there was nothing to score: so it would be in every trial."""
+    if math.isnan(iou):
+        raise DataError(
+            f"{data.name}: every pixel of the {len(data.names('validation'))} validation masks is "
+            "void, so there is nothing to score. `python -m model data check` says what masks hold."
+        )
+    return iou
 
 
 def _best_epoch(checkpoint: Checkpoint) -> float:
@@ -232,13 +255,8 @@ def _best_before(output: Path) -> float:
 
 def _put_back(trial: optuna.Trial) -> None:
     """The next process to search continues it, with what it has reported so far."""
-    RETRY(trial.study, trial.study.get_trials()[trial.number])
-
-
-def _folder(config: Tuning, trial: FrozenTrial) -> Path:
-    """Where a trial trains. One that takes over from one that died continues in its folder."""
-    earlier = RETRY.retried_trial_number(trial)
-    return config.trial_folder(trial.number if earlier is None else earlier)
+    with suppress(*OUT_OF_REACH):  # what ended the trial is to be told; `take_up` knows it later
+        retry(trial.study, trial.study.get_trials()[trial.number])
 
 
 def _choose(trial: optuna.Trial, config: Tuning) -> dict[str, Any]:
@@ -289,7 +307,7 @@ def _result(study: optuna.Study, config: Tuning, data: DataSet) -> SearchResult:
         trial=best.number,
         validation_iou=round(best.value, 6),
         chosen=best.params,
-        train=config.trial(_folder(config, best), best.params).command(),
+        train=config.trial(trial_folder(config, best), best.params).command(),
         retrain=config.winner(best.params).command(),
         trials=trials,
     )
@@ -318,7 +336,10 @@ def _plot(study: optuna.Study, config: Tuning) -> None:
     for name, draw in zip(
         PLOTS, (charts.plot_optimization_history, charts.plot_slice), strict=True
     ):
-        drawn = np.atleast_1d(draw(study, target_name="validation mean IoU"))
+        with warnings.catch_warnings():
+            # Where all trials have one value, Optuna asks for an axis from it to itself.
+            warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)
+            drawn = np.atleast_1d(draw(study, target_name="validation mean IoU"))
         for axes in drawn:
             if axes.get_xlabel() in ("Trial", "depth"):
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))

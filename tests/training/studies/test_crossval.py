@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 
 from model.checkpoints import folder
-from model.data import split_file, splits, streets
-from model.errors import ConfigError, TrainingError
+from model.data import datasets, split_file, splits, streets
+from model.data.classes import VOID
+from model.data.datasets.driving import Streets
+from model.errors import ConfigError, DataError, StudioError, TrainingError
 from model.evaluation import studies
 from model.evaluation.metrics import Metrics
 from model.evaluation.studies import CrossValidationResult
 from model.inference.segmenter import Segmenter
+from model.training.resuming import finished
+from model.training.run import train
 from model.training.studies.configs import CrossValidation
 from model.training.studies.crossval import cross_validate
 
@@ -76,6 +80,60 @@ def test_only_the_missing_fold_is_trained_again(config, found, tmp_path, capsys)
     assert result.result == found.result
 
 
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_a_finished_fold_needs_no_state(harm, config, found, tmp_path, capsys):
+    again = replace(config, output=shutil.copytree(config.output, tmp_path / "run"), resume=True)
+    state = again.output / "fold-1" / "resume" / "last.ckpt"
+    shutil.rmtree(state.parent) if harm == "gone" else state.write_bytes(b"nothing")
+    (again.output / "fold-1" / "metrics.json").unlink()
+    assert cross_validate(again).result == found.result
+    assert "epoch 1/2" not in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r"fold-1 was started with --lr 0\.001 \(now 0\.1\)"):
+        cross_validate(replace(again, lr=0.1))
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_a_fold_that_cannot_be_continued_is_named(harm, config, found, tmp_path):
+    """The last line of its history is missing, as after a kill."""
+    again = replace(config, output=shutil.copytree(config.output, tmp_path / "run"), resume=True)
+    fold = again.output / "fold-2"
+    (fold / "history.csv").unlink()
+    state = fold / "resume" / "last.ckpt"
+    state.unlink() if harm == "gone" else state.write_bytes(b"nothing")
+    with pytest.raises(StudioError, match=f"delete {fold} or") as caught:
+        cross_validate(again)
+    assert "Add --resume" not in str(caught.value)
+    shutil.rmtree(fold)
+    assert cross_validate(again).result == found.result
+
+
+def test_a_fold_that_ended_goes_on_with_more_time(few_streets, tiny):
+    limited = tiny(time_limit=1e-9, keep="last")
+    train(limited, few_streets, score=False)
+    assert finished(limited, few_streets).description["training"]["epochs_done"] == 1
+    assert finished(replace(limited, time_limit=None), few_streets) is None
+
+
+def test_folds_that_never_began_are_not_resumed(config, tmp_path):
+    with pytest.raises(ConfigError, match=r"has no folds to continue\. Leave --resume out"):
+        cross_validate(replace(config, output=tmp_path / "new", resume=True))
+
+
+def test_a_fold_without_labels_is_named_before_the_first_is_trained(config, tmp_path, monkeypatch):
+    parts = datasets.load("streets", split=config.split).folds(3, config.seed)
+    gone = parts[1]["validation"]
+    labels = Streets.labels
+
+    def void(self, name):
+        return np.full_like(labels(self, name), VOID if name in gone else 0)
+
+    monkeypatch.setattr(Streets, "labels", void)
+    monkeypatch.setattr("model.training.studies.crossval.trained", None)
+    told = f"Fold 2 of 3: all pixels of its validation masks are void, .*: {gone[0]}, "
+    with pytest.raises(DataError, match=told):
+        cross_validate(replace(config, output=tmp_path / "new"))
+
+
 def test_folds_are_not_written_over_and_not_mixed(config, found):
     with pytest.raises(ConfigError, match="already holds 3 folds"):
         cross_validate(config)
@@ -85,7 +143,7 @@ def test_folds_are_not_written_over_and_not_mixed(config, found):
 
 def test_the_command_prints_the_table(here, found, config):
     code, printed, _ = here(
-        "crossval", "--resume", "--folds", "3", "--data", "streets", "--split", config.split,
+        "crossval", "--resume", "--folds", "3", "--data", "streets", "--split-file", config.split,
         "--base-width", "8", "--depth", "2", "--longest-side", "64", "--crop", "32",
         "--batch-size", "3", "--epochs", "2", "--device", "cpu", "--samples-every", "0",
         "--skip-check", "--output", config.output,
@@ -106,6 +164,9 @@ def test_the_folder_is_the_ensemble_of_its_folds(found, config):
     whole = splits.digest(split_file.read(config.split).parts)
     assert found.ensemble.description["data"]["split_digest"] == whole
     assert found.ensemble.figures("test")["num_images"] == 4
+    card = (config.output / folder.CARD_FILE).read_text()
+    assert "an ensemble: its probabilities are averaged with those of fold-2, fold-3" in card
+    assert folder.HISTORY_FILE not in card
     assert len(found.ensemble.per_image()) == 4
     assert summary(config)["ensemble_on_test"]["mean_iou"] == pytest.approx(
         Metrics.of(np.array(found.ensemble.figures("test")["confusion_matrix"])).mean_iou, abs=1e-6
@@ -165,7 +226,11 @@ def test_too_many_folds_are_refused(small, tmp_path):
 
 
 def test_a_fold_is_a_checkpoint_like_any_other(found):
-    assert folder.read(found.checkpoints[0].path).figures("test")["num_images"] == 4
+    for fold in found.checkpoints:
+        assert folder.read(fold.path).figures("test")["num_images"] == 4
+        for name in ("report.html", "training.png", "README.md"):
+            assert (fold.path / name).stat().st_size > 1000
+    assert "mean IoU" in (found.ensemble.path / "README.md").read_text()
 
 
 def test_folds_are_not_judged_by_what_they_learned_from():

@@ -73,7 +73,7 @@ def test_the_summary_says_what_the_runs_recorded(config, found):
     assert written.data.split_sizes == {"train": 9, "validation": 3, "test": 4}
     assert written.training["pictures_per_epoch"] == 9
     assert written.training["machine"]
-    assert written.command.startswith("python -m model small-data --split small.json")
+    assert written.command.startswith("python -m model small-data --split-file small.json")
     assert written.command.endswith("--pictures 2 5 --seeds 2")
     assert (config.output / SUMMARY_FILE).stat().st_size < 20_000
 
@@ -163,7 +163,7 @@ def test_what_would_make_runs_unequal_is_refused_by_flag(settings, flag):
 
 
 def test_the_command_takes_a_preset_and_prints_the_curve(copy, here):
-    words = ["--data", "streets", "--split", copy.split, "--base-width", "8", "--depth", "2"]
+    words = ["--data", "streets", "--split-file", copy.split, "--base-width", "8", "--depth", "2"]
     words += ["--longest-side", "64", "--crop", "32", "--batch-size", "3", "--epochs", "2"]
     words += ["--device", "cpu", "--samples-every", "0", "--pictures", "2", "5", "--seeds", "2"]
     code, printed, errors = here("small-data", *words, "--resume", "--output", copy.output)

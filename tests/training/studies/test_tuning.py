@@ -2,7 +2,14 @@
 
 import csv
 import json
+import math
+import os
 import shutil
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +19,10 @@ from matplotlib import pyplot
 
 from model.checkpoints import folder
 from model.errors import ConfigError, DataError, TrainingError
-from model.training.studies import tuning
+from model.training.resuming import run_folder
+from model.training.studies import storage, tuning
 from model.training.studies.configs import Tuning
+from model.training.writer import RESUME_FILE
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +150,7 @@ def test_an_interrupted_trial_is_taken_up_again(small, tmp_path, monkeypatch, fo
 def test_what_a_killed_machine_was_at_is_taken_up_again(small, tmp_path, folders):
     config = Tuning(**small, trials=3, search=("lr",), output=tmp_path / "run")
     tuning.tune(replace(config, trials=1))
-    url = f"sqlite:///{config.output / tuning.STORAGE_FILE}"
+    url = f"sqlite:///{config.output / storage.STORAGE_FILE}"
     study = optuna.load_study(study_name=config.study, storage=url)
     trial = study.ask({"lr": optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)})
     with optuna.storages.RDBStorage(url).engine.begin() as connection:
@@ -158,6 +167,15 @@ def test_a_storage_that_cannot_be_opened_is_named(small, tmp_path):
     config = Tuning(**small, storage="nonsense://x", output=tmp_path / "run")
     with pytest.raises(ConfigError, match="--storage nonsense://x cannot be opened"):
         tuning.tune(config)
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense://me:secret@host/x", "nonsense://host/x?password=secret"]
+)
+def test_the_password_of_a_storage_is_not_printed(small, tmp_path, url):
+    with pytest.raises(ConfigError, match=r"host.* cannot be opened") as error:
+        tuning.tune(Tuning(**small, storage=url, output=tmp_path / "run"))
+    assert "secret" not in str(error.value)
 
 
 def test_the_winner_is_not_limited_as_the_search_was():
@@ -278,8 +296,8 @@ def test_what_the_winner_could_not_follow_is_refused():
 
 def test_searches_in_one_storage_share_the_trials(small, tmp_path, monkeypatch):
     """As on two machines: the second starts while the first is at its first trial."""
-    storage = f"sqlite:///{tmp_path / 'shared.db'}"
-    settings = small | {"trials": 3, "search": ("lr",), "storage": storage}
+    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    settings = small | {"trials": 3, "search": ("lr",), "storage": shared}
     first, second = (Tuning(**settings, output=tmp_path / name) for name in ("first", "second"))
     train, begun = tuning.train, []
 
@@ -300,9 +318,9 @@ def test_searches_in_one_storage_share_the_trials(small, tmp_path, monkeypatch):
 
 
 def test_searches_that_start_together_try_different_settings(small, tmp_path):
-    storage = f"sqlite:///{tmp_path / 'shared.db'}"
-    config = Tuning(**small, search=("lr",), storage=storage, output=tmp_path / "run")
-    studies = [tuning._open(config) for _ in range(2)]
+    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    config = Tuning(**small, search=("lr",), storage=shared, output=tmp_path / "run")
+    studies = [storage.open_study(config) for _ in range(2)]
     together = [study.ask() for study in studies]
     first, second = (tuning._choose(trial, config)["lr"] for trial in together)
     assert first != second
@@ -340,7 +358,7 @@ def test_a_trial_that_was_broken_off_is_judged_by_all_of_its_epochs(small, tmp_p
     monkeypatch.setattr(tuning.folder, "read", lambda path: Run())
     tuning.tune(replace(config, resume=True))
     study = optuna.load_study(
-        study_name=config.study, storage=f"sqlite:///{config.output / tuning.STORAGE_FILE}"
+        study_name=config.study, storage=f"sqlite:///{config.output / storage.STORAGE_FILE}"
     )
     assert study.trials[-1].intermediate_values == {1: 0.7, 2: 0.7}
 
@@ -353,3 +371,180 @@ def test_trials_are_not_shared_out_by_torchrun(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="torchrun are for train alone"):
         Tuning()
+
+
+@contextmanager
+def locked(search: Path) -> Iterator[None]:
+    """Another program has the search's database to itself."""
+    database = sqlite3.connect(search / storage.STORAGE_FILE)
+    database.execute("BEGIN EXCLUSIVE")
+    yield
+    database.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Waits for a lock no longer than for the heartbeat of its own process."""
+    connect = sqlite3.dbapi2.connect
+    monkeypatch.setattr(
+        sqlite3.dbapi2, "connect", lambda *given, **options: connect(*given, **options, timeout=0.3)
+    )
+
+
+def begin(path: Path) -> None:
+    """Leaves in a trial's folder what is there once its first epoch has ended."""
+    (path / "resume").mkdir(parents=True)
+    (path / RESUME_FILE).touch()
+    # Some seconds after the trial began, as it would be.
+    os.utime(path, (time.time() + 9, time.time() + 9))
+
+
+@pytest.mark.parametrize("cause", [OSError(28, "No space left on device"), None])
+def test_a_storage_out_of_reach_is_named_and_the_trial_continued(
+    small, tmp_path, monkeypatch, folders, impatient, cause
+):
+    config = Tuning(**small, trials=2, search=("lr",), output=tmp_path / "run")
+    with ExitStack() as lock, monkeypatch.context() as patch:
+
+        def train(settings, data, *, on_epoch, score):
+            begin(settings.output)
+            lock.enter_context(locked(config.output))
+            if cause:
+                raise TrainingError("The disk is full.") from cause
+            on_epoch({"epoch": 1, "val_iou": 0.5})
+
+        patch.setattr(tuning, "train", train)
+        said = (
+            r"The disk is full" if cause else r"search\.db cannot be read or written: database is"
+        )
+        with pytest.raises(TrainingError, match=said) as error:
+            tuning.tune(config)
+        assert cause or "the same command with --resume continues" in str(error.value)
+        assert "SQL" not in str(error.value)
+    with pytest.raises(ConfigError, match="Add --resume"):
+        tuning.tune(config)
+    tuning.tune(replace(config, resume=True))
+    assert folders[0] == "trial-0000"
+    assert [row["state"] for row in trials(config)] == ["fail", "complete", "complete"]
+
+
+def test_a_search_that_cannot_be_opened_is_named(small, tmp_path, impatient, folders):
+    config = Tuning(**small, trials=1, search=("lr",), output=tmp_path / "run")
+    tuning.tune(config)
+    with (
+        locked(config.output),
+        pytest.raises(
+            ConfigError, match=r"search\.db cannot be opened: database is locked\."
+        ) as error,
+    ):
+        tuning.tune(replace(config, resume=True))
+    assert "--storage" not in str(error.value)
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+def test_a_trial_that_failed_is_continued_once(small, tmp_path, monkeypatch, folders, handed_over):
+    """Also if the storage had room for its failure, but none for the trial that takes over."""
+    config = Tuning(**small, trials=2, search=("lr",), output=tmp_path / "run")
+
+    def full(settings, *_, **__):
+        begin(settings.output)
+        raise TrainingError("The disk is full.") from OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "train", full)
+        if not handed_over:
+            patch.setattr(tuning, "retry", lambda *_: None)
+        with pytest.raises(TrainingError, match="The disk is full"):
+            tuning.tune(config)
+    tuning.tune(replace(config, resume=True))
+    assert [row["state"] for row in trials(config)] == ["fail", "complete", "complete"]
+    assert folders == ["trial-0000", "trial-0002"]
+
+
+def ask(config) -> optuna.Study:
+    """Begins a trial, of which then nobody says any more how it goes."""
+    url = f"sqlite:///{config.output / storage.STORAGE_FILE}"
+    study = optuna.load_study(study_name=config.study, storage=url)
+    study.ask({"lr": optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)})
+    return study
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+def test_a_killed_trial_is_taken_up_at_once(small, tmp_path, folders, handed_over):
+    """Its heartbeat is not yet missed, but nobody holds its folder."""
+    config = Tuning(**small, trials=3, search=("lr",), output=tmp_path / "run")
+    tuning.tune(replace(config, trials=1))
+    study = ask(config)
+    begin(config.trial_folder(1))
+    if handed_over:
+        storage.retry(study, study.trials[1])
+    tuning.tune(replace(config, resume=True))
+    assert folders == ["trial-0000", "trial-0001", "trial-0003"]
+    assert [row["state"] for row in trials(config)] == ["complete", "fail", "complete", "complete"]
+    assert not (config.trial_folder(1) / ".lock").exists()
+
+
+@pytest.mark.parametrize("still", ["trains here", "has just begun", "trains elsewhere"])
+def test_a_trial_of_another_process_is_left_to_it(small, tmp_path, folders, still):
+    config = Tuning(**small, trials=2, search=("lr",), output=tmp_path / "run")
+    tuning.tune(replace(config, trials=1))
+    ask(config)
+    path = config.trial_folder(1)
+    with ExitStack() as lock:
+        if still == "trains here":
+            lock.enter_context(run_folder(path))
+        if still != "trains elsewhere":
+            begin(path)
+        if still == "has just begun":  # what is in its folder is of the one that it takes over from
+            os.utime(path, (0, 0))
+        tuning.tune(replace(config, resume=True))
+    assert [row["state"] for row in trials(config)] == ["complete", "running", "complete"]
+
+
+def test_a_search_that_was_never_started_is_not_resumed(small, tmp_path, folders):
+    config = Tuning(**small, trials=1, search=("lr",), output=tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"search\.db has no search to continue"):
+        tuning.tune(replace(config, resume=True))
+    assert folders == []
+    tuning.tune(config)
+    assert folders == ["trial-0000"]
+
+
+@pytest.mark.parametrize("rows", [[], [{"epoch": 1, "val_iou": math.nan}]])
+def test_a_search_without_anything_to_score_ends(small, tmp_path, monkeypatch, rows):
+    begun = []
+
+    def train(settings, data, *, on_epoch, score):
+        begun.append(settings.output.name)
+        assert len(begun) == 1, "the search goes on"
+        for row in rows:
+            on_epoch(row)
+        return type("Run", (), {"history": lambda self: [{"val_iou": math.nan}]})()
+
+    monkeypatch.setattr(tuning, "train", train)
+    config = Tuning(**small, trials=1, search=("lr",), output=tmp_path / "run")
+    with pytest.raises(DataError, match="3 validation masks is void, so there is nothing to score"):
+        tuning.tune(config)
+
+
+def test_width_and_depth_are_those_of_the_network_to_start_from():
+    assert Tuning(start_from="runs/x").searched == ["lr", "loss", "augment"]
+    with pytest.raises(ConfigError, match="--search depth does not go with --start-from"):
+        Tuning(start_from="runs/x", search=("depth",))
+
+
+def test_a_search_of_one_trial_is_plotted_without_warnings(tmp_path):
+    study = optuna.create_study(direction="maximize")
+    trial = study.ask()
+    trial.suggest_categorical("loss", ("ce",))
+    trial.suggest_float("lr", 1e-4, 1e-2, log=True)
+    study.tell(trial, 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        tuning._plot(study, Tuning(output=tmp_path, trials=1))
+
+
+def test_the_help_says_that_the_time_limit_is_that_of_a_trial(here):
+    text = " ".join(here("tune", "--help")[1].split())
+    assert "Hours of training of each trial" in text
