@@ -7,9 +7,7 @@ calls, and starts no Space without a function that the package `spaces` has mark
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from starlette.middleware import Middleware
 from starlette.routing import Mount
@@ -17,6 +15,7 @@ from starlette.routing import Mount
 from app import mcp_endpoint, segment_page
 from app.api.application import create_api
 from app.headers import SecurityHeaders
+from app.scratch import private_folder
 from app.segment.appearance import page_options
 from app.uploads import BoundedUploads, LimitedRequests, forbid_downloads
 from model.checkpoints import hub
@@ -39,8 +38,8 @@ def main(models: Sequence[str] = (), port: int = PORT) -> None:
     mark_for_zero_gpu()
     forbid_downloads()
     mcp_endpoint.install()
-    with tempfile.TemporaryDirectory(prefix="unet-studio-") as folder:
-        segment_page.SegmentPage(Path(folder)).blocks.launch(
+    with private_folder() as folder:
+        segment_page.SegmentPage(folder).blocks.launch(
             server_name="0.0.0.0",
             server_port=port,
             max_threads=segment_page.MOST_EVENTS,

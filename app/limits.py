@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -84,7 +83,7 @@ MOST_FRAMES = 1500
 PAGE_SECONDS = 600
 """How long anything may be computed for one visitor of the page, the wait for its turn included."""
 
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*:<>?|\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]')
+_UNSAFE = frozenset('"*:<>?|')
 
 
 class TooLongError(StudioError):
@@ -137,10 +136,6 @@ def check_probabilities(pixels: int, classes: int) -> None:
         )
 
 
-OUTLINED = ("coco", "geojson", "yolo", "zip")
-"""Exports that outlines are followed for."""
-
-
 def check_outlines(labels: np.ndarray) -> None:
     """Raises `ImageTooLargeError` if polygons of these labels would have too many corners.
 
@@ -174,10 +169,11 @@ def safe_name(name: str | None) -> str:
     >>> safe_name("C:\\\\photos\\\\cat.jpg")
     'C_/photos/cat.jpg'
     """
-    parts = [_UNSAFE.sub("_", part).strip() for part in (name or "").replace("\\", "/").split("/")]
-    # In bytes, of which file systems allow 255. Surrogates, which no encoding can write, come from
-    # names that are not what they claim.
-    ends = [part.encode("utf-8", "replace")[-150:].decode("utf-8", "ignore") for part in parts]
+    # What is invisible includes surrogates, which no encoding can write.
+    letters = (c if c.isprintable() and c not in _UNSAFE else "_" for c in name or "")
+    parts = [part.strip() for part in "".join(letters).replace("\\", "/").split("/")]
+    # In bytes, of which file systems allow 255.
+    ends = [part.encode()[-150:].decode("utf-8", "ignore") for part in parts]
     kept = [end.strip() for end in ends if end.strip(". ")]
     while len("/".join(kept).encode()) > 200:
         kept = kept[1:]

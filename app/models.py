@@ -43,7 +43,7 @@ def catalogue() -> list[Checkpoint]:
 def preselect(model: str) -> Segmenter:
     """Makes a model the default of pages and API, and opens it.
 
-    Args: model: a name in `weights/` or a checkpoint folder's path.
+    Args: model: a name in `weights/`, a checkpoint folder's path, or an id on the Hub.
     Raises: as `Segmenter` does.
     """
     global _preselected

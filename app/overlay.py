@@ -15,9 +15,9 @@ from PIL import Image
 from model.data.classes import VOID, ClassTable
 
 # Exports draw as well; pages and API find everything about label pictures here.
-from model.inference.drawing import OPACITY as OPACITY
-from model.inference.drawing import overlay as overlay
-from model.inference.drawing import shown_at_first as shown_at_first
+from model.data.drawing import OPACITY as OPACITY
+from model.data.drawing import overlay as overlay
+from model.data.drawing import shown_at_first as shown_at_first
 from model.inference.segmenter import Segmentation
 
 DISPLAY_SIDE = 1600

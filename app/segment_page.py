@@ -45,6 +45,7 @@ from app.segment.options import Chosen, checked_precision
 from app.segment.rendering import Rendered, render
 from app.uploads import trim
 from app.visitors import sits_here
+from model.checkpoints import zoo
 from model.checkpoints.folder import Checkpoint
 from model.errors import StudioError
 from model.inference.exports import EXPORTS, Picture
@@ -260,7 +261,7 @@ class SegmentPage:
         upload = self.layout.upload
         files = [(Path(file.path), _called(file)) for file in given[upload]]
         try:
-            with many.private_folder(upload.GRADIO_CACHE) as folder:
+            with many.removed_on_failure(upload.GRADIO_CACHE) as folder:
                 with self._turn(request, progress) as watch:
                     whole = many.brought(files, folder, watch)
                     opened = many.laid_out(whole, watch)
@@ -408,7 +409,7 @@ class SegmentPage:
         ids = downloads.shown(checkpoint.classes, view)
         cache = Path(self.layout.upload.GRADIO_CACHE)
         with (
-            many.private_folder(cache) as folder,
+            many.removed_on_failure(cache) as folder,
             self._job(request, progress, aside=True) as watch,
             models.QUEUE.job("batch"),
         ):
@@ -595,7 +596,7 @@ def _all_text(desk: Desk) -> str:
 def render_example(desk: Desk, checkpoint: Checkpoint, watch: Watch) -> Rendered:
     """As `render`, remembered: every visit begins with an example."""
     bare = Desk(desk.path, desk.name, example=True, chosen=desk.chosen)
-    changed = checkpoint.weights_path.stat().st_mtime_ns
+    changed = zoo.version(checkpoint.path)
     return _render_example(_Example(bare, checkpoint.name, changed, watch))
 
 
@@ -605,7 +606,7 @@ class _Example:
 
     desk: Desk
     model: str
-    changed: int
+    changed: tuple
     watch: Watch = field(compare=False)
 
 

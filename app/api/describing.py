@@ -58,7 +58,7 @@ def _entry(checkpoint: Checkpoint, *, default: bool) -> ModelEntry:
         data=checkpoint.data_name,
         network=checkpoint.network_name,
         parameters=description.get("network", {}).get("parameters"),
-        encoder=encoder.get("origin") if encoder.get("pretrained") else None,
+        encoder=encoder.get("origin") if checkpoint.is_pretrained else None,
         classes=[ClassEntry(id=c.id, name=c.name, colour=c.colour) for c in checkpoint.classes],
         figures=_figures(checkpoint, "test", "f32"),
         prices=checkpoint.prices(),

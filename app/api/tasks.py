@@ -56,7 +56,7 @@ class Task:
         except Cancelled:
             raise TooLongError.after(self.seconds) from None
         result.milliseconds["decode"] += decoding
-        if any(output in limits.OUTLINED for output in self.outputs):
+        if any(output != JSON and EXPORTS[output].outlines for output in self.outputs):
             limits.check_outlines(result.labels)
         files = []
         for output in self.outputs:

@@ -25,8 +25,7 @@ from model.errors import CheckpointError
 RUNS = Path("runs")
 """Where `python -m model train` puts runs, relative to the working directory."""
 
-
-Version = tuple[str, ...]
+Version = tuple
 
 
 @dataclass(frozen=True)
@@ -110,23 +109,10 @@ def fingerprint(checkpoints: dict[str, Checkpoint]) -> tuple:
 
 
 def version(path: Path) -> Version:
-    """Changes when any file of a checkpoint's folder changes that the page draws from.
-
-    As a key for caches it has to be from before the files were read.
-    """
-    files = (
-        folder.WEIGHTS_FILE,
-        folder.METRICS_FILE,
-        folder.PER_IMAGE_FILE,
-        folder.HISTORY_FILE,
-        folder.DESCRIPTION_FILE,
-    )
-    return str(path), *(_stamp(path / name) for name in files)
-
-
-def weights_version(checkpoint: Checkpoint) -> Version:
-    """Changes when the network does: what predictions are remembered by."""
-    return version(checkpoint.path)[:2]
+    """As `zoo.version`, by which predictions are remembered, with the other files that the page
+    draws from."""
+    files = (folder.PER_IMAGE_FILE, folder.HISTORY_FILE)
+    return zoo.version(path), *(zoo.stamp(path / name) for name in files)
 
 
 def _folders() -> tuple[str, ...]:
@@ -140,10 +126,3 @@ def _folders() -> tuple[str, ...]:
 def _as_it_is_now(checkpoint: Checkpoint) -> Checkpoint:
     """The one that the app was started with was read then, and may be a run that goes on."""
     return checkpoint if "hub" in checkpoint.description else folder.read(checkpoint.path)
-
-
-def _stamp(path: Path) -> str:
-    try:
-        return str(path.stat().st_mtime_ns)
-    except OSError:
-        return "gone"

@@ -97,17 +97,15 @@ def scored(found: Found, names: list[str]) -> list[Candidate]:
 
 
 def preselected(group: dict[str, Checkpoint]) -> list[str]:
-    """Names of the first model from scratch and the first pretrained one, else the first two."""
+    """Names of the best model from scratch and the best pretrained one, by mean IoU on the test
+    split; where all started alike, those of the best two, in the group's order."""
+    best_first = sorted(group, key=lambda name: -_mean_iou(group[name]))
     by_start: dict[bool, str] = {}
-    for name, checkpoint in group.items():
-        by_start.setdefault(is_pretrained(checkpoint), name)
+    for name in best_first:
+        by_start.setdefault(group[name].is_pretrained, name)
     if len(by_start) == 2:
         return [by_start[False], by_start[True]]
-    return list(group)[:2]
-
-
-def is_pretrained(checkpoint: Checkpoint) -> bool:
-    return bool(checkpoint.description.get("encoder", {}).get("pretrained"))
+    return [name for name in group if name in best_first[:2]]
 
 
 def is_unfinished(checkpoint: Checkpoint) -> bool:
@@ -125,6 +123,12 @@ def progress_text(checkpoint: Checkpoint) -> str:
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _recorded(version: Version, _checkpoint: Checkpoint) -> Scored | None:
     return recorded(_checkpoint)
+
+
+def _mean_iou(checkpoint: Checkpoint) -> float:
+    """On the test split; -1 for a checkpoint without figures."""
+    figures = checkpoint.figures("test")
+    return figures["mean_iou"] if figures else -1.0
 
 
 def _running(checkpoint: Checkpoint) -> str:

@@ -11,11 +11,12 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.compare import sources
-from app.compare.catalogue import is_local, weights_version
+from app.compare.catalogue import is_local
 from app.compare.picking import picked
 from app.compare.predictions import disagreements
 from app.compare.sources import Entry, Picture
 from app.limits import MOST_FILES
+from model.checkpoints import zoo
 from model.errors import ImageError
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.table import Column, Table
@@ -69,7 +70,7 @@ def next_to_label(models: Sequence[Candidate]) -> Picture | None:
             + ("some away, or name their folder." if is_local() else "some away.")
         )
         asked = False
-    key = tuple(weights_version(model.checkpoint) for model in models)
+    key = tuple(zoo.version(model.checkpoint.path) for model in models)
     if asked:
         entries = [Entry(file.name, partial(_opened, file_id)) for file_id, file in dropped.items()]
         if folder.strip():

@@ -13,9 +13,9 @@ from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.charts import Series
 from model.evaluation.report.small_data import (
     colours,
-    comparable,
     how_drawn,
     in_words,
+    on_the_same_split,
     points,
 )
 from model.evaluation.report.tables import learning_table
@@ -55,7 +55,7 @@ def learning_section(models: Sequence[Candidate], studies: Mapping[str, SmallDat
             f"{table.note} Loss functions may differ between trainings. Training less validation "
             "is the over-fitting gap."
         )
-    alike = comparable(studies, models[0].protocol)
+    alike = on_the_same_split(studies, models[0].protocol)
     found = points(alike)
     if found:
         st.subheader("With fewer training pictures")

@@ -11,12 +11,13 @@ from pathlib import Path
 import streamlit as st
 
 from app.compare import sources
-from app.compare.catalogue import is_local, said, weights_version
+from app.compare.catalogue import is_local, said
 from app.compare.labelling import next_to_label
 from app.compare.panels import panels
 from app.compare.picking import picked
 from app.compare.predictions import Prediction, disagreements, predict, reduced
 from app.compare.sources import Entry, Picture
+from model.checkpoints import zoo
 from model.data.datasets import DATA_ROOT_VARIABLE, DataSet, UserFolder
 from model.errors import StudioError
 from model.evaluation.report.candidate import Candidate
@@ -38,7 +39,7 @@ def picture_section(models: Sequence[Candidate]) -> None:
     has_scores = any(model.scored and len(model.scored.pictures) for model in models)
     kinds = [TEST] if data or has_scores else []
     kinds += [EXAMPLES, OWN]
-    kinds += [NEXT] if len(models) > 1 and comparable(models) else []
+    kinds += [NEXT] if len(models) > 1 and same_classes(models) else []
     kind = st.segmented_control(
         "Pictures",
         kinds,
@@ -61,14 +62,14 @@ def picture_section(models: Sequence[Candidate]) -> None:
         _show(picture, models)
 
 
-def comparable(models: Sequence[Candidate]) -> bool:
+def same_classes(models: Sequence[Candidate]) -> bool:
     """Whether equal numbers mean the same class to all models."""
     return len({tuple(model.checkpoint.classes.names) for model in models}) == 1
 
 
 def _split(models: Sequence[Candidate]) -> tuple[DataSet | None, str]:
     """The test split's data set, or why it cannot be had."""
-    if not comparable(models):
+    if not same_classes(models):
         return None, "The models know different classes."
     try:
         data = sources.scored_split(models, st.session_state.get("data folder", "").strip())
@@ -141,7 +142,7 @@ def _orders(table: Table) -> dict[str, Callable[[list], float] | None]:
 def _disagreement_of_all(models: Sequence[Candidate], data: DataSet) -> dict[str, float]:
     """By picture the share of pixels on which the models differ, of those measured so far."""
     key = (data.name, os.environ.get(DATA_ROOT_VARIABLE), st.session_state.get("data folder"))
-    key += tuple(weights_version(model.checkpoint) for model in models)
+    key += tuple(zoo.version(model.checkpoint.path) for model in models)
     known = st.session_state.setdefault(MEASURED, {}).setdefault(key, {})
     missing = [name for name in data.names("test") if name not in known]
     place = st.empty()
@@ -177,7 +178,7 @@ def _own() -> Picture | None:
 
 
 def _show(picture: Picture, models: Sequence[Candidate]) -> None:
-    if not comparable(models):
+    if not same_classes(models):
         picture = replace(picture, truth=None)  # it is in the classes of one of them
     try:
         image, size = reduced(picture)

@@ -11,10 +11,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import models
-from app.compare.catalogue import said, weights_version
+from app.compare.catalogue import said
 from app.compare.sources import Entry, Picture
 from app.compare.turns import patience, too_long, turn
 from app.overlay import reduce_image, reduce_labels
+from model.checkpoints import zoo
 from model.checkpoints.folder import Checkpoint
 from model.data.images import decode
 from model.errors import StudioError
@@ -46,7 +47,7 @@ class Prediction:
 
 def predict(model: Candidate, picture: Picture) -> Prediction:
     """Segments at full size and keeps what the panels need. Raises `StudioError`."""
-    key = (*weights_version(model.checkpoint), picture.key, picture.truth is not None)
+    key = (zoo.version(model.checkpoint.path), picture.key, picture.truth is not None)
     return _predict(key, model.checkpoint, picture)
 
 
@@ -71,7 +72,7 @@ def disagreements(
         and on those that there was no time for; what is done is remembered for the next time.
     """
     whole = patience()
-    key = tuple(weights_version(model.checkpoint) for model in chosen)
+    key = tuple(zoo.version(model.checkpoint.path) for model in chosen)
     checkpoints = [model.checkpoint for model in chosen]
     shares, failures = {}, []
     for i, entry in enumerate(entries):

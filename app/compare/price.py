@@ -9,7 +9,8 @@ import streamlit as st
 
 from app import models as shared
 from app.compare import frames
-from app.compare.catalogue import is_local, said, weights_version
+from app.compare.catalogue import is_local, said
+from model.checkpoints import zoo
 from model.errors import StudioError
 from model.evaluation.cost import ROUNDS, TYPICAL_WH, Cost, measure
 from model.evaluation.report import charts
@@ -57,7 +58,7 @@ def price_section(models: Sequence[Candidate]) -> None:
 
 
 def _key(models: Sequence[Candidate]) -> tuple:
-    return tuple((model.name, *weights_version(model.checkpoint)) for model in models)
+    return tuple((model.name, zoo.version(model.checkpoint.path)) for model in models)
 
 
 def _measure(models: Sequence[Candidate]) -> None:

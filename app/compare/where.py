@@ -94,7 +94,7 @@ def _classes(scored: Sequence[Candidate], verdict: Verdict) -> None:
 
 def _class_frame(table: PerClass) -> Table:
     columns = [Column("Class"), Column("Pixels", "share")]
-    values: list[list] = [[share / 100 for share in table.shares]]
+    values: list[list] = [table.shares]
     for title, figures in table.figures.items():
         columns.append(Column(title, "share"))
         values.append(figures)
@@ -105,10 +105,7 @@ def _class_frame(table: PerClass) -> Table:
         if any(value is not None for value in one.low):
             columns += [Column("from", "points"), Column("up to", "points")]
             values += [one.low, one.high]
-    hundredths = [values[0]] + [
-        [None if value is None else value / 100 for value in column] for column in values[1:]
-    ]
-    rows = [list(row) for row in zip(table.classes, *hundredths, strict=True)]
+    rows = [list(row) for row in zip(table.classes, *values, strict=True)]
     return Table("classes", "Figures of each class", columns, rows)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from app import overlay
-from app.limits import MOST_PROBABILITIES, OUTLINED, check_outlines
+from app.limits import MOST_PROBABILITIES, check_outlines
 from app.segment.jobs import Watch
 from app.segment.options import Chosen
 from model.data.classes import ClassTable
@@ -89,6 +89,6 @@ def export(
             progress=watch.progress,
             cancelled=watch.cancelled,
         )
-    if name in OUTLINED:
+    if EXPORTS[name].outlines:
         check_outlines(segmentation.labels)
     return EXPORTS[name].write(segmentation, picture, ids)

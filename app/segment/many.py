@@ -222,7 +222,7 @@ def segment_all(
 
 
 @contextlib.contextmanager
-def private_folder(cache: str | Path) -> Iterator[Path]:
+def removed_on_failure(cache: str | Path) -> Iterator[Path]:
     """Where a folder can be made in Gradio's cache, at a path that nobody can guess; it goes with
     all that is in it where what it was for fails."""
     folder = Path(cache) / secrets.token_hex(16)

@@ -19,7 +19,7 @@ from model.data.doctor.case import Case
 from model.data.doctor.look import look_at_mask
 from model.data.doctor.reading import read_encoding
 from model.data.images import open_image
-from model.data.masks import MaskEncoding
+from model.data.masks import TRANSPARENT, MaskEncoding
 from model.errors import DataError, ImageError
 
 
@@ -59,7 +59,7 @@ def _by_colours(path: Path, checkpoint: Checkpoint) -> Truth | None:
         if image.mode not in ("RGB", "RGBA", "P"):
             return None
     encoding = MaskEncoding.colours(checkpoint.classes)
-    values = {0: VOID, 1 << 24: VOID} | dict(encoding.values)
+    values = {0: VOID, TRANSPARENT: VOID} | dict(encoding.values)
     try:
         labels = MaskEncoding("colour", values).read(path)
     except (DataError, ImageError):

@@ -27,6 +27,7 @@ from model.checkpoints.titles import data_title
 from model.data.classes import ClassTable
 from model.data.images import decode
 from model.evaluation.metrics import Metrics, mean_of_known
+from model.evaluation.report.words import FIGURE_TITLES
 from model.inference.exports import EXPORTS
 from model.inference.segmenter import Segmentation
 from model.words import SPACE, percent
@@ -267,10 +268,8 @@ def knows(checkpoint: Checkpoint) -> str:
 
 def scores(metrics: Metrics, classes: ClassTable, read_as: str) -> str:
     """Per-class scores against a mask; `read_as` says how the mask was understood."""
-    columns = (metrics.iou, metrics.dice, metrics.precision, metrics.recall)
-    heads = "".join(
-        f'<th scope="col">{text}</th>' for text in ("IoU", "Dice = F1", "Precision", "Recall")
-    )
+    columns = [getattr(metrics, figure) for figure in FIGURE_TITLES]
+    heads = "".join(f'<th scope="col">{title}</th>' for title in FIGURE_TITLES.values())
     rows = [
         (info.name, info.colour, [column[info.id] for column in columns])
         for info in classes
@@ -313,7 +312,7 @@ def facts(checkpoint: Checkpoint) -> str:
         "Encoder": (
             f"{encoder.get('name', 'unnamed')}, "
             f"pretrained on {encoder.get('origin', 'unknown data')}{_FROM_THE_HUB}"
-            if encoder.get("pretrained")
+            if checkpoint.is_pretrained
             else "trained from scratch, nothing pretrained"
         ),
         "Mean IoU": _figure_text(checkpoint, f"on {title},", f", {checkpoint.name} in f32"),

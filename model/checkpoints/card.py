@@ -12,10 +12,11 @@ from huggingface_hub import EvalResult, ModelCardData
 from model import writing
 from model.checkpoints import folder
 from model.checkpoints.cases import best_and_worst, describe
-from model.checkpoints.folder import Checkpoint
+from model.checkpoints.data_notes import DATA_NOTES
+from model.checkpoints.folder import OURS, Checkpoint
 from model.checkpoints.licence import hub_licence
-from model.data.copies import COPIES
 from model.data.files import OWN_FOLDER
+from model.markdown import table
 from model.words import CLASS_FIGURES, FIGURES, in_percent, with_interval
 
 CASES = 5
@@ -94,16 +95,23 @@ def _introduction(checkpoint: Checkpoint) -> str:
     network, encoder = description["network"], description["encoder"]
     start = (
         f"a U-Net on the encoder {encoder['name']}, pretrained on {encoder['origin']}"
-        if encoder["pretrained"]
+        if checkpoint.is_pretrained
         else "a U-Net trained from scratch, from random weights"
     )
     size = ""
     if checkpoint.is_shipped:
         size = f", {checkpoint.weights_path.stat().st_size / 1e6:.1f} MB"
+    together = ""
+    if members := description.get("members"):
+        together = (
+            f" It is an ensemble: its probabilities are averaged with those of "
+            f"{', '.join(members)}, and the figures are of all together; parameters, size and "
+            "training are its own."
+        )
     return (
         f"Semantic segmentation with {len(checkpoint.classes)} classes, trained on "
         f"{description['data']['title']}: {start}. "
-        f"{network['parameters'] / 1e6:.1f} million parameters{size}."
+        f"{network['parameters'] / 1e6:.1f} million parameters{size}.{together}"
     )
 
 
@@ -115,12 +123,10 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
             "`python -m model evaluate` scores it."
         )
     rows = [
-        f"| split | pictures | {' | '.join(FIGURES.values())} |",
-        f"|---|---|{'---|' * len(FIGURES)}",
+        [split, f["num_images"], *(with_interval(f, name) for name in FIGURES)]
+        for split, f in splits.items()
     ]
-    for split, f in splits.items():
-        values = " | ".join(with_interval(f, name) for name in FIGURES)
-        rows.append(f"| {split} | {f['num_images']} | {values} |")
+    figures = table(["split", "pictures", *FIGURES.values()], rows)
     first = next(iter(splits.values()))
     brackets = ""
     if any(f.get("intervals") for f in splits.values()):
@@ -135,7 +141,7 @@ def _figures(checkpoint: Checkpoint, repository: str) -> str:
             f"{repository or checkpoint.name}{own} --split test`"
         )
     return (
-        "## Figures\n\n" + "\n".join(rows) + "\n\nIn per cent, from one confusion matrix over all "
+        f"## Figures\n\n{figures}\n\nIn per cent, from one confusion matrix over all "
         f"pictures of the split at their original resolution, void pixels left out{brackets}. "
         "Mean IoU and Dice are over the classes that "
         "occur in truth or prediction, mean precision is over the classes that are predicted, "
@@ -162,15 +168,15 @@ def _classes(checkpoint: Checkpoint) -> str:
     per_class = test["per_class"]
     total = sum(per_class["support"])
     rows = [
-        f"| class | share of pixels | {' | '.join(CLASS_FIGURES.values())} |",
-        f"|---|---|{'---|' * len(CLASS_FIGURES)}",
+        [
+            info.name,
+            in_percent(per_class["support"][info.id] / total, 2),
+            *(in_percent(per_class[name][info.id]) for name in CLASS_FIGURES),
+        ]
+        for info in checkpoint.classes
     ]
-    for info in checkpoint.classes:
-        values = " | ".join(in_percent(per_class[name][info.id]) for name in CLASS_FIGURES)
-        share = in_percent(per_class["support"][info.id] / total, 2)
-        name = info.name.replace("|", "\\|")
-        rows.append(f"| {name} | {share} | {values} |")
-    return "## Classes, on the test split\n\n" + "\n".join(rows) + "\n\n" + DASH
+    classes = table(["class", "share of pixels", *CLASS_FIGURES.values()], rows)
+    return f"## Classes, on the test split\n\n{classes}\n\n{DASH}"
 
 
 def _cases(checkpoint: Checkpoint) -> str:
@@ -202,7 +208,7 @@ def _data(checkpoint: Checkpoint) -> str:
         f"{sum(data['split_sizes'].values())} pictures: {parts_in_words(checkpoint)}. "
         f"Split: {data['split_rule']}. Digest of the data `{data['digest']}`, "
         f"of the split `{data['split_digest']}`. "
-        + (f"{note} " if (note := COPIES.get(data["digest"])) else "")
+        + (f"{note} " if (note := DATA_NOTES.get(data["digest"])) else "")
         + "No picture of the data set is part of this checkpoint."
     )
 
@@ -237,15 +243,19 @@ def _training(checkpoint: Checkpoint) -> str:
             "`--encoder-weights imagenet` starts instead from those of "
             "segmentation_models_pytorch for ImageNet, fetched from the Hugging Face Hub.\n\n"
         )
+    code = f"; code at commit {versions['commit']}" if "commit" in versions else ""
+    if (checkpoint.path / folder.HISTORY_FILE).exists():
+        curves = (
+            f" The curves are in `{folder.HISTORY_FILE}`; its figures are at the network's "
+            "resolution, those of training on augmented crops."
+        )
     if (checkpoint.path / folder.CURVES_FILE).exists():
-        curves = f"\n\n![Loss, IoU, Dice and accuracy by epoch]({folder.CURVES_FILE})"
+        curves += f"\n\n![Loss, IoU, Dice and accuracy by epoch]({folder.CURVES_FILE})"
     return (
         f"## Training\n\n```\n{commands}\n```\n\n{file}{earlier}"
         f"{training['epochs_done']} epochs in {_minutes(checkpoint)} on "
         f"{training['machine']}; kept: {kept_epoch(training)}. "
-        f"Seed {training['seed']}; torch {versions['torch']}. The curves are "
-        f"in `{folder.HISTORY_FILE}`; its figures are at the network's resolution, those of "
-        "training on augmented crops." + curves
+        f"Seed {training['seed']}; torch {versions['torch']}{code}.{curves}"
     )
 
 
@@ -292,7 +302,7 @@ def _loading(checkpoint: Checkpoint, repository: str) -> str:
 
 def _is_of_smp(checkpoint: Checkpoint) -> bool:
     """Whether segmentation_models_pytorch can open it."""
-    return checkpoint.config["_model_class"] != "UNet"
+    return checkpoint.config["_model_class"] != OURS
 
 
 def _scale(checkpoint: Checkpoint) -> str:

@@ -38,6 +38,7 @@ from typing import Any
 from model.checkpoints.hub_id import read_registry
 from model.data.classes import ClassTable
 from model.data.preprocessing import Preprocessing
+from model.digest import file_digest
 from model.errors import CheckpointError, ConfigError, UnknownModelError
 
 SCHEMA_VERSION = 1
@@ -51,6 +52,9 @@ PER_IMAGE_FILE = "per_image.csv"
 CURVES_FILE = "training.png"
 CARD_FILE = "README.md"
 REPORT_FILE = "report.html"
+
+OURS = "UNet"
+"""What `config.json` calls our own U-Net, which has no encoder from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,8 @@ class Checkpoint:
         total = hashlib.sha256(repr(sorted(self.config.items())).encode())
         for path in files:
             status = path.stat()
-            total.update(_file_digest(path.resolve(), status.st_size, status.st_mtime_ns))
+            digest = _file_digest(path.resolve(), status.st_size, status.st_mtime_ns)
+            total.update(bytes.fromhex(digest))
         return total.hexdigest()
 
     @property
@@ -121,6 +126,11 @@ class Checkpoint:
                 return True
             training = training.get("before")
         return False
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether its encoder started from pretrained weights."""
+        return bool(self.description.get("encoder", {}).get("pretrained"))
 
     @property
     def price_split(self) -> str:
@@ -272,10 +282,9 @@ def members(checkpoint: Checkpoint) -> list[Checkpoint]:
 
 
 @functools.lru_cache(maxsize=64)
-def _file_digest(path: Path, size: int, changed: int) -> bytes:
+def _file_digest(path: Path, size: int, changed: int) -> str:
     """Cached as long as size and modification time (nanoseconds) stay the same."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    return file_digest(path)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

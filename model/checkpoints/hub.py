@@ -24,6 +24,7 @@ from model.checkpoints import folder
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.hub_errors import HubError, in_words, is_unreachable
 from model.checkpoints.hub_id import HubId
+from model.digest import file_digest
 from model.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def copy_to(checkpoint: Checkpoint, target: Path) -> None:
     ours = (folder.DESCRIPTION_FILE, RECORD_FILE)
     if target.is_dir() and any(target.iterdir()) and not any((target / n).exists() for n in ours):
         raise ConfigError(f"{target} is not empty and holds no checkpoint. Choose another folder.")
-    if weights.exists() and _sha256(weights) != _sha256(checkpoint.weights_path):
+    if weights.exists() and file_digest(weights) != file_digest(checkpoint.weights_path):
         raise ConfigError(f"{target} holds other weights already. Remove it, or choose another.")
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -166,7 +167,7 @@ def _verify(snapshot: Path, hub_id: HubId) -> None:
         if not pointer.is_symlink():
             continue
         blob = pointer.resolve()
-        digests = {64: _sha256, 40: _git_hash}
+        digests = {64: file_digest, 40: _git_hash}
         digest = digests.get(len(blob.name))
         if digest is not None and digest(blob) != blob.name:
             pointer.unlink()
@@ -177,11 +178,6 @@ def _verify(snapshot: Path, hub_id: HubId) -> None:
                 f"{hub_id}: {name} has the wrong hash: it was damaged in transit or on the disk. "
                 "It was deleted; run this again."
             )
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _git_hash(path: Path) -> str:

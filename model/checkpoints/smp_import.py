@@ -19,14 +19,13 @@ from torch import Tensor
 
 from model import writing
 from model.checkpoints import folder
+from model.checkpoints.folder import OURS
 from model.checkpoints.weights import assemble, read_tensors, save_network
 from model.data.classes import OKABE_ITO, ClassTable
 from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError, ConfigError
 from model.networks.registry import Architecture, parameter_count
 
-OURS = "UNet"
-"""Class name of our own U-Net, which has no encoder from elsewhere."""
 BINARY_HEADS = (
     *("segmentation_head.0.weight", "segmentation_head.0.bias"),  # smp
     *("head.weight", "head.bias"),  # ours

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from model.checkpoints.folder import Checkpoint
+from model.checkpoints.folder import OURS, Checkpoint
 from model.errors import CheckpointError, ConfigError
 from model.networks.registry import Architecture, construct
 from model.writing import write_bytes
@@ -25,7 +25,7 @@ def load_network(checkpoint: Checkpoint) -> nn.Module:
     state = read_tensors(checkpoint.weights_path)
     try:
         plan = Architecture.from_json(checkpoint.config)
-        if plan.model_class != "UNet":
+        if plan.model_class != OURS:
             # Otherwise smp would first download those that training started from.
             plan.arguments["encoder_weights"] = None
         network = assemble(plan, state)

@@ -78,7 +78,7 @@ def list_bundled() -> tuple[list[Checkpoint], dict[str, str]]:
     damaged: dict[str, str] = {}
     for name in _bundled_names(weights):
         try:
-            good.append(_unchanged(weights / name, stamps(weights / name)))
+            good.append(_unchanged(weights / name, _stamps(weights / name)))
         except CheckpointError as error:
             damaged[name] = str(error)
     return good, damaged
@@ -100,11 +100,26 @@ def study_files() -> list[Path]:
     return sorted((weights_folder() / STUDIES_FOLDER).glob("*.json"))
 
 
-def stamps(path: Path) -> tuple:
-    """Values that change whenever a file of a checkpoint folder changes that decides how it is
-    described and what it computes; of one pulled from the Hub, its entry in the registry."""
-    names = (CONFIG_FILE, DESCRIPTION_FILE, METRICS_FILE, WEIGHTS_FILE, INT8_FILE)
-    return tuple(map(_stamp, [*(path / name for name in names), path.parent / REGISTRY_FILE]))
+def version(path: Path) -> tuple:
+    """Changes whenever a file of a checkpoint folder does that decides how it is described and
+    what it computes, members included: what has been retrained, calibrated or measured again must
+    not be answered as before. Of one whose weights are on the Hub, their entry in the registry.
+
+    It is cheap, as it only looks at the times of files; a folder that is gone has a version too.
+    As a key for caches it has to be from before the files were read.
+    """
+    # An ensemble's members are the checkpoints within its folder.
+    members = sorted(found.parent for found in path.glob(f"*/{DESCRIPTION_FILE}"))
+    return str(path.resolve()), *((member.name, _stamps(member)) for member in [path, *members])
+
+
+def stamp(path: Path) -> tuple[int, ...] | None:
+    """Changes with a file; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _from_hub(hub_id: HubId) -> Checkpoint:
@@ -133,9 +148,6 @@ def _unchanged(path: Path, stamps: tuple) -> Checkpoint:
     return read(path)
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _stamps(path: Path) -> tuple:
+    names = (CONFIG_FILE, DESCRIPTION_FILE, METRICS_FILE, WEIGHTS_FILE, INT8_FILE)
+    return tuple(map(stamp, [*(path / name for name in names), path.parent / REGISTRY_FILE]))

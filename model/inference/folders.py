@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from model.cores import available_cores
+from model.data import drawing
 from model.errors import ConfigError, ImageError
-from model.inference import drawing
 from model.inference.exports import EXPORTS, Picture
 from model.inference.inputs import Item
 from model.inference.options import SegmentOptions

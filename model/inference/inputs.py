@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import glob
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from model.data.files import check_name
+from model.data.files import check_name, files_in
 from model.data.images import SUFFIXES
 from model.errors import ConfigError, ImageError
 from model.inference.output import output_keys
@@ -60,15 +61,16 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
     inputs mean once.
 
     Args:
-        inputs: files; folders, which are searched with all below them; patterns such as
-            `photos/**/*.jpg`, whose matches keep their place below `photos`. Hidden files and
-            folders and links to folders are left out. With several folders their outputs are
-            kept apart by the folders' names. Also URLs of folders, and Parquet files whose column
+        inputs: files; folders, which are searched with all below them, links to folders followed;
+            patterns such as `photos/**/*.jpg`, whose matches keep their place below `photos`.
+            Hidden files and folders are left out. With several folders their outputs are kept
+            apart by the folders' names. Also URLs of folders, and Parquet files whose column
             `path` has files (relative to the Parquet file) or URLs.
         output: files in there are results, not inputs.
 
     Raises: `ConfigError` for an input that is not there or means nothing, and for different
-        files whose outputs would have the same place; `DataError` for a name that is not text.
+        files whose outputs would have the same place; `DataError` for a name that is not text, and
+        for a folder that cannot be opened.
     """
     if not inputs:
         raise ConfigError("Give what to segment: files, folders or patterns such as 'a/**/*.jpg'.")
@@ -124,10 +126,8 @@ def _files(given: str, several: bool) -> Iterator[tuple[Path | str, str]]:
         yield from _listed(path)
     elif path.is_dir():
         prefix = f"{path.resolve().name}/" if several else ""
-        for file in path.rglob("*"):
-            relative = file.relative_to(path)
-            if _known(relative) and file.is_file():
-                yield file, prefix + relative.as_posix()
+        for file in files_in(path, SUFFIXES + VIDEO_SUFFIXES):
+            yield file, prefix + file.relative_to(path).as_posix()
     elif path.exists():
         yield path, path.name
     elif glob.has_magic(given):
@@ -179,7 +179,8 @@ def _listed(listing: Path) -> Iterator[tuple[Path | str, str]]:
 
 
 def _full(path: Path | str) -> Path | str:
-    return path.resolve() if isinstance(path, Path) else path
+    # Unlike Path's own, no error for a link to itself, which like every file is told of when read.
+    return Path(os.path.realpath(path)) if isinstance(path, Path) else path
 
 
 def _known(relative: PurePosixPath | Path) -> bool:

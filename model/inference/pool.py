@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 
-from model.checkpoints import folder, zoo
+from model.checkpoints import zoo
 from model.checkpoints.folder import Checkpoint
 from model.inference.segmenter import Segmenter
 
@@ -40,12 +40,7 @@ class SegmenterPool:
         """
         checkpoint = model if isinstance(model, Checkpoint) else zoo.find(model)
         precision = precision or self.precision
-        # What has been retrained, calibrated or measured again must not be answered as before.
-        changed = [
-            (member.weights_path.stat().st_mtime_ns, zoo.stamps(member.path))
-            for member in folder.members(checkpoint)
-        ]
-        key = (str(checkpoint.path.resolve()), *changed, precision)
+        key = (zoo.version(checkpoint.path), precision)
         with self._lock:
             mine = key not in self._open
             opened = self._open.setdefault(key, Future())

@@ -351,28 +351,40 @@ def test_the_header_leads_to_the_compare_page(page):
     page.wait_for_url("**/compare/**")
 
 
-def test_a_forged_path_is_refused(server):
-    """Only what was uploaded can be segmented, not any picture on the server's disk."""
-    config = httpx.get(f"{server.url}/config").json()
+def ask_to_segment(url: str, path: str) -> dict:
+    """What the server answers to an upload event that names a file on its disk."""
+    config = httpx.get(f"{url}/config").json()
+    components = {component["id"]: component for component in config["components"]}
     upload, truth = [
-        dependency["id"]
+        dependency
         for dependency in config["dependencies"]
         if ("upload" in [event for _, event in dependency["targets"]])
     ]
-    assert upload < truth
+    assert upload["id"] < truth["id"]
+    file = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+    values = {
+        i: [file]
+        if components[i]["type"] == "uploadbutton"
+        else components[i]["props"].get("value")
+        for i in upload["inputs"]
+    }
+    who = f"forger of {path}"
+    request = {"data": list(values.values()), "fn_index": upload["id"], "session_hash": who}
+    httpx.post(f"{url}/gradio_api/queue/join", json=request).raise_for_status()
+    address = f"{url}/gradio_api/queue/data"
+    with httpx.stream("GET", address, params={"session_hash": who}, timeout=60) as stream:
+        events = (json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
+        return next(event for event in events if event["msg"] == "process_completed")
+
+
+def test_a_forged_path_is_refused(server):
+    """Only what was uploaded can be segmented, not any picture on the server's disk."""
     secret = server.temporary / "secret.png"
     Image.new("RGB", (8, 8)).save(secret)
-    forged = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
-    request = {
-        "data": [[forged], None, "pets-scratch"],
-        "fn_index": upload,
-        "session_hash": "forger",
-    }
-    httpx.post(f"{server.url}/gradio_api/queue/join", json=request).raise_for_status()
-    address = f"{server.url}/gradio_api/queue/data?session_hash=forger"
-    with httpx.stream("GET", address, timeout=20) as stream:
-        events = (json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
-        done = next(event for event in events if event["msg"] == "process_completed")
+    files = {"files": secret.read_bytes()}
+    (uploaded,) = httpx.post(f"{server.url}/gradio_api/upload", files=files).json()
+    assert ask_to_segment(server.url, uploaded)["success"]
+    done = ask_to_segment(server.url, str(secret))
     secret.unlink()
     assert done["success"] is False
     assert "base64" not in json.dumps(done)

@@ -753,6 +753,24 @@ def test_gradio_space_serves_page_and_api(project, hub, weights, tmp_path):
         segment(port)
 
 
+def test_the_gradio_spaces_files_go_with_the_next_that_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(gradio_space, "forbid_downloads", lambda: None)
+    monkeypatch.setattr(gradio_space.mcp_endpoint, "install", lambda: None)
+    made = []
+
+    def launched(**_):
+        assert (made[0] / ".lock").exists()
+
+    def page(folder):
+        made.append(folder)
+        return SimpleNamespace(blocks=SimpleNamespace(launch=launched))
+
+    monkeypatch.setattr(segment_page, "SegmentPage", page)
+    gradio_space.main()
+    assert not made[0].exists()
+
+
 def test_zero_gpu_finds_a_marked_function_and_spends_no_visitors_time(monkeypatch):
     marked = []
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=marked.append))

@@ -85,6 +85,13 @@ def test_pictures_of_one_stretch_are_named_after_those_of_others():
     assert [row["name"] for row in apart(rows, 4)] == ["1", "3", "4", "5"]
 
 
+def test_a_class_of_any_name_has_one_row_of_the_table(bundled):
+    named = ClassTable.of([(f"a|b {info.id}", info.colour) for info in bundled.classes])
+    rows = [line for line in card(replace(bundled, classes=named)).splitlines() if "a\\|b" in line]
+    assert len(rows) == len(named)
+    assert {row.replace("\\|", "").count("|") for row in rows} == {7}, "6 columns"
+
+
 def test_only_what_smp_can_open_is_tagged_so():
     tag = "library_name: segmentation-models-pytorch"
     assert tag in card(zoo.find("pets-mobilenet"))

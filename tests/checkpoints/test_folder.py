@@ -160,6 +160,15 @@ def test_members_lie_within(make_checkpoint, tmp_path, names):
         folder.members(replace(checkpoint, description=description))
 
 
+@pytest.mark.parametrize(
+    ("encoder", "is_pretrained"),
+    [({}, False), ({"pretrained": False}, False), ({"pretrained": True}, True)],
+)
+def test_a_checkpoint_says_whether_it_is_pretrained(tiny, encoder, is_pretrained):
+    edit(tiny / folder.DESCRIPTION_FILE, encoder=encoder)
+    assert folder.read(tiny).is_pretrained is is_pretrained
+
+
 def test_a_class_without_a_name_of_text_is_refused(make_checkpoint, tmp_path):
     path = make_checkpoint(tmp_path / "one").path / folder.DESCRIPTION_FILE
     path.write_text(path.read_text().replace('"class 0"', "5"))

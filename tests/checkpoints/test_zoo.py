@@ -83,3 +83,32 @@ def test_a_list_reads_only_what_has_changed(weights, monkeypatch):
     assert set(zoo.list_bundled()[1]) == {"tiny"}
     (weights / "other" / "model.safetensors").unlink()
     assert set(zoo.list_bundled()[1]) == {"other", "tiny"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(folder.CONFIG_FILE, folder.DESCRIPTION_FILE, folder.METRICS_FILE),
+        *(folder.WEIGHTS_FILE, folder.INT8_FILE),
+        f"fold-1/{folder.WEIGHTS_FILE}",
+        f"fold-1/{folder.INT8_FILE}",
+        "../registry",
+    ],
+)
+def test_what_decides_the_answer_changes_the_version(weights, make_checkpoint, name):
+    path = weights / "tiny"
+    make_checkpoint(path / "fold-1")
+    before = zoo.version(path)
+    assert zoo.version(path) == before
+    (path / name).write_bytes(b"other")
+    assert zoo.version(path) != before
+
+
+def test_other_files_do_not_and_one_that_is_gone_has_a_version(weights):
+    path = weights / "tiny"
+    before = zoo.version(path)
+    (path / "notes.txt").touch()
+    (path / "plots").mkdir()
+    assert zoo.version(path) == before
+    shutil.rmtree(path)
+    assert zoo.version(path) != before

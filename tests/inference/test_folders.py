@@ -44,6 +44,23 @@ def test_a_folder_means_all_below_it_but_what_is_hidden(tmp_path):
     assert found(tmp_path, "in") == {"a/x.JPG": "a/x", "b.png": "b"}
 
 
+def test_links_to_folders_are_followed_once(tmp_path):
+    touch(tmp_path, "in/a.png", "elsewhere/b.png")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
+    assert found(tmp_path, "in") == {"a.png": "a", "linked/b.png": "linked/b"}
+
+
+def test_a_link_to_nothing_is_named_and_stops_no_other(job, tmp_path):
+    touch(tmp_path, "in/a.png")
+    (tmp_path / "in" / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "in" / "round.png").symlink_to("round.png")
+    items = inputs.find([str(tmp_path / "in")], tmp_path / "out")
+    report = segment_files(job, items, tmp_path / "out")
+    assert report.segmented == ["a.png"]
+    assert list(report.failed) == ["gone.png", "round.png"]
+
+
 def test_a_folder_called_like_a_film_is_none(tmp_path):
     touch(tmp_path, "in/clip.mp4/1.png")
     assert found(tmp_path, "in") == {"clip.mp4/1.png": "clip.mp4/1"}
@@ -169,7 +186,7 @@ def test_links_within_a_folder_are_files_of_their_own(tmp_path):
 def test_the_root_beside_another_folder_writes_nowhere_else(tmp_path, monkeypatch):
     touch(tmp_path, "two/b.png")
     root = Path(tmp_path.root)
-    monkeypatch.setattr(Path, "rglob", lambda self, _: iter([tmp_path / "two" / "b.png"]))
+    monkeypatch.setattr(inputs, "files_in", lambda *_: iter([tmp_path / "two" / "b.png"]))
     with pytest.raises(ConfigError, match="outside of --output"):
         inputs.find([str(root), str(tmp_path / "two")], tmp_path / "out")
 

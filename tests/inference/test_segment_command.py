@@ -17,8 +17,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from model.data import annotations, streets
+from model.data.drawing import shown_at_first
 from model.data.masks import read_index
-from model.inference.drawing import shown_at_first
 from model.inference.exports import EXPORTS, Picture
 from model.inference.folders import pictures_at_once
 from model.inference.options import SegmentOptions

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import sys
 from pathlib import Path
 from shlex import quote
@@ -37,6 +36,7 @@ from model.data.doctor.findings import Finding, Report
 from model.data.doctor.repair import Copy, check_place, write_copy
 from model.errors import ConfigError, DataError
 from model.user_cache import cache_folder
+from model.writing import write_text
 
 __all__ = [
     "Copy", "Examination", "Finding", "Report", "before_training", "check", "examine", "write_copy",
@@ -107,9 +107,7 @@ def examine(data: DataSet) -> Report:
     report = examine_case(of_data_set(data, target, options)).report
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(f".{os.getpid()}.part")
-        partial.write_text(report.model_dump_json())
-        partial.replace(kept)
+        write_text(kept, report.model_dump_json())
     except OSError as error:
         logger.warning("The report cannot be kept in %s: %s.", kept.parent, error)
     return report

@@ -12,8 +12,9 @@ from model.data.classes import ClassTable
 from model.data.doctor.case import Case
 from model.data.doctor.findings import Report, printable
 from model.data.doctor.look import edges
+from model.data.drawing import overlay
 from model.data.images import decode
-from model.data.preview import arrange, cell, overlay, sample
+from model.data.sheets import arrange, cell, sample
 
 ROWS = 12
 DETAIL = 32

@@ -11,7 +11,6 @@ network is written.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from model.digest import file_digest
 from model.user_cache import cache_folder
 
 logger = logging.getLogger(__name__)
@@ -100,8 +100,4 @@ def _is_whole(folder: Path) -> bool:
 
 def _digests(folder: Path) -> str:
     """As `sha256sum` prints them."""
-    lines = []
-    for name in FILES:
-        with open(folder / name, "rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
-    return "".join(lines)
+    return "".join(f"{file_digest(folder / name)}  {name}\n" for name in FILES)

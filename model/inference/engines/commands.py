@@ -18,8 +18,7 @@ class Quantise:
     data: str | None = None
     """The data set; by default the one that the checkpoint was trained on."""
     split_file: Path | None = None
-    """The split that it was trained with, where that was --split of `train`; by default the data
-    set's own."""
+    """The --split-file that it was trained with; by default the data set's own split."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     pictures: int = 128

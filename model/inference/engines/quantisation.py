@@ -26,6 +26,7 @@ import numpy as np
 
 from model.checkpoints.folder import INT8_FILE, Checkpoint
 from model.checkpoints.zoo import weights_folder
+from model.digest import file_digest
 from model.errors import CheckpointError
 from model.writing import write_bytes
 
@@ -165,8 +166,7 @@ def command(checkpoint: Checkpoint) -> str:
 
 def weights_digest(checkpoint: Checkpoint) -> str:
     """SHA-256 of `model.safetensors`, 64 hex digits."""
-    with open(checkpoint.weights_path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(checkpoint.weights_path)
 
 
 def named(model: Model) -> list[tuple[Node, str]]:

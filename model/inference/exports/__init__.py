@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.classes import ClassTable
+from model.data.drawing import shown_at_first
 from model.errors import ConfigError
-from model.inference.drawing import shown_at_first
 from model.inference.exports import arrays, bundle, coco, geojson, images, table, yolo
 from model.inference.exports.picture import Picture
 from model.inference.segmenter import Segmentation
@@ -39,6 +39,7 @@ class Export:
             tables and maps hold all classes whichever are chosen.
         needs: the map that the segmentation must carry, which is also the name of the option
             in `SegmentOptions` that asks for it.
+        outlines: whether the regions' outlines are followed for it, which may be long.
         summary: for many pictures, the path of a file next to theirs, and the function that makes
             its text from their files.
     """
@@ -48,6 +49,7 @@ class Export:
     media_type: str
     write: Write
     needs: str | None = None
+    outlines: bool = False
     summary: tuple[str, Summarise] | None = None
 
 
@@ -69,14 +71,17 @@ _SINGLE = {
     "overlay": Export("Overlay (PNG)", ".png", _PNG, images.overlay),
     "cutout": Export("Cut-out (PNG)", ".png", _PNG, images.cutout),
     "coco": Export(
-        "COCO, polygons", ".json", _JSON, coco.polygons, summary=("coco.json", coco.merge)
+        "COCO, polygons", ".json", _JSON, coco.polygons, outlines=True,
+        summary=("coco.json", coco.merge),
     ),
     "coco-rle": Export(
         "COCO, run lengths", ".json", _JSON, coco.run_lengths, summary=("coco-rle.json", coco.merge)
     ),
-    "geojson": Export("GeoJSON", ".geojson", "application/geo+json", geojson.geojson),
+    "geojson": Export(
+        "GeoJSON", ".geojson", "application/geo+json", geojson.geojson, outlines=True
+    ),
     "yolo": Export(
-        "YOLO segmentation", ".txt", "text/plain", yolo.labels,
+        "YOLO segmentation", ".txt", "text/plain", yolo.labels, outlines=True,
         summary=("yolo/data.yaml", lambda files, classes: [yolo.data_file(classes)]),
     ),
     "csv": Export(
@@ -89,7 +94,7 @@ _SINGLE = {
 }  # fmt: skip
 
 EXPORTS: dict[str, Export] = _SINGLE | {
-    "zip": Export("All of these (ZIP)", ".zip", _ZIP, _bundle),
+    "zip": Export("All of these (ZIP)", ".zip", _ZIP, _bundle, outlines=True),
 }
 """By the name that command line, pages and API use."""
 

@@ -8,8 +8,8 @@ from collections.abc import Collection
 import numpy as np
 from PIL import Image
 
+from model.data import drawing
 from model.data.masks import index_png
-from model.inference import drawing
 from model.inference.exports.picture import Picture
 from model.inference.segmenter import Segmentation
 

@@ -6,14 +6,20 @@ import dataclasses
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 from app import models
-from app.compare.catalogue import available, fingerprint, version, weights_version
-from app.compare.choice import scored
+from app.compare import price
+from app.compare.catalogue import available, fingerprint, version
+from app.compare.choice import preselected, scored
 from app.compare.opening import judged
+from app.compare.predictions import predict
+from app.compare.sources import Picture
 from model.checkpoints import folder, zoo
 from model.checkpoints.zoo import WEIGHTS_VARIABLE
+from model.evaluation.report.candidate import candidates
+from model.inference.segmenter import Segmenter
 
 
 @pytest.fixture
@@ -37,14 +43,63 @@ def test_an_epoch_a_new_run_and_a_deleted_model_change_it(shelf):
     assert len(set(seen)) == 4
 
 
-def test_predictions_are_remembered_until_the_weights_change(shelf):
-    checkpoint = zoo.find("streets-scratch")
-    weights, whole = weights_version(checkpoint), version(checkpoint.path)
-    os.utime(checkpoint.path / folder.HISTORY_FILE, (1, 1))
-    assert weights_version(checkpoint) == weights
-    assert version(checkpoint.path) != whole
-    os.utime(checkpoint.path / folder.WEIGHTS_FILE, (1, 1))
-    assert weights_version(checkpoint) != weights
+@pytest.mark.parametrize("name", [folder.HISTORY_FILE, folder.PER_IMAGE_FILE])
+def test_what_is_drawn_but_not_computed_with_changes_the_page_alone(shelf, name):
+    path = zoo.find("streets-scratch").path
+    network, whole = zoo.version(path), version(path)
+    os.utime(path / name, (1, 1))
+    assert zoo.version(path) == network
+    assert version(path) != whole
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        folder.WEIGHTS_FILE, folder.METRICS_FILE, folder.DESCRIPTION_FILE,
+        f"member/{folder.WEIGHTS_FILE}",
+    ],
+)  # fmt: skip
+def test_predictions_are_made_again_by_a_network_that_has_changed(shelf, monkeypatch, name):
+    """`quantise` and `evaluate --record` let it compute in int8."""
+    path = zoo.find("streets-scratch").path
+    shutil.copytree(shelf / "weights" / "streets-wide", path / "member")
+    segmented = []
+    segment = Segmenter.segment
+
+    def counted(*arguments, **others):
+        segmented.append(1)
+        return segment(*arguments, **others)
+
+    monkeypatch.setattr(Segmenter, "segment", counted)
+    found = available([])
+    (model,) = candidates({"a": found.checkpoints["streets-scratch"]}, {"a": None})
+    picture = Picture(name, np.zeros((32, 48, 3), np.uint8), None, "made up")
+    priced, seen = price._key([model]), fingerprint(found.checkpoints)
+    for _ in range(2):
+        predict(model, picture)
+    assert len(segmented) == 1
+    os.utime(path / name, (1, 1))
+    predict(model, picture)
+    assert len(segmented) == 2
+    assert price._key([model]) != priced
+    assert fingerprint(found.checkpoints) != seen
+
+
+def test_the_best_of_each_start_are_preselected(shelf):
+    model = zoo.find("streets-scratch")
+
+    def made(mean_iou, **encoder):
+        figures = {"mean_dice": 0.5, "accuracy": 0.5, "num_images": 2}
+        test = {"test": {"f32": figures | {"mean_iou": mean_iou}}} if mean_iou else {}
+        described = model.description | {"encoder": encoder}
+        return dataclasses.replace(model, metrics={"splits": test}, description=described)
+
+    scratch = {"a": made(None), "b": made(0.5), "c": made(0.7), "d": made(0.6)}
+    pretrained = {"e": made(0.8, pretrained=True), "f": made(0.9, pretrained=True)}
+    assert preselected(scratch | pretrained) == ["c", "f"]
+    assert preselected(pretrained | scratch) == ["c", "f"]
+    assert preselected(scratch) == ["c", "d"]
+    assert preselected({"a": made(None), "g": made(None), "b": made(0.5)}) == ["a", "b"]
 
 
 def test_what_changes_while_it_is_drawn_is_seen_and_nothing_old_is_kept(shelf):

@@ -44,7 +44,7 @@ def folder(tmp_path):
 
 
 def bring(files: list[tuple[Path, str]], cache: Path, watch: Watch | None = None) -> Desk:
-    with many.private_folder(cache) as folder:
+    with many.removed_on_failure(cache) as folder:
         return many.brought(files, folder, watch or Watch())
 
 

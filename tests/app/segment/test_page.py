@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import threading
@@ -264,6 +265,25 @@ def test_an_example_of_another_models_strip_can_be_clicked(page):
 
 def first_visit(page: SegmentPage) -> dict[str, Any]:
     return answer(page, "on_load", {"model": STREETS})
+
+
+@pytest.mark.parametrize("name", [folder.WEIGHTS_FILE, folder.METRICS_FILE])
+def test_an_example_is_segmented_again_by_a_network_that_has_changed(
+    page, weights, tmp_path, monkeypatch, name
+):
+    shutil.copytree(weights, tmp_path / "weights")
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "weights"))
+    rendered = []
+    render = segment_page.render
+    monkeypatch.setattr(
+        segment_page, "render", lambda *given, **more: rendered.append(1) or render(*given, **more)
+    )
+    for _ in range(2):
+        first_visit(page)
+    assert len(rendered) == 1
+    os.utime(tmp_path / "weights" / STREETS / name, (1, 1))
+    first_visit(page)
+    assert len(rendered) == 2
 
 
 def test_a_first_visit_that_is_cancelled_has_its_menus(page, held):

@@ -1,5 +1,6 @@
 """The doctor's functions and command: what they refuse, print, return, keep, and write."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from PIL import Image
 from model.data import datasets, doctor
 from model.data.commands import DataCommand, run
 from model.data.doctor import repair
-from model.data.preview import BETWEEN, THUMBNAIL
+from model.data.sheets import BETWEEN, THUMBNAIL
 from model.errors import ConfigError, DataError
 from tests.data.doctor.making import (
     COLOURS,
@@ -496,6 +497,15 @@ def test_without_a_place_to_keep_reports_it_goes_on(photos, own_cache, caplog):
     own_cache.write_text("a file where the folder should be")
     assert doctor.examine(datasets.load(f"folder:{photos()}")).exit_code == 0
     assert "The report cannot be kept" in caplog.text
+
+
+def test_a_report_that_does_not_fit_on_the_disk_leaves_nothing(photos, own_cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert doctor.examine(datasets.load(f"folder:{photos()}")).exit_code == 0
+    assert list((own_cache / "reports").iterdir()) == []
 
 
 def test_drawn_pictures_need_no_examination():

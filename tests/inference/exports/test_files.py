@@ -12,7 +12,7 @@ from pycocotools import mask as rle
 
 from model.data import annotations
 from model.errors import ConfigError
-from model.inference.exports import EXPORTS, Picture, choose, table, yolo
+from model.inference.exports import EXPORTS, Picture, choose, coco, geojson, table, yolo
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Segmenter
 
@@ -49,6 +49,17 @@ def test_yolo_lines_are_exact_in_wide_pictures(segment_drawing):
         assert np.abs(x - x.round()).max() < 0.02
         painted[0, int(x.min().round()) : int(x.max().round())] = 1
     assert np.array_equal(painted, labels)
+
+
+def test_exports_say_whether_they_follow_outlines(segment_drawing, monkeypatch):
+    followed = []
+    for module in (coco, geojson, yolo):
+        monkeypatch.setattr(module, "outlines", lambda mask: followed.append(1) or [])
+    segmentation, picture = segment_drawing(np.eye(9, dtype=np.uint8))
+    for export in (one for one in EXPORTS.values() if one.needs is None):
+        followed.clear()
+        export.write(segmentation, picture, {0, 1})
+        assert export.outlines == bool(followed), export.title
 
 
 def rows(text: str) -> list[dict[str, str]]:
