@@ -27,7 +27,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.timing import in_turns, machine
 from model import writing
@@ -38,6 +37,7 @@ from model.data import datasets, streets
 from model.data.classes import OKABE_ITO, ClassTable
 from model.data.preprocessing import Preprocessing
 from model.errors import CheckpointError
+from model.evaluation.cost import network_flops
 from model.inference.engines import make_engine
 from model.inference.engines.conversion import import_openvino
 from model.inference.engines.post_training import calibrate
@@ -139,21 +139,14 @@ def picture(checkpoint: Checkpoint, size: str) -> np.ndarray:
     return same_size.network_input(image)
 
 
-def operations(checkpoint: Checkpoint, batch: np.ndarray) -> int:
-    """Multiplications and additions of one pass."""
-    network = load_network(checkpoint).to("meta")  # counted on shapes alone: nothing is computed
-    with FlopCounterMode(display=False) as counter:
-        network(torch.empty(batch.shape, device="meta"))
-    return counter.get_total_flops()
-
-
-def multiply_rates(side: int = 2048) -> dict[str, float]:
+def multiply_rates() -> dict[str, float]:
     """Operations per second in the product of two square matrices, by precision.
 
     All by oneDNN: PyTorch's for bf16 and int8, OpenVINO's for float32, for which PyTorch uses
     MKL, at half that rate on processors that are not Intel's.
     """
     openvino = import_openvino()
+    side = 2048
     shape = [side, side]
     factors = [openvino.opset13.parameter(shape, np.float32) for _ in range(2)]
     model = openvino.Model([openvino.opset13.matmul(*factors, False, False)], factors)
@@ -176,12 +169,13 @@ def peak_memory(checkpoint: Checkpoint, candidate: str, size: str) -> int:
     """Peak memory in bytes of a separate process for one picture, imports included."""
     code = (
         "import sys\n"
-        "from bench import inference, memory\n"
+        "from bench import inference\n"
         "from model.checkpoints import folder\n"
+        "from model.evaluation.cost import process_status\n"
         "checkpoint = folder.read(sys.argv[1])\n"
         "run = inference.CANDIDATES[sys.argv[2]](checkpoint)\n"
         "run(inference.picture(checkpoint, sys.argv[3]))\n"
-        "print(memory.status('VmHWM'))"
+        "print(process_status('VmHWM'))"
     )
     command = [sys.executable, "-c", code, str(checkpoint.path), candidate, size]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -205,7 +199,7 @@ def compare(checkpoint: Checkpoint, size: str, arguments: Arguments, rates: dict
     times = in_turns(
         {name: lambda run=run: run(batch) for name, run in runs.items()}, arguments.rounds
     )
-    count = operations(checkpoint, batch)
+    count = network_flops(checkpoint, *batch.shape[2:])
     print(f"\n{checkpoint.network_name}, {size}, {count / 1e9:.1f} GFLOP")
     heads = f"{'':16}{'ms':>8}  {'x eager':16}{'x ONNX Runtime':16}"
     print(f"  {heads}{'of rate':>8}{'agree':>9}{'MB':>7}")

@@ -25,6 +25,7 @@ from PIL import Image
 
 from bench.timing import in_turns, machine
 from model.data import streets
+from model.evaluation.cost import process_status
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Segmenter
 
@@ -67,17 +68,11 @@ def peak(path: str, kind: str, arguments: Arguments) -> None:
     )
     segmenter.segment(picture(512, 512))
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    loaded = status("VmRSS")
+    loaded = process_status("VmRSS")
     start = time.perf_counter()
     segmenter.segment(path, options(kind))
     seconds = time.perf_counter() - start
-    print(json.dumps([status("VmHWM") - loaded, seconds]))
-
-
-def status(name: str) -> int:
-    """A size in bytes from `/proc/self/status`."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1]) * 1024
+    print(json.dumps([process_status("VmHWM") - loaded, seconds]))
 
 
 def measure(path: Path, kind: str, arguments: Arguments) -> tuple[int, float]:

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 import tyro
 
-from bench.memory import status
 from bench.timing import Timing, machine
 from bench.workers import Worker
 from model.errors import ConfigError, exit_code
+from model.evaluation.cost import process_status
 from model.networks.losses import loss_by_name
 from model.networks.registry import architecture, construct
 from model.training.memory import keep_freed_memory
@@ -121,7 +121,7 @@ def serve(connection: Connection, variant: Variant, crop: int) -> None:
     while connection.recv():
         start = time.perf_counter()
         step()
-        connection.send((time.perf_counter() - start, status("VmHWM")))
+        connection.send((time.perf_counter() - start, process_status("VmHWM")))
 
 
 def run(arguments: Arguments) -> None:

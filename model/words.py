@@ -43,6 +43,11 @@ def percent(value: float | None) -> str:
     return number if number == NOTHING else f"{number}{SPACE}%"
 
 
+def percent_over(mean: float | None, deviation: float | None) -> str:
+    """Mean and standard deviation in per cent, "45.0 ± 7.1"; a single value has none."""
+    return in_percent(mean) + ("" if deviation is None else f" ± {in_percent(deviation)}")
+
+
 def duration(seconds: float) -> str:
     """A length of time as people say it.
 

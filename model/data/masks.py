@@ -46,14 +46,12 @@ class MaskEncoding:
     Attributes:
         storage: where in the file the values are, see the module's docstring.
         values: stored value -> class id, or -> `VOID`.
-        unknown: the label of values without an entry; None makes them an error.
 
     >>> trimap = MaskEncoding("index", {1: 0, 2: 1, 3: 2})  # counts from 1
     """
 
     storage: Storage
     values: Mapping[int, int]
-    unknown: int | None = None
 
     @classmethod
     def ids(cls, count: int, storage: Storage = "index", void: Iterable[int] = ()) -> MaskEncoding:
@@ -61,12 +59,10 @@ class MaskEncoding:
         return cls(storage, {i: i for i in range(count)} | dict.fromkeys(void, VOID))
 
     @classmethod
-    def colours(
-        cls, classes: ClassTable, void: Iterable[str] = (), unknown: int | None = None
-    ) -> MaskEncoding:
+    def colours(cls, classes: ClassTable, void: Iterable[str] = ()) -> MaskEncoding:
         """The colours of a class table; `void` lists further colours, `#rrggbb`."""
         known = {pack_colour(info.colour): info.id for info in classes}
-        return cls("colour", {pack_colour(c): VOID for c in void} | known, unknown)
+        return cls("colour", {pack_colour(c): VOID for c in void} | known)
 
     def read(self, source: Source) -> np.ndarray:
         """The labels of a mask, uint8 (H, W).
@@ -78,7 +74,6 @@ class MaskEncoding:
             read_stored(source, self.storage),
             self.values,
             describe(source),
-            unknown=self.unknown,
             colours=self.storage == "colour",
         )
 
@@ -172,7 +167,6 @@ def to_labels(
     mapping: Mapping[int, int],
     name: str | Path,
     *,
-    what: str = "mask",
     unknown: int | None = None,
     colours: bool = False,
 ) -> np.ndarray:
@@ -205,7 +199,7 @@ def to_labels(
         missing = known[place] != values
     if missing.any():
         if unknown is None:
-            raise DataError(_unknown_values(values[missing], known, name, what, colours))
+            raise DataError(_unknown_values(values[missing], known, name, colours))
         labels[missing] = unknown
     return labels.astype(np.uint8)
 
@@ -238,9 +232,7 @@ def index_png(labels: np.ndarray, classes: ClassTable) -> bytes:
     return buffer.getvalue()
 
 
-def _unknown_values(
-    values: np.ndarray, known: np.ndarray, name: str | Path, what: str, colours: bool
-) -> str:
+def _unknown_values(values: np.ndarray, known: np.ndarray, name: str | Path, colours: bool) -> str:
     found, counts = np.unique(values, return_counts=True)
     commonest = np.argsort(-counts, kind="stable")[:8]
     if colours:
@@ -251,7 +243,7 @@ def _unknown_values(
         expected = str(known.tolist())
     more = f" and {len(found) - 8} more" if len(found) > 8 else ""
     return (
-        f"The {what} {Path(name).name} has {'colours' if colours else 'values'} {listed}{more} "
+        f"The mask {Path(name).name} has {'colours' if colours else 'values'} {listed}{more} "
         f"that this data set does not know; it knows {expected}. "
         f"{values.size} pixels are affected."
     )

@@ -7,28 +7,18 @@ from __future__ import annotations
 
 import base64
 import io
-from functools import cache
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from model.data import splits
-from model.data.classes import VOID, ClassInfo, ClassTable
 from model.data.datasets import DataSet
+from model.data.drawing import overlay
 from model.data.files import empty_folder
+from model.data.sheets import arrange, cell, sample
 from model.data.statistics import Statistics, measure
 
-THUMBNAIL = 240
-BETWEEN, GAP, LINE_HEIGHT, TITLE_HEIGHT = 2, 8, 20, 36
-INK = "#12211f"
 TEMPLATE = Path(__file__).with_name("preview.html")
-
-
-def overlay(image: np.ndarray, labels: np.ndarray, classes: ClassTable) -> np.ndarray:
-    """The picture with its labels over it at half strength, uint8 (H, W, 3); void stays clear."""
-    painted = image // 2 + classes.palette()[labels] // 2
-    return np.where((labels == VOID)[..., None], image, painted).astype(np.uint8)
 
 
 def contact_sheet(data: DataSet, names: list[str], title: str) -> Image.Image:
@@ -38,47 +28,6 @@ def contact_sheet(data: DataSet, names: list[str], title: str) -> Image.Image:
         image, labels = data.pair(name)
         cells.append(cell([image, overlay(image, labels, data.classes)], name))
     return arrange(cells, title, data.classes, columns=3)
-
-
-def cell(pictures: list[np.ndarray], caption: str) -> Image.Image:
-    """Pictures side by side, each uint8 (H, W, 3), with a line of text below."""
-    width = len(pictures) * (THUMBNAIL + BETWEEN) + GAP
-    small = [_fitted(Image.fromarray(picture)) for picture in pictures]
-    height = max(picture.height for picture in small)
-    image = Image.new("RGB", (width, height + LINE_HEIGHT), "white")
-    x = 0
-    for picture in small:
-        image.paste(picture, (x, 0))
-        x += picture.width + BETWEEN
-    ImageDraw.Draw(image).text((0, height + 1), caption, INK, _font(13))
-    return image
-
-
-def arrange(cells: list[Image.Image], title: str, classes: ClassTable, columns: int) -> Image.Image:
-    """Cells of the same width in rows, under a title and over the classes' colours."""
-    font = _font(13)
-    cell_w, cell_h = cells[0].width, max(image.height for image in cells) + GAP
-    legend = _legend_lines(classes, columns * cell_w, font)
-    grid_h = -(-len(cells) // columns) * cell_h
-    size = (columns * cell_w + GAP, TITLE_HEIGHT + grid_h + LINE_HEIGHT * len(legend) + GAP)
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, GAP), title, INK, _font(18))
-    for number, image in enumerate(cells):
-        row, column = divmod(number, columns)
-        sheet.paste(image, (GAP + column * cell_w, TITLE_HEIGHT + row * cell_h))
-    for line, entries in enumerate(legend):
-        y = TITLE_HEIGHT + grid_h + LINE_HEIGHT * line
-        for x, info in entries:
-            draw.rectangle((GAP + x, y, GAP + x + 12, y + 12), info.colour, INK)
-            draw.text((GAP + x + 18, y - 1), info.name, INK, font)
-    return sheet
-
-
-def sample(names: list[str], count: int) -> list[str]:
-    """`count` of the names, evenly spread."""
-    places = np.linspace(0, len(names) - 1, min(count, len(names)))
-    return [names[round(place)] for place in places]
 
 
 def write_preview(data: DataSet, output: Path, pictures: int = 12) -> Path:
@@ -135,30 +84,3 @@ def _stacked(sheets: list[Image.Image]) -> Image.Image:
         whole.paste(sheet, (0, top))
         top += sheet.height
     return whole
-
-
-def _fitted(picture: Image.Image) -> Image.Image:
-    """The picture, `THUMBNAIL` pixels at its longest side; pixels of small ones stay sharp."""
-    enlarge = max(picture.size) < THUMBNAIL
-    method = Image.Resampling.NEAREST if enlarge else Image.Resampling.LANCZOS
-    shrink = THUMBNAIL / max(picture.size)
-    width, height = (max(1, round(side * shrink)) for side in picture.size)
-    return picture.resize((width, height), method)
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
-
-
-def _legend_lines(classes: ClassTable, width: int, font) -> list[list[tuple[int, ClassInfo]]]:
-    """The classes in lines of at most `width` pixels, each with its x."""
-    lines, x = [[]], 0
-    for info in classes:
-        needed = 18 + round(font.getlength(info.name)) + 20
-        if x and x + needed > width:
-            lines.append([])
-            x = 0
-        lines[-1].append((x, info))
-        x += needed
-    return lines

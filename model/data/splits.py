@@ -42,9 +42,7 @@ def contiguous(names: Sequence[str], *, blocks: int, fractions=FRACTIONS) -> Spl
     return split
 
 
-def stratified(
-    names: Sequence[str], group_of: Callable[[str], str], *, fractions=FRACTIONS
-) -> Split:
+def stratified(names: Sequence[str], group_of: Callable[[str], str]) -> Split:
     """Each group (a breed, say) is spread over the three parts in the same proportions.
 
     Within a group the order is that of a hash of the name, so that adding a picture does not
@@ -55,7 +53,7 @@ def stratified(
         groups.setdefault(group_of(name), []).append(name)
     split: Split = {part: [] for part in PARTS}
     for group in sorted(groups):
-        _deal(split, sorted(groups[group], key=_hash), fractions)
+        _deal(split, sorted(groups[group], key=_hash), FRACTIONS)
     return {part: sorted(members) for part, members in split.items()}
 
 
@@ -88,15 +86,13 @@ def grouped(
     return split
 
 
-def with_validation(
-    train: Sequence[str], test: Sequence[str], *, blocks: int, fraction: float = 0.15
-) -> Split:
-    """A split from two official parts: validation comes out of training, in contiguous ranges.
+def with_validation(train: Sequence[str], test: Sequence[str], *, blocks: int) -> Split:
+    """A split from two official parts: 15 % of training, in contiguous ranges, become validation.
 
     The model is chosen by its validation scores, so the official second part must not be
     the validation part if it is what results are reported on.
     """
-    split = contiguous(train, blocks=blocks, fractions=(1 - fraction, fraction, 0))
+    split = contiguous(train, blocks=blocks, fractions=(0.85, 0.15, 0))
     return split | {"test": sorted(test)}
 
 

@@ -24,8 +24,7 @@ class Evaluate:
     """The data set; by default the one that the checkpoint was trained on."""
     split: Literal["train", "validation", "test"] = "test"
     split_file: Path | None = None
-    """The split that it was trained with, where that was --split of `train`; by default the data
-    set's own."""
+    """The --split-file that it was trained with; by default the data set's own split."""
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     engine: EngineName = "auto"
@@ -70,7 +69,7 @@ def evaluate(command: Evaluate) -> None:
     result = scoring.evaluate(segmenter, data, data.names(command.split))
     figures = result.to_json()
     print(summary(checkpoint.name, data.title, {command.split: {figures["precision"]: figures}}))
-    print(class_table(checkpoint.classes.names, figures["per_class"]))
+    print(class_lines(checkpoint.classes.names, figures["per_class"]))
     if command.record:
         checkpoint = recording.record(checkpoint, command.split, result)
         write_card(checkpoint)
@@ -129,7 +128,7 @@ def summary(name: str, data_title: str, splits: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def class_table(names: list[str], per_class: dict[str, list[float | None]]) -> str:
+def class_lines(names: list[str], per_class: dict[str, list[float | None]]) -> str:
     """IoU, Dice, precision and recall by class, in per cent; a dash where they are undefined."""
     width = max(len("class, %"), *map(len, names)) + 2
     lines = [f"  {'class, %':{width}}" + "".join(f"{name:>11}" for name in CLASS_FIGURES)]

@@ -24,7 +24,7 @@ from model.evaluation.boundary import BoundaryQuality
 from model.evaluation.calibration import Calibration
 from model.evaluation.evaluate import Evaluation
 from model.evaluation.metrics import Metrics, accuracy, class_figures, class_iou, mean_of_known
-from model.evaluation.objects import ObjectRecall
+from model.evaluation.objects import SIZES, ObjectRecall, recall
 from model.evaluation.pictures import SCORES, Pictures, read_pictures
 from model.words import CLASS_FIGURES
 
@@ -150,7 +150,7 @@ class Comparison:
         pictures: how many.
         units, block_length: how many units were drawn, and of how many neighbouring pictures
             they were meant to be; as many as pictures, and 1, where pictures are independent.
-        first_ahead, second_ahead: on how many pictures each has the higher mean IoU.
+        first_ahead: on how many pictures the first has the higher mean IoU.
         pooled: scores are pooled over pixels; False: means over pictures, for checkpoints
             that kept no counts.
         differences: by score, those that both have.
@@ -162,7 +162,6 @@ class Comparison:
     units: int
     block_length: int
     first_ahead: int
-    second_ahead: int
     pooled: bool
     differences: dict[str, Difference]
     class_intervals: dict[str, np.ndarray] = field(default_factory=dict)
@@ -205,8 +204,8 @@ def recorded(checkpoint: Checkpoint) -> Scored | None:
     )
 
 
-def measured(evaluation: Evaluation, data: DataSet, part: str = "test") -> Scored:
-    """Figures that were measured just now."""
+def measured(evaluation: Evaluation, data: DataSet) -> Scored:
+    """Figures that were measured just now, on the test split."""
     protocol = Protocol(
         data=data.name,
         title=data.title,
@@ -214,7 +213,6 @@ def measured(evaluation: Evaluation, data: DataSet, part: str = "test") -> Score
         split_digest=splits.digest(data.split),
         split_rule=data.split_rule,
         classes=tuple(data.classes.names),
-        part=part,
         pictures=len(evaluation.per_image),
         engine=evaluation.engine,
         precision=evaluation.precision,
@@ -229,14 +227,14 @@ def measured(evaluation: Evaluation, data: DataSet, part: str = "test") -> Score
     )
 
 
-def split_metrics(checkpoint: Checkpoint, part: str = "test") -> Metrics | None:
-    """The figures of a checkpoint on one part of its split, in float32.
+def split_metrics(checkpoint: Checkpoint) -> Metrics | None:
+    """The figures of a checkpoint on its test split, in float32.
 
     They follow from the confusion matrix in `metrics.json` alone. None if it has none: the
     run is not finished, or the file is damaged.
     """
     try:
-        matrix = np.array(checkpoint.metrics["splits"][part]["f32"]["confusion_matrix"])
+        matrix = np.array(checkpoint.metrics["splits"]["test"]["f32"]["confusion_matrix"])
     except (KeyError, TypeError, ValueError):
         return None
     size = len(checkpoint.classes)
@@ -386,7 +384,6 @@ def compare(
         units=len(ours),
         block_length=length,
         first_ahead=int((gaps > 0).sum()),
-        second_ahead=int((gaps < 0).sum()),
         pooled=pooled,
         differences=differences,
         class_intervals={
@@ -430,9 +427,7 @@ def _pooled(first: Pictures, second: Pictures) -> tuple[tuple[np.ndarray, np.nda
             contours = sums[:, width : 2 * width].reshape(len(sums), 3, classes)
             columns.append(mean_of_known(class_iou(contours)))
         if "object_recall" in names:
-            found, every = sums[:, -8:-4].sum(1), sums[:, -4:].sum(1)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                columns.append(found / every)
+            columns.append(recall(sums[:, -2 * len(SIZES) :].reshape(len(sums), 2, len(SIZES))))
         return np.concatenate([np.stack(columns, 1), *figures.values()], 1)
 
     return counts, statistic

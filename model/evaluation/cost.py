@@ -109,33 +109,34 @@ def measure(
 
 
 def flops(checkpoint: Checkpoint, size_wh: tuple[int, int] = TYPICAL_WH) -> int:
-    """Floating-point operations of the network for one picture.
+    """Floating-point operations of the network for one picture, see `network_flops`."""
+    height, width = checkpoint.preprocessing.fitted_hw(size_wh[1], size_wh[0])
+    multiple = checkpoint.preprocessing.multiple
+    return network_flops(checkpoint, *(-(-side // multiple) * multiple for side in (height, width)))
+
+
+def network_flops(checkpoint: Checkpoint, height: int, width: int) -> int:
+    """Floating-point operations of the network for an input of this size.
 
     A multiplication and the addition after it count as two. Convolutions, transposed ones and
     matrix products count, nothing else: the rest is a few per cent. They follow from the
     network's graph; nothing is computed.
     """
     from model.inference.engines.openvino import converted_network, core
+    from model.inference.engines.quantisation import CONVOLUTIONS
 
     model = core().read_model(converted_network(checkpoint))
-    height, width = checkpoint.preprocessing.fitted_hw(size_wh[1], size_wh[0])
-    multiple = checkpoint.preprocessing.multiple
-    padded = [-(-side // multiple) * multiple for side in (height, width)]
-    model.reshape([1, 3, *padded])
+    model.reshape([1, 3, height, width])
     total = 0
     for node in model.get_ops():
         kind = node.get_type_name()
-        if kind in ("Convolution", "GroupConvolution", "ConvolutionBackpropData"):
+        if kind in CONVOLUTIONS:
             kernel = list(node.input(1).get_partial_shape().to_shape())
             inputs = list(node.input(0).get_shape())
             output = list(node.output(0).get_shape())
             # Weights are (out, in, ...), of groups (groups, out, in, ...), transposed (in, out,
             # ...): each output value, or input value if transposed, meets the rest of them.
-            each = {
-                "Convolution": kernel[1:],
-                "GroupConvolution": kernel[2:],
-                "ConvolutionBackpropData": kernel[1:],
-            }[kind]
+            each = kernel[2:] if kind == "GroupConvolution" else kernel[1:]
             positions = inputs if kind == "ConvolutionBackpropData" else output
             total += 2 * int(np.prod(positions)) * int(np.prod(each))
         elif kind == "MatMul":
@@ -181,12 +182,16 @@ def _own_peak(path: str) -> int:
     with contextlib.suppress(OSError):
         # The peak so far is not the model's either: Linux forgets it on request.
         Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
+    before = process_status("VmRSS")
     Segmenter(checkpoint).segment(picture)
-    return max(0, _status("VmHWM") - before)
+    return max(0, process_status("VmHWM") - before)
 
 
-def _status(field: str) -> int:
+def process_status(field: str) -> int:
+    """A size of this process in bytes: "VmRSS" is its memory, "VmHWM" the peak of that.
+
+    Raises: `OSError` where the system does not say (only Linux does).
+    """
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return 1024 * int(line.split()[1])

@@ -45,8 +45,7 @@ class Goal:
 
     def concerns(self, checkpoint: Checkpoint) -> bool:
         """Whether it started as the goal demands."""
-        pretrained = bool(checkpoint.description.get("encoder", {}).get("pretrained"))
-        return self.start in ("any", "pretrained" if pretrained else "scratch")
+        return self.start in ("any", "pretrained" if checkpoint.is_pretrained else "scratch")
 
     def margin(self, checkpoint: Checkpoint) -> float:
         """By how much the checkpoint passes the threshold; negative where it misses it."""

@@ -50,6 +50,18 @@ def object_counts(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -
     return counts
 
 
+def recall(counts: np.ndarray) -> np.ndarray:
+    """Of objects of all sizes together.
+
+    Args: counts: numbers (..., 2, 4), by size those found, and all; whatever is before, such as
+        resamples, is kept.
+    Returns: float64 (...) in [0, 1], NaN where there is no object.
+    """
+    sums = counts.sum(-1)
+    with np.errstate(invalid="ignore"):
+        return sums[..., 0] / sums[..., 1]
+
+
 @dataclass(frozen=True)
 class ObjectRecall:
     """Recall of objects over a set of pictures.

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from model.checkpoints.card import parts_in_words
+from model.checkpoints.data_notes import DATA_NOTES
 from model.checkpoints.folder import Checkpoint
 from model.checkpoints.titles import data_key
-from model.data.copies import COPIES
 from model.evaluation import study_sections
 from model.evaluation.compare import Sureness, pictures_seen, recorded, unlike
 from model.evaluation.goals import GOALS
-from model.evaluation.markdown import table
 from model.evaluation.published import PUBLISHED
 from model.evaluation.report.candidate import Candidate, candidates, leader_first
 from model.evaluation.report.verdict import Verdict, judge
 from model.evaluation.report.words import NOTHING, points, probability
 from model.evaluation.studies import Study
 from model.inference.engines.precision import MOST_POINTS
+from model.markdown import table
 from model.words import FIGURES, in_percent, with_interval
 
 GOALS_INTRODUCTION = """\
@@ -83,7 +83,7 @@ def markdown_table(checkpoints: Sequence[Checkpoint]) -> str:
                 checkpoint.network_name,
                 _start(checkpoint),
                 f"{network.get('parameters', 0) / 1e6:.1f} M",
-                *(f"{100 * figures[name]:.1f} %" for name in ("mean_iou", "mean_dice", "accuracy")),
+                *(f"{in_percent(figures[n])} %" for n in ("mean_iou", "mean_dice", "accuracy")),
                 figures["num_images"],
             ]
         )
@@ -120,7 +120,7 @@ def _section(group: list[Checkpoint]) -> str:
         f"Pictures: {parts_in_words((whole or group)[0])}; split: {data.get('split_rule')} "
         f"(digest `{data.get('split_digest')}`).{learned} {data.get('licence')}, "
         f"{data.get('source')}.",
-        COPIES.get(data.get("digest"), ""),
+        DATA_NOTES.get(data.get("digest"), ""),
         _scores("test", group),
         _scores("validation", group),
         *_verdicts(group),
@@ -154,7 +154,7 @@ def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
         found = [NOTHING, NOTHING, "no checkpoint yet"]
         if best is not None:
             margin = goal.margin(best)
-            size = f"{100 * abs(margin):.1f}" if abs(margin) >= 0.0005 else "less than 0.1"
+            size = in_percent(abs(margin)) if abs(margin) >= 0.0005 else "less than 0.1"
             by = f"{'reached' if margin > 0 else 'missed'} by {size}"
             tried = ""
             if margin <= 0 and goal.tried:
@@ -162,7 +162,7 @@ def _goals(groups: Mapping[str, list[Checkpoint]]) -> str:
                 told.add(goal.tried)
             found = [_name(best), in_percent(goal.figure(best)), by + tried]
         side = "above" if goal.above else "under"
-        aim = f"{goal.what} {side} {100 * goal.threshold:.1f}"
+        aim = f"{goal.what} {side} {in_percent(goal.threshold)}"
         rows.append([goal.data, aim, goal.start, *found])
     head = ["data", "goal on test", "start", "best checkpoint", "figure", "result"]
     return f"## Goals\n\n{GOALS_INTRODUCTION}\n\n{table(head, rows)}"
@@ -173,8 +173,8 @@ def _verdicts(group: list[Checkpoint]) -> list[str]:
     a table."""
     by_name = {checkpoint.name: checkpoint for checkpoint in group}
     models = candidates(by_name, {name: recorded(c) for name, c in by_name.items()})
-    scratch = [model for model in models if not _is_pretrained(model)]
-    pretrained = [model for model in leader_first(models) if _is_pretrained(model)]
+    scratch = [model for model in models if not model.checkpoint.is_pretrained]
+    pretrained = [model for model in leader_first(models) if model.checkpoint.is_pretrained]
     if not scratch or not pretrained:
         return []
     pairs = [(first, second) for first in scratch for second in pretrained]
@@ -275,14 +275,10 @@ def _published(name: str) -> list[str]:
 
 
 def _start(checkpoint: Checkpoint) -> str:
-    encoder = checkpoint.description.get("encoder", {})
-    origin = encoder.get("origin", "pretrained").split(" (")[0]
-    return origin if encoder.get("pretrained") else "scratch"
+    if not checkpoint.is_pretrained:
+        return "scratch"
+    return checkpoint.description["encoder"].get("origin", "pretrained").split(" (")[0]
 
 
 def _name(checkpoint: Checkpoint) -> str:
     return f"`{checkpoint.name}`" + ("" if checkpoint.is_shipped else " (reported, not shipped)")
-
-
-def _is_pretrained(model: Candidate) -> bool:
-    return bool(model.checkpoint.description.get("encoder", {}).get("pretrained"))

@@ -29,6 +29,9 @@ FEWEST_BLOCKS = 5
 MOST_DRAWN = 1_000_000
 """Units drawn at once: bounds the memory of a bootstrap to about 16 MB."""
 
+RESAMPLES_AT_ONCE = 500
+"""Their sums stay in the processor's cache: all at once take nearly twice as long."""
+
 Statistic = Callable[[np.ndarray], np.ndarray]
 """From sums of counts, float64 (R, K), to scores, float64 (R,) or (R, S)."""
 
@@ -107,10 +110,8 @@ def permutation(
     return np.concatenate(parts)
 
 
-def interval(
-    values: np.ndarray, units: int, confidence: float = CONFIDENCE
-) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of the expanded percentile interval of bootstrapped values.
+def interval(values: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the expanded percentile interval of bootstrapped values, at `CONFIDENCE`.
 
     Plain percentiles are too narrow for few units: they take the spread of M units as if their
     mean were known, and a normal distribution instead of Student's. Expanded ones are wider by
@@ -120,13 +121,12 @@ def interval(
     Args:
         values: float (R,) or (R, S); NaN (a class that a resample left out) is ignored.
         units: M, how many there were to draw from.
-        confidence: in (0, 1).
 
     Returns: low and high, each a number or (S,); NaN where there is nothing but NaN.
     """
     from scipy import stats
 
-    quantile = stats.t.ppf((1 - confidence) / 2, units - 1) * math.sqrt(units / (units - 1))
+    quantile = stats.t.ppf((1 - CONFIDENCE) / 2, units - 1) * math.sqrt(units / (units - 1))
     tail = NormalDist().cdf(quantile)
     empty = np.isnan(values).all(0)
     low, high = np.nanquantile(np.where(empty, 0, values), [tail, 1 - tail], axis=0)
@@ -221,7 +221,7 @@ def _difference(sums: np.ndarray, statistic: Statistic) -> np.ndarray:
 
 
 def _portions(resamples: int, units: int) -> Iterator[int]:
-    """All at once would need resamples x units numbers."""
-    portion = max(1, MOST_DRAWN // units)
+    """How many resamples to draw together; it does not change what is drawn."""
+    portion = min(RESAMPLES_AT_ONCE, max(1, MOST_DRAWN // units))
     for start in range(0, resamples, portion):
         yield min(portion, resamples - start)

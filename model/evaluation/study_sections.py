@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.checkpoints.titles import title_of
-from model.evaluation.markdown import percent_over, table
 from model.evaluation.report.small_data import colours, groups, how_trained, in_words, points
 from model.evaluation.report.words import NOTHING
 from model.evaluation.studies import (
@@ -19,7 +18,8 @@ from model.evaluation.studies import (
     Study,
     of_kind,
 )
-from model.words import CLASS_FIGURES, FIGURES, in_percent
+from model.markdown import table
+from model.words import CLASS_FIGURES, FIGURES, in_percent, percent_over
 
 CHART_WIDTH = 640
 

@@ -170,7 +170,8 @@ def test_colours_can_be_void():
     with pytest.raises(DataError, match="#090909"):
         MaskEncoding.colours(CLASSES, void=["#000000"]).read(png(rgb))
     expected[1, 1] = VOID
-    assert np.array_equal(MaskEncoding.colours(CLASSES, unknown=VOID).read(png(rgb)), expected)
+    both = MaskEncoding.colours(CLASSES, void=["#000000", "#090909"])
+    assert np.array_equal(both.read(png(rgb)), expected)
 
 
 def test_transparent_pixels_are_a_value_of_their_own():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.data.classes import VOID
-from model.evaluation.objects import ObjectRecall, object_counts
+from model.evaluation.objects import ObjectRecall, object_counts, recall
 
 
 def test_objects_by_class_and_size():
@@ -22,8 +22,14 @@ def test_objects_by_class_and_size():
     found, every = object_counts(truth, prediction, 4)
     assert every.tolist() == [[0, 0, 0, 1], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     assert found.tolist() == [[0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
-    recall = ObjectRecall(np.stack([found, every]))
-    assert recall.by_size.tolist() == [1, 0, 1, 1]
+    sizes = ObjectRecall(np.stack([found, every]))
+    assert sizes.by_size.tolist() == [1, 0, 1, 1]
+
+
+def test_recall_is_over_all_sizes_and_keeps_what_is_before():
+    one = np.array([[1, 1, 0, 0], [1, 3, 0, 4]])
+    assert recall(one) == 0.25
+    assert recall(np.stack([one, 0 * one])) == pytest.approx([0.25, np.nan], nan_ok=True)
 
 
 def test_corners_connect_and_other_classes_separate():

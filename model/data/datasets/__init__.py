@@ -11,7 +11,6 @@ import os
 from pathlib import Path
 
 from model.data import split_file
-from model.data.classes import VOID
 from model.data.datasets.aerial import Aerial
 from model.data.datasets.base import DATA_ROOT_VARIABLE, DataSet, FileDataSet, FolderDataSet
 from model.data.datasets.driving import CamVid, Carla, Lyft, Streets
@@ -74,4 +73,4 @@ def data_folder(data_root: str | Path | None = None) -> Path:
     return Path(data_root or os.environ.get(DATA_ROOT_VARIABLE) or "data").expanduser()
 
 
-__all__ = ["DATA_SETS", "VOID", "DataSet", "FileDataSet", "FolderDataSet", "data_folder", "load"]
+__all__ = ["DATA_SETS", "DataSet", "FileDataSet", "FolderDataSet", "data_folder", "load"]

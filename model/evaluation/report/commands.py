@@ -32,8 +32,8 @@ class Compare:
     data_root: Path | None = None
     """Folder that holds the data sets; by default UNET_STUDIO_DATA, else data/."""
     split_file: Path | None = None
-    """The split that they were trained with, where that was --split of `train`; its test part is
-    scored on."""
+    """The --split-file that they were trained with, whose test part is scored on; by default the
+    data set's own split."""
     output: Path | None = None
     """Write the report here: one self-contained HTML file with charts."""
     tables: Path | None = None

@@ -19,9 +19,9 @@ from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.per_class import bar_rows, difference_rows, per_class
 from model.evaluation.report.small_data import (
     colours,
-    comparable,
     how_drawn,
     in_words,
+    on_the_same_split,
     points,
 )
 from model.evaluation.report.table import Table, archive
@@ -196,7 +196,7 @@ def _learning(report: Report) -> str:
     ]
     drawn = [charts.learning_curve(runs, f, smoothing=report.smoothing) for f in
              ("iou", "dice", "loss", "accuracy")] if runs else []  # fmt: skip
-    studies = comparable(report.studies, report.models[0].protocol)
+    studies = on_the_same_split(report.studies, report.models[0].protocol)
     small = points(studies)
     text = _charts(*((chart, HALF) for chart in drawn))
     if drawn:

@@ -15,7 +15,7 @@ from model.evaluation.report.verdict import Verdict
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """The leader's figure less another model's, per class in points; None where unknown.
+    """The leader's figure less another model's, per class in [-1, 1]; None where unknown.
 
     Attributes:
         value, low, high: with the ends of the 95 % interval.
@@ -34,9 +34,9 @@ class PerClass:
 
     Attributes:
         classes: names; those without a pixel of truth in the split say so.
-        shares: of the truth's pixels, in per cent.
+        shares: of the truth's pixels, in [0, 1].
         leader: title of the model with the highest mean IoU.
-        figures: by model title, in per cent.
+        figures: by model title, in [0, 1].
         differences: by title of each other model.
         absent: names of the classes without a pixel of truth.
     """
@@ -52,22 +52,22 @@ class PerClass:
 def per_class(scored: Sequence[Candidate], verdict: Verdict, figure: str) -> PerClass:
     """Collects one figure of models that have scores on the same split.
 
-    Args: figure: one of `compare.CLASS_FIGURES`.
+    Args: figure: one of `words.CLASS_FIGURES`.
     """
     leader, *others = leader_first(scored)
     names = leader.checkpoint.classes.names
     support = leader.metrics.support
     order = np.argsort(-support, kind="stable")
-    values = {m.title: 100 * getattr(m.metrics, figure)[order] for m in scored}
+    values = {m.title: getattr(m.metrics, figure)[order] for m in scored}
     differences = {}
     for other in others:
         ends = class_interval(verdict, other.title, figure)
-        low, high = np.full((2, len(names)), np.nan) if ends is None else 100 * ends[:, order]
+        low, high = np.full((2, len(names)), np.nan) if ends is None else ends[:, order]
         gap = values[leader.title] - values[other.title]
         differences[other.title] = ClassDifference(_plain(gap), _plain(low), _plain(high))
     return PerClass(
         classes=[names[i] if support[i] else f"{names[i]} (absent)" for i in order],
-        shares=(100 * support[order] / support.sum()).tolist(),
+        shares=(support[order] / support.sum()).tolist(),
         leader=leader.title,
         figures={title: _plain(column) for title, column in values.items()},
         differences=differences,
@@ -78,7 +78,7 @@ def per_class(scored: Sequence[Candidate], verdict: Verdict, figure: str) -> Per
 def bar_rows(table: PerClass) -> list[dict]:
     """Rows for `charts.class_bars`; absent classes are left out."""
     return [
-        {"class": name, "model": title, "value": None if value is None else value / 100}
+        {"class": name, "model": title, "value": value}
         for title, values in table.figures.items()
         for name, share, value in zip(table.classes, table.shares, values, strict=True)
         if share > 0
@@ -86,9 +86,19 @@ def bar_rows(table: PerClass) -> list[dict]:
 
 
 def difference_rows(table: PerClass) -> list[dict]:
-    """Rows for `charts.difference_bars`; absent classes are left out."""
+    """Rows for `charts.difference_bars`, in points; absent classes are left out."""
+
+    def points(difference: float | None) -> float | None:
+        return None if difference is None else 100 * difference
+
     return [
-        {"class": name, "model": title, "value": value, "low": low, "high": high}
+        {
+            "class": name,
+            "model": title,
+            "value": points(value),
+            "low": points(low),
+            "high": points(high),
+        }
         for title, one in table.differences.items()
         for name, share, value, low, high in zip(
             table.classes, table.shares, one.value, one.low, one.high, strict=True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model.checkpoints import folder
 from model.errors import CheckpointError
-from model.evaluation.cost import SIZES_WH, Cost
+from model.evaluation.cost import SIZES_WH, TYPICAL_WH, Cost
 from model.evaluation.report.candidate import Candidate
 from model.evaluation.report.table import Cell, Column, Table
 
@@ -61,15 +61,16 @@ def price_table(models: Sequence[Candidate], costs: Mapping[str, Cost]) -> Table
             )
         row += [price.start, model.checkpoint.network_name, model.name, price.machine]
         rows.append(row)
+    width, height = TYPICAL_WH
     return Table(
         "price",
         "Price",
         columns,
         rows,
         "Latency: median wall time from a decoded picture to its labels, models taking turns, on "
-        "this machine. Operations for a picture of 640 x 480, a multiplication and the addition "
-        "after it counted as two. Memory: what opening the model and segmenting that picture add "
-        "to the peak of a process."
+        f"this machine. Operations for a picture of {width} x {height}, a multiplication and the "
+        "addition after it counted as two. Memory: what opening the model and segmenting that "
+        "picture add to the peak of a process."
         if measured
         else "",
     )

@@ -14,6 +14,7 @@ from model.checkpoints.titles import title_of, told_apart
 from model.evaluation.compare import Protocol
 from model.evaluation.report.candidate import MODEL_COLOURS
 from model.evaluation.studies import SmallDataResult, Trained
+from model.words import in_percent
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Point:
         return [getattr(run, figure) for run in self.runs]
 
 
-def comparable(
+def on_the_same_split(
     studies: Mapping[str, SmallDataResult], protocol: Protocol
 ) -> dict[str, SmallDataResult]:
     """Those of the data and split that models were scored on."""
@@ -130,9 +131,9 @@ def in_words(found: Sequence[Point]) -> str:
         best = max(lines[worse], key=dice)
         needs = (
             f"does not reach with {lines[worse][-1].pictures} in as many steps: its best is "
-            f"{100 * dice(best):.1f} %, with {best.pictures}"
+            f"{in_percent(dice(best))} %, with {best.pictures}"
         )
     return (
         f"What {better} reaches with {first.pictures} training pictures, "
-        f"{100 * dice(first):.1f} % mean Dice, {worse} {needs}."
+        f"{in_percent(dice(first))} % mean Dice, {worse} {needs}."
     )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from model.evaluation.boundary import DISTANCE
 from model.evaluation.calibration import BINS
-from model.evaluation.compare import CLASS_FIGURES
 from model.evaluation.cost import Cost
-from model.evaluation.objects import SIZE_TEXTS, SIZES
+from model.evaluation.objects import SIZE_TEXTS, SIZES, recall
 from model.evaluation.report.candidate import Candidate, leader_first
 from model.evaluation.report.learning import learning
 from model.evaluation.report.prices import price_table
 from model.evaluation.report.table import Cell, Column, Table, known
 from model.evaluation.report.verdict import Verdict
 from model.evaluation.report.words import FIGURE_TITLES, SCORE_TITLES
+from model.words import CLASS_FIGURES
 
 
 def all_tables(
@@ -110,7 +110,7 @@ def score_table(models: Sequence[Candidate]) -> Table:
                 known(model.metrics.mean_dice),
                 known(model.metrics.accuracy),
                 known(scored.boundary and scored.boundary.mean_iou),
-                known(scored.objects and _recall(scored.objects.counts)),
+                known(scored.objects and recall(scored.objects.counts.sum(1))),
                 known(scored.calibration and scored.calibration.ece),
                 scored.protocol.pictures,
             ]
@@ -204,8 +204,8 @@ def boundary_table(models: Sequence[Candidate]) -> Table:
             for i, name in enumerate(names)
             if any(not np.isnan(column[i]) for column in columns.values())
         ],
-        "IoU within 2 % of the diagonal from the contours between classes (Cheng et al., 2021; "
-        "the picture's own border is not a contour).",
+        f"IoU within {100 * DISTANCE:g} % of the diagonal from the contours between classes (Cheng "
+        "et al., 2021; the picture's own border is not a contour).",
     )
 
 
@@ -261,8 +261,8 @@ def calibration_table(models: Sequence[Candidate]) -> Table:
         "Confidence against accuracy",
         columns,
         rows,
-        "Pixels in 15 bins of confidence, the upper end included; the calibration error is their "
-        "mean distance between confidence and accuracy (Guo et al., 2017).",
+        f"Pixels in {BINS} bins of confidence, the upper end included; the calibration error is "
+        "their mean distance between confidence and accuracy (Guo et al., 2017).",
     )
 
 
@@ -363,9 +363,3 @@ def picture_table(
 def confusion_key(model: Candidate) -> str:
     """The key of a model's confusion table; names may be paths, keys are names of files."""
     return "confusion-" + "".join(c if c.isalnum() or c in "-_" else "-" for c in model.name)
-
-
-def _recall(counts: np.ndarray) -> float:
-    """Of all objects, from counts (2, C, 4)."""
-    found, every = counts.sum((1, 2))
-    return float(found / every) if every else math.nan

@@ -47,14 +47,6 @@ def million(value: object) -> str:
     return f"{value / 1e6:.{digits}f}{SPACE}million"
 
 
-def billion(value: object) -> str:
-    """14_200_000_000 -> "14.2 billion"."""
-    if not isinstance(value, int | float):
-        return NOTHING
-    digits = 1 if value >= 1e9 else 2
-    return f"{value / 1e9:.{digits}f}{SPACE}billion"
-
-
 def megabytes(size: int | None) -> str:
     """In units of 10^6 bytes, as operating systems and the Hub show sizes."""
     return NOTHING if size is None else f"{size / 1e6:.1f}{SPACE}MB"

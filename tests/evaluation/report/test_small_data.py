@@ -13,9 +13,9 @@ from model.evaluation.report.candidate import MODEL_COLOURS
 from model.evaluation.report.document import Report, svg
 from model.evaluation.report.small_data import (
     colours,
-    comparable,
     groups,
     in_words,
+    on_the_same_split,
     points,
 )  # fmt: skip
 from model.evaluation.report.verdict import judge
@@ -81,9 +81,9 @@ def test_models_keep_their_colours(both):
 
 def test_only_those_of_the_same_data_and_split_are_compared(both, make_study, candidate):
     protocol = candidate("A", 500).protocol
-    assert set(comparable(both, protocol)) == set(both)
+    assert set(on_the_same_split(both, protocol)) == set(both)
     other = both | {"other": make_study(None, {25: (0.5,)}, split_digest="another")}
-    assert set(comparable(other, protocol)) == set(both)
+    assert set(on_the_same_split(other, protocol)) == set(both)
     assert [set(group) for group in groups(other)] == [{"other"}, set(both)]
 
 

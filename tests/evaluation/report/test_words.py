@@ -18,7 +18,6 @@ from model.evaluation.report import words
         (words.million(24439559), "24.4 million"),
         (words.million(486571), "0.49 million"),
         (words.million("many"), words.NOTHING),
-        (words.billion(14_200_000_000), "14.2 billion"),
         (words.megabytes(48_900_000), "48.9 MB"),
         (words.megabytes(None), words.NOTHING),
         (words.milliseconds(12.34), "12.3 ms"),
