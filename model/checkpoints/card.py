@@ -75,8 +75,6 @@ def _front_matter(checkpoint: Checkpoint) -> str:
     named = {}
     if licence == "other":
         named["license_name"] = re.sub(r"[^a-z0-9.]+", "-", data["licence"].lower()).strip("-")
-        if link := re.search(r"https?://\S+", data["source"]):
-            named["license_link"] = link[0]
     if _is_of_smp(checkpoint):
         named["library_name"] = "segmentation-models-pytorch"
     meta = ModelCardData(

@@ -48,8 +48,8 @@ by how much: the gain of a pretrained encoder is not separated from that of the 
 around it. Times are those of the median epoch, scaled to all epochs, as some runs had to share
 their machine; bench/README.md has comparisons of speed.
 
-`python -m model evaluate --checkpoint NAME --split test` measures each figure again, on the same
-files: the digests say which."""
+`python -m model evaluate --checkpoint NAME --split test` measures each figure of a checkpoint with
+weights again, on the same files: the digests say which."""
 
 
 ARITHMETIC = {"32-true": "float32", "bf16-mixed": "bf16", "16-mixed": "float16"}
