@@ -142,6 +142,9 @@ class SegmentPage:
         # Gradio's own way from upload to function leaves an empty file behind each time.
         page = self.layout
         page.upload.preprocess = page.truth.preprocess = lambda payload: payload
+        # Gradio would refuse all but the first choices once it has forgotten a visitor, of whom
+        # it remembers what is offered. What is chosen is checked where it is used.
+        page.precision.preprocess = page.second.preprocess = lambda payload: payload
         return blocks
 
     def _connect(self, blocks: gr.Blocks) -> None:
@@ -150,7 +153,7 @@ class SegmentPage:
         segmenting = {"show_progress_on": [page.stage], "api_visibility": "private"}
         # Sets: Gradio gives the values by component then. Each event brings every choice as it
         # stands on the page, as an event that a newer one ends leaves its own there.
-        asked = {page.desk, page.model, page.second, *choice}
+        asked = {page.desk, page.model, page.second, page.status, *choice}
         latest = {"trigger_mode": "always_last", **segmenting}
         blocks.load(
             self.on_load,
@@ -257,7 +260,7 @@ class SegmentPage:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Updates:
-        desk, checkpoint = self._asked(given, request)
+        desk, checkpoint = self._asked(given, request, anew=True)
         upload = self.layout.upload
         files = [(Path(file.path), _called(file)) for file in given[upload]]
         try:
@@ -426,10 +429,18 @@ class SegmentPage:
             updates[page.found] = views.found(made.legend, made.frames)
         return updates
 
-    def _asked(self, given: Given, request: gr.Request) -> tuple[Desk, Checkpoint]:
+    def _asked(
+        self, given: Given, request: gr.Request, *, anew: bool = False
+    ) -> tuple[Desk, Checkpoint]:
         """The desk with what is chosen on the page now; an example of ours where there is none
-        yet."""
+        yet.
+
+        Args: anew: whether it does not matter what was on the desk.
+        Raises: `StudioError` if the server has forgotten what the page shows.
+        """
         page = self.layout
+        if given[page.desk] is None and given[page.status] and not anew:
+            raise StudioError(CLEARED)
         checkpoint = self._find(given[page.model], request)
         values = {field.name: given[getattr(page, field.name)] for field in fields(Chosen)}
         desk = given[page.desk] or self._example(checkpoint, 0)
@@ -521,6 +532,9 @@ class SegmentPage:
     ) -> Updates:
         if not desk.path.exists():
             raise StudioError(CLEARED)
+        # The model may lack the precision that was chosen with another one.
+        precision = checked_precision(desk.chosen, checkpoint) or "auto"
+        desk = replace(desk, chosen=replace(desk.chosen, precision=precision))
         seconds = offer.seconds(desk, checkpoint, anywhere=_is_local(request))
         if desk.second not in dict(seconds).values():  # it is of another table of classes
             desk = replace(desk, second="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePath, PurePosixPath
 
 from model.data.images import SUFFIXES
@@ -26,30 +26,62 @@ def key_of(path: str | Path) -> str:
     return unicodedata.normalize("NFC", (pure.parent / pure.stem).as_posix())
 
 
-def files_in(folder: Path, suffixes: Collection[str] = ()) -> Iterator[Path]:
-    """The files in a folder and those below it, sorted; links to folders are followed.
+Refuse = Callable[[DataError], None]
+
+
+def _raise(error: DataError) -> None:
+    raise error
+
+
+def files_in(
+    folder: Path, suffixes: Collection[str] = (), refuse: Refuse = _raise
+) -> Iterator[Path]:
+    """The files in a folder and those below it, sorted; links to folders are followed, but those
+    to one that is below the folder anyway.
 
     Hidden files and folders are left out: they are other programs', as "._a.jpg" of macOS and the
     folder .ipynb_checkpoints.
 
-    Args: suffixes: in lower case; only files with one of these, by default all.
-    Raises: `DataError` for a folder that cannot be opened.
+    Args:
+        suffixes: in lower case; only files with one of these, by default all.
+        refuse: called where a folder below cannot be opened; by default the error is raised.
+
+    Raises: `DataError` if the folder itself cannot be opened.
     """
-    yield from _files_in(folder, suffixes, ())
+    yield from _files_in(folder, entries(folder), suffixes, refuse, ())
 
 
-def _files_in(folder: Path, suffixes: Collection[str], above: tuple[Path, ...]) -> Iterator[Path]:
-    place = folder.resolve()
-    if place in above:  # a link to a folder that this one is in
-        return
-    for path in sorted(entries(folder)):
+def _files_in(
+    folder: Path,
+    held: list[Path],
+    suffixes: Collection[str],
+    refuse: Refuse,
+    above: tuple[Path, ...],
+) -> Iterator[Path]:
+    above = (*above, folder.resolve())
+    for path in sorted(held):
         if path.is_dir():
-            yield from _files_in(path, suffixes, (*above, place))
+            if path.resolve() in above or _is_found_anyway(path, above[0]):
+                continue
+            try:
+                below = entries(path)
+            except DataError as error:
+                refuse(error)
+                continue
+            yield from _files_in(path, below, suffixes, refuse, above)
         # A link to nothing is kept: whoever reads it will say so. What else is no file is left out.
         elif (not suffixes or path.suffix.lower() in suffixes) and (
             path.is_file() or not path.exists()
         ):
             yield path
+
+
+def _is_found_anyway(path: Path, root: Path) -> bool:
+    """Whether it is a link to a folder below the root that has its own name there."""
+    place = path.resolve()
+    if not path.is_symlink() or not place.is_relative_to(root):
+        return False
+    return not any(part.startswith(".") for part in place.relative_to(root).parts)
 
 
 def entries(folder: Path) -> list[Path]:

@@ -122,7 +122,7 @@ def summary(name: str, data_title: str, splits: dict[str, Any]) -> str:
         for precision, figures in precisions.items():
             lines.append(
                 f"  {split}, {figures['num_images']} pictures, {figures['engine']} {precision}; "
-                "in per cent, with 95 % intervals:"
+                f"in per cent{', with 95 % intervals' if figures.get('intervals') else ''}:"
             )
             lines += [f"    {FIGURES[n]:16}{with_interval(figures, n)}" for n in FIGURES]
     return "\n".join(lines)

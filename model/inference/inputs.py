@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from model.data.files import check_name, files_in
 from model.data.images import SUFFIXES
 from model.errors import ConfigError, ImageError
 from model.inference.output import output_keys
+
+logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv",
@@ -63,7 +66,8 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
     Args:
         inputs: files; folders, which are searched with all below them, links to folders followed;
             patterns such as `photos/**/*.jpg`, whose matches keep their place below `photos`.
-            Hidden files and folders are left out. With several folders their outputs are kept
+            Hidden files and folders are left out, and, with a warning, folders below that cannot
+            be opened. With several folders their outputs are kept
             apart by the folders' names. Also URLs of folders, and Parquet files whose column
             `path` has files (relative to the Parquet file) or URLs.
         output: files in there are results, not inputs.
@@ -126,7 +130,8 @@ def _files(given: str, several: bool) -> Iterator[tuple[Path | str, str]]:
         yield from _listed(path)
     elif path.is_dir():
         prefix = f"{path.resolve().name}/" if several else ""
-        for file in files_in(path, SUFFIXES + VIDEO_SUFFIXES):
+        # As a disk's lost+found, which only the administrator may open.
+        for file in files_in(path, SUFFIXES + VIDEO_SUFFIXES, lambda e: logger.warning("%s", e)):
             yield file, prefix + file.relative_to(path).as_posix()
     elif path.exists():
         yield path, path.name

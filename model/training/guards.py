@@ -15,7 +15,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from model.data.classes import ClassTable
-from model.errors import DataError, ImageError, StudioError, TrainingError
+from model.errors import ImageError, StudioError, TrainingError
 from model.training.config import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def explained(config: TrainConfig, left: str = "") -> Iterator[None]:
     left = left or kept(config)
     try:
         yield
-    except (ImageError, DataError) as error:
+    except ImageError as error:  # of the data set, as those of settings were read before
         if not isinstance(gone := error.__cause__, FileNotFoundError):
             raise
         raise TrainingError(f"{error} Put it back. {left}") from gone

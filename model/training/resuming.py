@@ -32,9 +32,10 @@ def resume_file(config: TrainConfig) -> Path | None:
     """
     path = config.output / RESUME_FILE
     if not path.exists() and (config.output / folder.DESCRIPTION_FILE).exists():
+        advice = _anew(config.output) if config.resume else "Choose another --output."
         raise ConfigError(
             f"{config.output} holds a checkpoint, but no {RESUME_FILE} to continue it from. "
-            + _anew(config.output)
+            + advice
         )
     if config.resume:
         if not path.exists():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from model.data import files
 from model.data.files import files_in, key_of, list_pictures
 from model.errors import DataError
 
@@ -61,3 +62,33 @@ def test_names_in_either_form_of_unicode_are_equal(tmp_path):
     pictures, _ = list_pictures(tmp_path)
     assert list(pictures) == [key_of(f"{names['NFC']}.jpg")] == [names["NFC"]]
     assert pictures[names["NFC"]].name == f"{names['NFD']}.png"  # as the file is called
+
+
+def test_a_link_to_what_is_found_anyway_adds_nothing(tmp_path):
+    """Each picture once, however many links there are."""
+    for name in "abcdefgh":
+        touch(tmp_path, f"{name}/x.png")
+        for other in "abcdefgh".replace(name, ""):
+            (tmp_path / name / f"to-{other}").symlink_to(tmp_path / other)
+    touch(tmp_path, ".store/x.png")
+    (tmp_path / "stored").symlink_to(tmp_path / ".store")  # hidden, so found by the link alone
+    assert found(tmp_path) == [*(f"{name}/x.png" for name in "abcdefgh"), "stored/x.png"]
+
+
+def test_a_folder_below_that_cannot_be_opened_is_an_error_unless_it_may_be_left_out(
+    tmp_path, monkeypatch
+):
+    touch(tmp_path, "a.png", "lost+found/b.png")
+    entries = files.entries
+
+    def refused(folder: Path) -> list[Path]:
+        if folder.name == "lost+found":
+            raise DataError(f"{folder} cannot be opened: Permission denied.")
+        return entries(folder)
+
+    monkeypatch.setattr(files, "entries", refused)
+    with pytest.raises(DataError, match=r"lost\+found cannot be opened"):
+        found(tmp_path)
+    refusals: list[DataError] = []
+    assert [path.name for path in files_in(tmp_path, refuse=refusals.append)] == ["a.png"]
+    assert len(refusals) == 1

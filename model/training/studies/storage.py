@@ -3,25 +3,30 @@ trials that broke off are continued."""
 
 from __future__ import annotations
 
+import platform
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import optuna
+from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from model.errors import ConfigError, StudioError, TrainingError
-from model.training.resuming import run_folder
 from model.training.studies.configs import GOES_ON, Tuning
 from model.training.writer import RESUME_FILE
 
 STORAGE_FILE = "search.db"
 HEARTBEAT_SECONDS = 20
+LOCKS = ".locks"
+PROCESS = "process"
+"""Attribute of a trial: who trains it, see `presence`."""
 OUT_OF_REACH = (StorageInternalError, SQLAlchemyError)
 
 with warnings.catch_warnings():
@@ -126,22 +131,50 @@ def _retried(study: optuna.Study) -> set[int]:
     return {number for trial in study.trials for number in _RETRY.retry_history(trial)}
 
 
+@contextmanager
+def presence(config: Tuning) -> Iterator[str]:
+    """While this process searches, others can tell by what this gives, which its trials record,
+    that it is alive."""
+    name = uuid4().hex
+    path = config.output / LOCKS / name
+    path.parent.mkdir(exist_ok=True)
+    with FileLock(path):
+        try:
+            yield f"{_place(config)} {name}"
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def take_up(study: optuna.Study, config: Tuning) -> None:
     """Has those trials in `config.output` continued whose processes could not see to that: they
     were killed, or the storage was out of reach. Those of other machines wait for the heartbeat."""
-    retried = _retried(study)
-    for trial in study.trials:
-        path = trial_folder(config, trial)
-        match trial.state:
-            case TrialState.FAIL:
-                broke_off = trial.number not in retried and (path / RESUME_FILE).exists()
-            case TrialState.RUNNING:
-                # One that has just begun has not locked its folder yet, and must not be disturbed.
-                begun = trial.datetime_start.timestamp()
-                broke_off = path.exists() and path.stat().st_mtime > begun
-            case _:
-                broke_off = False
-        if broke_off:
-            with suppress(ConfigError), run_folder(path):  # else another process trains in it
+    (config.output / LOCKS).mkdir(exist_ok=True)
+    with FileLock(config.output / LOCKS / "take-up"):
+        for trial in study.trials:
+            # Looked at again, as its process may just have ended in good order.
+            if _is_left(trial, config) and study.trials[trial.number].state == trial.state:
                 study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
                 retry(study, trial)
+
+
+def _is_left(trial: FrozenTrial, config: Tuning) -> bool:
+    """Whether it failed with something to continue, or runs in no living process."""
+    if trial.state == TrialState.FAIL:
+        return (trial_folder(config, trial) / RESUME_FILE).exists()
+    place, _, name = trial.user_attrs.get(PROCESS, "").rpartition(" ")
+    if trial.state != TrialState.RUNNING or place != _place(config):
+        return False
+    path = config.output / LOCKS / name
+    if not path.exists():
+        return True
+    try:
+        with FileLock(path, timeout=0):
+            path.unlink()
+    except Timeout:
+        return False
+    return True
+
+
+def _place(config: Tuning) -> str:
+    """The machine and folder that this process trains in."""
+    return f"{platform.node()} {config.output.resolve()}"

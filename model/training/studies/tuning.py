@@ -37,7 +37,9 @@ from model.training.studies.configs import GOES_ON, Tuning, make_folder
 from model.training.studies.runs import check_start, study_data
 from model.training.studies.storage import (
     OUT_OF_REACH,
+    PROCESS,
     open_study,
+    presence,
     retry,
     storage_explained,
     storage_name,
@@ -91,7 +93,8 @@ def _tune(config: Tuning) -> Checkpoint | None:
         doctor.before_training(data)
     take_up(study, config)
     if _left(study, config):
-        _search(study, config, data)
+        with presence(config) as process:
+            _search(study, config, data, process)
     result = _result(study, config, data)
     writing.write_text(config.output / BEST_FILE, result.model_dump_json(indent=1) + "\n")
     writing.write_text(config.output / TABLE_FILE, writing.csv_text(_table(result)))
@@ -167,13 +170,14 @@ def _left(study: optuna.Study, config: Tuning) -> int:
     return max(0, config.trials - len(study.get_trials(deepcopy=False, states=COUNTED)))
 
 
-def _search(study: optuna.Study, config: Tuning, data: DataSet) -> None:
-    """Trains trials until there are enough."""
+def _search(study: optuna.Study, config: Tuning, data: DataSet, process: str) -> None:
+    """Trains trials until there are enough. Args: process: what they record of it."""
     stopped_by: BaseException | None = None
 
     def objective(trial: optuna.Trial) -> float:
         nonlocal stopped_by
         try:
+            trial.set_user_attr(PROCESS, process)
             return _train(trial, config, data)
         except (StudioError, KeyboardInterrupt) as error:
             stopped_by = error

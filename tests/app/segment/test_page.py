@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,7 +68,7 @@ def given(page: SegmentPage, desk: Desk | None, model: str | None, **values: Any
     """What an event brings: what is chosen on the page, by component."""
     before = desk or Desk(Path(), "")
     values = {**asdict(before.chosen), "second": before.second, **values}
-    values |= {"desk": desk, "model": model}
+    values = {"status": "shown" if desk else "", **values, "desk": desk, "model": model}
     return {getattr(page.layout, name): value for name, value in values.items()}
 
 
@@ -357,6 +357,29 @@ def test_a_choice_that_something_newer_ends_counts_for_that(page, desk, held):
     (shown,) = newer
     assert (shown.name, shown.second) == ("b.png", "streets-wide")
     assert (shown.chosen.flips, shown.chosen.native) == ("both", True)
+
+
+def test_a_desk_that_the_server_has_forgotten_is_not_replaced_by_an_example(page, desk):
+    """Its picture is on the page still."""
+    lost = {"status": "shown"}
+    truth = FileData(path=str(desk.path))
+    for event, more in (("on_choice", {}), ("on_truth", {"truth": truth}), ("on_drop_truth", {})):
+        with pytest.raises(gr.Error, match="Choose it again"):
+            ask(page, event, None, STREETS, **lost, **more)
+    shown = ask(page, "on_upload", None, STREETS, **lost, upload=uploaded(desk.path))["desk"]
+    assert (shown.name, shown.example) == ("a.png", False)
+
+
+def test_what_is_chosen_needs_no_memory_of_what_was_offered(page):
+    """Gradio forgets it with the session, when more visitors come than it remembers."""
+    assert page.layout.precision.preprocess("int8") == "int8"
+    assert page.layout.second.preprocess("streets-wide") == "streets-wide"
+
+
+def test_a_precision_that_another_model_lacks_is_not_kept(page, desk):
+    desk = replace(desk, chosen=replace(desk.chosen, precision="int8"))
+    shown = ask(page, "on_choice", desk, STREETS)["desk"]
+    assert shown.chosen.precision == "auto"
 
 
 def test_an_upload_that_is_cancelled_does_not(page, desk, held):

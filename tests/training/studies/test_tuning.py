@@ -19,7 +19,6 @@ from matplotlib import pyplot
 
 from model.checkpoints import folder
 from model.errors import ConfigError, DataError, TrainingError
-from model.training.resuming import run_folder
 from model.training.studies import storage, tuning
 from model.training.studies.configs import Tuning
 from model.training.writer import RESUME_FILE
@@ -461,44 +460,74 @@ def test_a_trial_that_failed_is_continued_once(small, tmp_path, monkeypatch, fol
     assert folders == ["trial-0000", "trial-0002"]
 
 
-def ask(config) -> optuna.Study:
+def ask(config, process: str = "") -> optuna.Study:
     """Begins a trial, of which then nobody says any more how it goes."""
     url = f"sqlite:///{config.output / storage.STORAGE_FILE}"
     study = optuna.load_study(study_name=config.study, storage=url)
-    study.ask({"lr": optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)})
+    trial = study.ask({"lr": optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)})
+    if process:
+        trial.set_user_attr(storage.PROCESS, process)
     return study
 
 
+def killed(config) -> str:
+    """A process that was killed, as its trials record it."""
+    with storage.presence(config) as process:
+        lock = config.output / storage.LOCKS / process.rpartition(" ")[2]
+    lock.touch()
+    return process
+
+
 @pytest.mark.parametrize("handed_over", [True, False])
-def test_a_killed_trial_is_taken_up_at_once(small, tmp_path, folders, handed_over):
-    """Its heartbeat is not yet missed, but nobody holds its folder."""
+@pytest.mark.parametrize("orderly", [True, False])
+def test_a_trial_of_a_process_that_is_gone_is_taken_up_at_once(
+    small, tmp_path, folders, orderly, handed_over
+):
+    """Its heartbeat is not yet missed."""
     config = Tuning(**small, trials=3, search=("lr",), output=tmp_path / "run")
     tuning.tune(replace(config, trials=1))
-    study = ask(config)
+    process = killed(config)
+    if orderly:  # it ended when the storage was out of reach
+        (config.output / storage.LOCKS / process.rpartition(" ")[2]).unlink()
+    study = ask(config, process)
     begin(config.trial_folder(1))
     if handed_over:
         storage.retry(study, study.trials[1])
     tuning.tune(replace(config, resume=True))
     assert folders == ["trial-0000", "trial-0001", "trial-0003"]
     assert [row["state"] for row in trials(config)] == ["complete", "fail", "complete", "complete"]
-    assert not (config.trial_folder(1) / ".lock").exists()
+    assert {path.name for path in (config.output / storage.LOCKS).iterdir()} <= {"take-up"}
 
 
 @pytest.mark.parametrize("still", ["trains here", "has just begun", "trains elsewhere"])
 def test_a_trial_of_another_process_is_left_to_it(small, tmp_path, folders, still):
     config = Tuning(**small, trials=2, search=("lr",), output=tmp_path / "run")
     tuning.tune(replace(config, trials=1))
-    ask(config)
-    path = config.trial_folder(1)
-    with ExitStack() as lock:
-        if still == "trains here":
-            lock.enter_context(run_folder(path))
-        if still != "trains elsewhere":
-            begin(path)
-        if still == "has just begun":  # what is in its folder is of the one that it takes over from
-            os.utime(path, (0, 0))
+    begin(config.trial_folder(1))
+    with storage.presence(config) as process:
+        processes = {"trains here": process, "trains elsewhere": f"other {killed(config)}"}
+        ask(config, processes.get(still, ""))
         tuning.tune(replace(config, resume=True))
     assert [row["state"] for row in trials(config)] == ["complete", "running", "complete"]
+
+
+def test_a_trial_that_ends_while_it_is_looked_at_keeps_its_value(
+    small, tmp_path, folders, monkeypatch
+):
+    config = Tuning(**small, trials=2, search=("lr",), output=tmp_path / "run")
+    tuning.tune(replace(config, trials=1))
+    study = ask(config, killed(config))
+    is_left = storage._is_left
+
+    def ends(trial, config):
+        if left := is_left(trial, config):
+            study.tell(trial.number, 0.25)
+        return left
+
+    monkeypatch.setattr(storage, "_is_left", ends)
+    tuning.tune(replace(config, resume=True))
+    assert [row["state"] for row in trials(config)] == ["complete", "complete"]
+    assert folders == ["trial-0000"]
 
 
 def test_a_search_that_was_never_started_is_not_resumed(small, tmp_path, folders):
