@@ -61,7 +61,7 @@ def trained(config: TrainConfig, data: DataSet, parts: Sequence[str]) -> Checkpo
     is not done yet."""
     checkpoint = finished(config, data)
     if checkpoint is None:
-        begun = (config.output / RESUME_FILE).exists()
+        begun = any((config.output / n).exists() for n in (RESUME_FILE, folder.DESCRIPTION_FILE))
         checkpoint = train(replace(config, resume=begun), data, score=False)
     missing = tuple(part for part in parts if not _is_scored(checkpoint, part))
     if missing or not (checkpoint.path / folder.CARD_FILE).exists():  # written last
