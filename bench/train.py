@@ -228,7 +228,7 @@ def compare(
     """One run of each loop, epoch by epoch in turns: seconds per epoch, and validation Dice."""
     config = TrainConfig(
         network=name,
-        **({"base_width": arguments.base_width} if network == "unet" else {}),
+        **({"base_width": arguments.base_width} if name == "unet" else {}),
         crop=CROP,
         batch_size=BATCH,
         epochs=arguments.epochs,
