@@ -222,11 +222,9 @@ def serve_loop(
     connection.recv()
 
 
-def compare(
-    name: str, seed: int, arguments: Arguments, streets: DataSet, files: FileDataSet, output: Path
-) -> tuple[dict[str, Timing], dict[str, float]]:
-    """One run of each loop, epoch by epoch in turns: seconds per epoch, and validation Dice."""
-    config = TrainConfig(
+def settings(name: str, seed: int, arguments: Arguments, output: Path) -> TrainConfig:
+    """How ours trains; the other loops have the same pictures, batches and epochs."""
+    return TrainConfig(
         network=name,
         **({"base_width": arguments.base_width} if name == "unet" else {}),
         crop=CROP,
@@ -238,6 +236,13 @@ def compare(
         samples_every=0,
         skip_check=True,
     )
+
+
+def compare(
+    name: str, seed: int, arguments: Arguments, streets: DataSet, files: FileDataSet, output: Path
+) -> tuple[dict[str, Timing], dict[str, float]]:
+    """One run of each loop, epoch by epoch in turns: seconds per epoch, and validation Dice."""
+    config = settings(name, seed, arguments, output)
     workers = {OURS: Worker(serve_ours, config, streets)} | {
         title: Worker(serve_loop, title, config, streets, files, arguments.validation > 0)
         for title in LOOPS
