@@ -78,8 +78,7 @@ def _files_in(
 
 def _is_found_anyway(path: Path, root: Path) -> bool:
     """Whether it is a link to a folder below the root that has its own name there."""
-    place = path.resolve()
-    if not path.is_symlink() or not place.is_relative_to(root):
+    if not path.is_symlink() or not (place := path.resolve()).is_relative_to(root):
         return False
     return not any(part.startswith(".") for part in place.relative_to(root).parts)
 

@@ -67,9 +67,9 @@ def find(inputs: Sequence[str], output: Path) -> list[Item]:
         inputs: files; folders, which are searched with all below them, links to folders followed;
             patterns such as `photos/**/*.jpg`, whose matches keep their place below `photos`.
             Hidden files and folders are left out, and, with a warning, folders below that cannot
-            be opened. With several folders their outputs are kept
-            apart by the folders' names. Also URLs of folders, and Parquet files whose column
-            `path` has files (relative to the Parquet file) or URLs.
+            be opened. With several folders their outputs are kept apart by the folders' names.
+            Also URLs of folders, and Parquet files whose column `path` has files (relative to the
+            Parquet file) or URLs.
         output: files in there are results, not inputs.
 
     Raises: `ConfigError` for an input that is not there or means nothing, and for different
