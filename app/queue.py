@@ -22,10 +22,10 @@ from typing import Any, Literal, TypeVar
 from app.limits import TooLongError
 from app.priority import step_back
 from model.checkpoints.folder import Checkpoint
-from model.cores import available_cores
 from model.errors import StudioError
 from model.inference.options import SegmentOptions
 from model.inference.segmenter import Cancelled, Picture, Segmentation, Segmenter
+from model.processor import available_cores
 
 Lane = Literal["page", "api", "batch"]
 

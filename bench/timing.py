@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from model.cores import available_cores
+from model.processor import available_cores, instructions, processor_name
 
-CPU_INFO = Path("/proc/cpuinfo")
 INSTRUCTIONS = ("avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
 
 
@@ -68,18 +65,5 @@ def in_turns(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[s
 def machine() -> str:
     """For the table's head: the processor, how many cores this process may use, and which of the
     instructions that matter for bf16 and int8 it has."""
-    return ", ".join([_processor(), f"{available_cores()} cores", *_instructions()])
-
-
-def _processor() -> str:
-    names = [line for line in _cpu_info().splitlines() if line.startswith("model name")]
-    return names[0].split(":")[1].strip() if names else platform.machine()
-
-
-def _instructions() -> list[str]:
-    flags = set(_cpu_info().split())
-    return [name for name in INSTRUCTIONS if name in flags]
-
-
-def _cpu_info() -> str:
-    return CPU_INFO.read_text() if CPU_INFO.is_file() else ""
+    known = (name for name in INSTRUCTIONS if name in instructions())
+    return ", ".join([processor_name(), f"{available_cores()} cores", *known])

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 
-from model.cores import available_cores
 from model.data.class_file import ClassFile
 from model.data.classes import VOID, ClassTable, default_classes
 from model.data.images import open_image
@@ -36,6 +35,7 @@ from model.data.masks import (
     show_colour,
 )
 from model.errors import DataError
+from model.processor import available_cores
 
 MOST_VALUES = 64
 SMALL_ID = 64

@@ -18,7 +18,6 @@ import numpy as np
 
 import model
 from model.checkpoints.zoo import weights_folder
-from model.cores import available_cores
 from model.errors import ConfigError, StudioError
 from model.inference.engines.precision import PRECISIONS
 from model.inference.folders import Job, Outcome, Progress, segment_here
@@ -26,6 +25,7 @@ from model.inference.inputs import Item
 from model.inference.options import SegmentOptions
 from model.inference.output import RECORD_FILE, OutputFolder
 from model.inference.segmenter import Segmenter
+from model.processor import available_cores
 
 LOCAL = "local"
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from model.cores import available_cores
 from model.data import drawing
 from model.errors import ConfigError, ImageError
 from model.inference.exports import EXPORTS, Picture
@@ -24,6 +23,7 @@ from model.inference.overlapping import in_order
 from model.inference.segmenter import Segmentation, Segmenter
 from model.inference.sources import Sources, stamp
 from model.inference.video import VideoReader, VideoWriter
+from model.processor import available_cores
 
 _OF_ALL_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Write errors that the next file would meet as well."""

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.cores import available_cores
 from model.inference.options import SegmentOptions
+from model.processor import available_cores
 
 BLOCK_VALUES = 1 << 20
 """Logits in one block of the picture: few enough to stay in the processor's cache."""

@@ -24,17 +24,16 @@ from model import __version__
 from model.checkpoints import folder
 from model.checkpoints.card import write_card
 from model.checkpoints.trained_on import check_start
-from model.cores import limit_torch_threads
 from model.data import datasets, doctor, splits
 from model.data.datasets import DataSet
 from model.data.preprocessing import Preprocessing
 from model.errors import ConfigError
 from model.evaluation import recording
 from model.evaluation.evaluate import evaluate
-from model.inference.engines.precision import CPU_INFO
 from model.inference.segmenter import Segmenter
 from model.networks.losses import balanced_weights, loss_by_name
 from model.networks.registry import architecture, construct, parameter_count
+from model.processor import limit_torch_threads, processor_name
 from model.training.config import TrainConfig
 from model.training.depthwise import replace_strided_depthwise
 from model.training.encoder import build_with_encoder, start_from
@@ -244,17 +243,7 @@ def _machine(config: TrainConfig, processes: Processes) -> str:
     if config.device != "cpu" and torch.cuda.is_available():
         return torch.cuda.get_device_name() + together
     cores = torch.get_num_threads()
-    return f"{cores} CPU core{'s' if cores > 1 else ''} ({_processor()}){together}"
-
-
-def _processor() -> str:
-    """The processor's name if Linux states it, else its architecture."""
-    try:
-        lines = CPU_INFO.read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    return f"{cores} CPU core{'s' if cores > 1 else ''} ({processor_name()}){together}"
 
 
 def _accelerator(config: TrainConfig, processes: Processes) -> str:

@@ -29,7 +29,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from model.cores import available_cores
 from model.data.datasets import FileDataSet
 from model.data.doctor.case import Case
 from model.data.doctor.findings import Finding, Severity, counted
@@ -37,6 +36,7 @@ from model.data.doctor.look import FINGERPRINT, PictureLook, look_at_picture
 from model.data.images import decode
 from model.data.recognise import look_at_all
 from model.errors import StudioError
+from model.processor import available_cores
 
 MOST_DIFFERENCE = 10
 CORRELATION = 0.99

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.checkpoints.folder import Checkpoint
-from model.cores import available_cores, visible_cores
 from model.errors import CheckpointError
 from model.inference.engines import cache, conversion
 from model.inference.engines.conversion import import_openvino
+from model.processor import available_cores, visible_cores
 from model.user_cache import cache_folder
 
 if TYPE_CHECKING:

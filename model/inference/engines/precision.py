@@ -9,11 +9,11 @@ it has learned from both others), measured with the same weights (`python -m mod
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Literal, get_args
 
 from model.checkpoints.folder import Checkpoint
 from model.errors import ConfigError
+from model.processor import instructions
 
 FASTEST_FIRST = ("int8", "bf16", "f32")
 Precision = Literal["auto", "f32", "bf16", "int8"]
@@ -22,7 +22,6 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 MOST_POINTS = 0.1
 """The highest cost of a precision that is used by default, in hundredths of mean IoU."""
 
-CPU_INFO = Path("/proc/cpuinfo")
 VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 """The kernel's names for instructions that multiply 8-bit integers without saturating."""
 
@@ -32,7 +31,7 @@ def native() -> frozenset[str]:
     """The precisions that this processor has instructions for; "f32" always.
 
     For bf16 OpenVINO says so. It claims int8 everywhere, but without VNNI its sums saturate
-    and the labels differ; for int8 the kernel is asked, and without `/proc/cpuinfo` int8
+    and the labels differ; for int8 the kernel is asked, and where it says nothing int8
     counts as missing.
     """
     from model.inference.engines.openvino import capabilities
@@ -40,7 +39,7 @@ def native() -> frozenset[str]:
     found = {"f32"}
     if "BF16" in capabilities():
         found.add("bf16")
-    if CPU_INFO.is_file() and VNNI & set(CPU_INFO.read_text().split()):
+    if VNNI & instructions():
         found.add("int8")
     return frozenset(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model.checkpoints.folder import Checkpoint
-from model.cores import limit_torch_threads
+from model.processor import limit_torch_threads
 
 
 class TorchEngine:

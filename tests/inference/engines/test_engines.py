@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from model import processor
 from model.errors import CheckpointError, ConfigError
 from model.inference.engines import make_engine
 from model.inference.engines import precision as precisions
@@ -113,11 +114,11 @@ def test_bf16_is_near_float32_and_not_the_same(checkpoint):
 def test_int8_is_native_with_vnni_only(monkeypatch, tmp_path, flags, has):
     path = tmp_path / "cpuinfo"
     path.write_text(f"processor : 0\nflags\t\t: {flags} xsave\n")
-    monkeypatch.setattr(precisions, "CPU_INFO", path)
+    monkeypatch.setattr(processor, "CPU_INFO", path)
     assert ("int8" in precisions.native.__wrapped__()) == has
 
 
 def test_without_the_kernels_word_int8_counts_as_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr(precisions, "CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "none")
     assert "int8" not in precisions.native.__wrapped__()
     assert "f32" in precisions.native.__wrapped__()

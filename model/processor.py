@@ -1,7 +1,33 @@
-"""How many processor cores this process may keep busy, which is not always how many it sees."""
+"""The processor: its name, its instructions, and how many cores this process may keep busy, which
+is not always how many it sees."""
+
+from __future__ import annotations
 
 import functools
 import os
+import platform
+from pathlib import Path
+
+CPU_INFO = Path("/proc/cpuinfo")
+"""What Linux states of the processor; other systems have no such file."""
+
+
+def processor_name() -> str:
+    """As the kernel calls it; the architecture where it does not."""
+    lines = _stated().splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def instructions() -> frozenset[str]:
+    """The kernel's names for what the processor can do, such as "amx_bf16"; empty where it states
+    none."""
+    stated = (line.partition(":") for line in _stated().splitlines() if line.startswith("flags"))
+    return frozenset(word for _, _, words in stated for word in words.split())
+
+
+def _stated() -> str:
+    return CPU_INFO.read_text() if CPU_INFO.is_file() else ""
 
 
 @functools.cache
