@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, get_args
 from model.errors import ConfigError
 from model.training.config import TrainConfig, flag, weighs_classes
 
-GOES_ON = "The same command with --resume continues."
+GOES_ON = "If a training has begun, the same command with --resume continues."
 
 Searched = Literal["lr", "base_width", "depth", "loss", "augment"]
 

@@ -104,7 +104,8 @@ def _tune(config: Tuning) -> Checkpoint | None:
     winner = config.winner(result.chosen)
     _check_winner(winner)
     words = _in_words(result.chosen)
-    print(f"trial {result.trial:04d} again, on all parts except test: {words}")
+    best = trial_folder(config, _best(study)).name
+    print(f"{best} again, on all parts except test: {words}")
     return train(replace(winner, resume=(winner.output / RESUME_FILE).exists()), data)
 
 
@@ -203,11 +204,11 @@ def _search(study: optuna.Study, config: Tuning, data: DataSet, process: str) ->
 def _train(trial: optuna.Trial, config: Tuning, data: DataSet) -> float:
     """One trial: the best validation mean IoU, in [0, 1]."""
     chosen = _choose(trial, config)
-    frozen = trial.study.get_trials()[trial.number]
-    settings = config.trial(trial_folder(config, frozen), chosen)
-    # Named as its folder is; counted as people do.
-    count = f"{trial.number + 1} of {config.trials}"
-    print(f"trial {trial.number:04d} ({count}): {_in_words(trial.params)}")
+    trials = trial.study.get_trials()[: trial.number + 1]
+    settings = config.trial(trial_folder(config, trials[-1]), chosen)
+    # A failed one is tried again, in its folder but with a new number.
+    count = f"{sum(one.state != TrialState.FAIL for one in trials)} of {config.trials}"
+    print(f"{settings.output.name} ({count}): {_in_words(trial.params)}")
     begun = (settings.output / RESUME_FILE).exists()
     # A trial that was interrupted is judged by all of its epochs.
     best = _best_before(settings.output) if begun else 0.0

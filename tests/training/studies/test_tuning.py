@@ -129,7 +129,7 @@ def folders(monkeypatch) -> list[str]:
     return seen
 
 
-def test_an_interrupted_trial_is_taken_up_again(small, tmp_path, monkeypatch, folders):
+def test_an_interrupted_trial_is_taken_up_again(small, tmp_path, monkeypatch, folders, capsys):
     config = Tuning(**small, trials=2, search=("lr",), output=tmp_path / "run")
 
     def interrupted(*_, **__):
@@ -144,6 +144,8 @@ def test_an_interrupted_trial_is_taken_up_again(small, tmp_path, monkeypatch, fo
     rows = trials(config)
     assert [row["state"] for row in rows] == ["fail", "complete", "complete"]
     assert rows[0]["lr"] == rows[1]["lr"]
+    said = [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if "trial" in line]
+    assert said == ["trial-0000 (1 of 2)", "trial-0000 (1 of 2)", "trial-0002 (2 of 2)"]
 
 
 def test_what_a_killed_machine_was_at_is_taken_up_again(small, tmp_path, folders):
