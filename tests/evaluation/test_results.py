@@ -101,7 +101,7 @@ def test_a_pair_that_the_network_from_scratch_wins_is_below_zero():
     ahead, low, high = pairs(document(starting(names[0])))[names][0]
     behind = pairs(document(starting(names[1])))[names[::-1]][0]
     assert behind == [-ahead, -high, -low]
-    assert ahead > 10
+    assert low > 0
 
 
 def test_a_checkpoint_without_figures_is_left_out():
