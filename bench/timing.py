@@ -65,5 +65,6 @@ def in_turns(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[s
 def machine() -> str:
     """For the table's head: the processor, how many cores this process may use, and which of the
     instructions that matter for bf16 and int8 it has."""
-    known = (name for name in INSTRUCTIONS if name in instructions())
-    return ", ".join([processor_name(), f"{available_cores()} cores", *known])
+    has = instructions()
+    listed = [name for name in INSTRUCTIONS if name in has]
+    return ", ".join([processor_name(), f"{available_cores()} cores", *listed])
